@@ -1,0 +1,48 @@
+"""Writes the table of options in README.md from the traits: ``python docs/options.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from notebook_remote.app import OUR_ALIASES
+from notebook_remote.config import Gateway
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- options: begin -->\n", "<!-- options: end -->\n"
+
+
+def shown(default: object) -> str:
+    """A default as a person reads it."""
+    if isinstance(default, type):
+        return f"`{default.__name__}`"
+    return f"`{default}`" if default not in ("", None) else ""
+
+
+def table() -> str:
+    """The table, a row per option of ``Gateway``."""
+    shorter = {trait: alias for alias, trait in OUR_ALIASES.items()}
+    lines = ["| Option | Environment variable | Default | Meaning |", "|---|---|---|---|"]
+    options = [
+        (name, trait)
+        for name, trait in Gateway.class_traits(config=True).items()
+        if "env" in trait.metadata
+    ]
+    # Those with a short name of their own come first.
+    for name, trait in sorted(options, key=lambda o: f"Gateway.{o[0]}" not in shorter):
+        full = f"Gateway.{name}"
+        option = f"`--{shorter[full]}`, `{full}`" if full in shorter else f"`{full}`"
+        text = " ".join(trait.help.split()).replace("|", "\\|")
+        variable = trait.metadata["env"]
+        lines.append(f"| {option} | `{variable}` | {shown(trait.default_value)} | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_table(readme: str) -> str:
+    """A README with the table as it should be."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return before + BEGIN + table() + END + after
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")

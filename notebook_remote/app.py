@@ -1,0 +1,210 @@
+"""The command ``jupyter notebook-remote``: our server app and our notebook app, wired together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any, ClassVar
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.application import JupyterApp
+from jupyter_server.serverapp import ServerApp, aliases, flags
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from jupyter_server.services.sessions.sessionmanager import SessionManager
+from notebook.app import JupyterNotebookApp
+from traitlets import Unicode, default
+from traitlets.config import Application
+from traitlets.config.loader import ConfigFileNotFound
+
+from . import handlers
+from ._version import __version__
+from .config import Gateway
+from .embedded import EmbeddedGateway, kernel_config
+from .exceptions import without_secrets
+from .gateways import GatewayBackend
+from .kernels import RemoteMappingKernelManager
+from .kernelspecs import RemoteKernelSpecManager
+from .masking import mask_configuration_in_logs
+from .sessions import RemoteSessionManager
+
+OUR_ALIASES = {
+    "gateway-url": "Gateway.url",
+    "gateway-token": "Gateway.auth_token",
+    "gateway-token-file": "Gateway.auth_token_file",
+    "mode": "Gateway.mode",
+}
+EXAMPLES = """\
+jupyter notebook-remote                                  # embedded gateway
+jupyter notebook-remote --gateway-url=https://gpu:8888   # token in JUPYTER_GATEWAY_AUTH_TOKEN
+jupyter notebook-remote --mode=local                     # kernels on this computer
+"""
+LEAVE_AFTER = 0.5  # seconds for threads to end after everything was cleaned up
+CONFIG_FILE = "jupyter_notebook_remote_config"
+
+
+class RemoteServerApp(ServerApp):
+    """A Jupyter server whose kernels, sessions and kernelspecs are those of a gateway.
+
+    The classes are defaults: what the user configures still wins.
+    """
+
+    name = "jupyter-server"  # as ServerApp, for the configuration files and `jupyter server list`
+    classes: ClassVar[list[type]] = [
+        *ServerApp.classes,
+        Gateway,
+        RemoteMappingKernelManager,
+        RemoteSessionManager,
+    ]
+
+    gateway: Gateway
+    gateway_backend: GatewayBackend | None = None
+    embedded_gateway: EmbeddedGateway | None = None
+
+    @default("kernel_manager_class")
+    def _default_kernel_manager_class(self) -> type:
+        local = self.gateway.mode == "local"
+        return AsyncMappingKernelManager if local else RemoteMappingKernelManager
+
+    @default("session_manager_class")
+    def _default_session_manager_class(self) -> type:
+        return RemoteSessionManager if self.runs_remote_kernels else SessionManager
+
+    @default("kernel_spec_manager_class")
+    def _default_kernel_spec_manager_class(self) -> type:
+        return RemoteKernelSpecManager if self.runs_remote_kernels else KernelSpecManager
+
+    @default("kernel_websocket_connection_class")
+    def _default_kernel_websocket_connection_class(self) -> str:
+        # For local kernels; channels to a gateway have a handler of their own.
+        return "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
+
+    @property
+    def runs_remote_kernels(self) -> bool:
+        """Whether the kernel manager is ours: not in local mode, nor with one of the user's."""
+        return issubclass(self.kernel_manager_class, RemoteMappingKernelManager)
+
+    def init_configurables(self) -> None:
+        """Make the gateway's backend before the managers, which use it."""
+        self.gateway = Gateway(parent=self)
+        if self.runs_remote_kernels:
+            if self.gateway.embedded:
+                self.embedded_gateway = EmbeddedGateway(
+                    self.gateway, self.root_dir, kernel_config(self.config)
+                )
+                self.gateway_backend = GatewayBackend(self.gateway, self.embedded_gateway.ready)
+            else:
+                self.gateway_backend = GatewayBackend(self.gateway)
+        super().init_configurables()
+
+    def init_signal(self) -> None:
+        """Stop in an orderly way on SIGINT without a terminal too, where upstream just exits.
+
+        Otherwise kernels on a gateway would be left behind. Called while the app is initialized.
+        """
+        super().init_signal()
+        if not (sys.stdin and sys.stdin.isatty()):
+            signal.signal(signal.SIGINT, self._signal_stop)
+
+    def start_ioloop(self) -> None:
+        """Start the embedded gateway as soon as the event loop runs, which this starts."""
+        if self.embedded_gateway is not None:
+            self.io_loop.add_callback(
+                self.embedded_gateway.start,
+                on_found=self.kernel_manager.adopt,
+                # A session manager of the user's own keeps sessions as it likes.
+                on_sessions_file=getattr(self.session_manager, "keep_in", lambda path: None),
+            )
+        super().start_ioloop()
+
+    def running_server_info(self, kernel_count: bool = True) -> str:
+        """What is logged at start, on Ctrl-C and for SIGINFO."""
+        info: str = super().running_server_info(kernel_count)
+        info = info.partition("\nKernels will be managed by the Gateway server")[0]
+        if self.embedded_gateway is not None:
+            return f"{info}\nKernels run on an embedded gateway, which stops with this server."
+        if self.gateway_backend is not None:
+            return f"{info}\nKernels run on the gateway at {without_secrets(self.gateway.url)}"
+        return f"{info}\nKernels run on this computer."
+
+    async def cleanup_kernels(self) -> None:
+        """Shut the kernels down, and the embedded gateway; called when the server stops."""
+        try:
+            await super().cleanup_kernels()
+        finally:
+            if self.embedded_gateway is not None:
+                await self.embedded_gateway.stop()
+            if self.gateway_backend is not None:
+                await self.gateway_backend.close()
+
+
+class RemoteNotebookApp(JupyterNotebookApp):
+    """Jupyter Notebook with kernels that run somewhere else: on a kernel gateway.
+
+    Without options it starts an embedded gateway, so that kernels outlive this server if it
+    crashes. --gateway-url=URL uses a Jupyter Kernel Gateway, Enterprise Gateway or Jupyter Server;
+    --mode=local runs kernels as `jupyter notebook` does.
+    """
+
+    # Its name stays "notebook": templates, static files and jupyter_notebook_config.py are those
+    # of Jupyter Notebook.
+    app_name = "Jupyter Notebook Remote"
+    description = __doc__
+    version = __version__
+    examples = EXAMPLES
+    serverapp_class = RemoteServerApp
+    classes: ClassVar[list[type]] = [RemoteServerApp, *RemoteServerApp.classes]
+    aliases: ClassVar[dict[str, str]] = {**aliases, **OUR_ALIASES}
+    flags: ClassVar[dict[str, Any]] = {**flags, **JupyterNotebookApp.flags}
+
+    # Ours, so that the pages find our labextension; LabApp serves the stock address without it.
+    labextensions_url = Unicode("/notebook-remote/labextensions").tag(config=True)
+
+    @default("extra_labextensions_path")
+    def _default_extra_labextensions_path(self) -> list[str]:
+        return [str(Path(__file__).parent / "labextension")]
+
+    @classmethod
+    def make_serverapp(cls, **kwargs: Any) -> ServerApp:
+        """Make the server app; the stock notebook extension would shadow our pages."""
+        kwargs["jpserver_extensions"] = {**kwargs["jpserver_extensions"], "notebook": False}
+        return super().make_serverapp(**kwargs)
+
+    def load_config_file(self, suppress_errors: bool = True) -> None:
+        """Load jupyter_notebook_config, then ours over it."""
+        super().load_config_file(suppress_errors)
+        if not self.config_file:
+            try:
+                Application.load_config_file(self, CONFIG_FILE, path=self.config_file_paths)
+            except ConfigFileNotFound:
+                self.log.debug("Config file not found, skipping: %s", CONFIG_FILE)
+
+    def write_default_config(self) -> None:
+        """Write our configuration file, not Jupyter Notebook's; for --generate-config."""
+        self.config_file_name = CONFIG_FILE
+        JupyterApp.write_default_config(self)
+
+    def initialize_handlers(self) -> None:
+        """Add our routes, which come before the stock ones."""
+        assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
+        self.handlers.extend(handlers.CHECKED)
+        if self.serverapp.runs_remote_kernels:
+            self.handlers.extend(handlers.CHANNELS)
+        if isinstance(self.serverapp.kernel_spec_manager, RemoteKernelSpecManager):
+            self.handlers.extend(handlers.KERNELSPECS)
+        super().initialize_handlers()
+
+
+def main() -> None:
+    """Run the command until it is stopped, and then leave.
+
+    A request that is still being answered in a thread (importing nbconvert, say) would keep the
+    process for as long as it takes, or for ever, as it does with `jupyter notebook`.
+    """
+    mask_configuration_in_logs()
+    RemoteNotebookApp.launch_instance()
+    leave = threading.Timer(LEAVE_AFTER, os._exit, args=(0,))
+    leave.daemon = True
+    leave.start()

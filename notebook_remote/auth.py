@@ -1,0 +1,108 @@
+"""What proves us to a gateway: headers, token renewal, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ssl
+from pathlib import Path
+
+from jupyter_server.gateway.gateway_client import NoOpTokenRenewer
+from traitlets import TraitError
+
+from .config import Gateway
+from .exceptions import GatewayAuthError
+
+
+class GatewayAuth:
+    """The credentials for one gateway. Owned by its client, which asks before each request."""
+
+    def __init__(self, config: Gateway) -> None:
+        self.config = config
+        self._renewer = config.gateway_token_renewer_class(parent=config, log=config.log)
+        self._renewing = asyncio.Lock()
+
+    async def headers(self) -> dict[str, str]:
+        """Headers for a request or a handshake: the configured ones and the proof of who we are.
+
+        A token wins over an equal header from ``Gateway.headers``, and basic authentication over
+        a token in the same header, as in jupyter_server's client.
+        """
+        config = self.config
+        headers = config.extra_headers
+        token = await self._token()
+        if token:
+            scheme = (config.auth_scheme or "").strip()
+            value = f"{scheme} {token}" if scheme and scheme.lower() != "none" else token
+            _set(headers, config.auth_header_key, value)
+        if config.http_user:
+            pair = f"{config.http_user}:{config.http_pwd or ''}".encode()
+            _set(headers, "Authorization", "Basic " + base64.b64encode(pair).decode())
+        for name, text in headers.items():
+            if not (text.isascii() and name.isascii() and f"{name}{text}".isprintable()):
+                raise GatewayAuthError(
+                    f"The header {name!r} for the gateway contains a line break or a letter that"
+                    " has no place in a header: correct the token, or Gateway.headers."
+                )
+        return headers
+
+    async def _token(self) -> str:
+        config = self.config
+        if config.auth_token_file:
+            # A file of a few bytes; read anew, because whoever renews it does not tell us.
+            try:
+                text = Path(config.auth_token_file).read_text("utf-8-sig")  # noqa: ASYNC240
+            except (OSError, UnicodeDecodeError) as error:
+                raise GatewayAuthError(
+                    f"The gateway's token cannot be read from {config.auth_token_file}"
+                    f" ({type(error).__name__}): correct --gateway-token-file or the file."
+                ) from None
+            config.auth_token = text.strip()
+        if not isinstance(self._renewer, NoOpTokenRenewer):
+            await self._renew()
+        return str(config.auth_token or "").strip()
+
+    async def _renew(self) -> None:
+        """Ask the user's renewer, in a thread because it may talk to an identity provider."""
+        config = self.config
+        async with self._renewing:
+            try:
+                config.auth_token = await asyncio.to_thread(
+                    self._renewer.get_token,
+                    config.auth_header_key,
+                    config.auth_scheme,
+                    config.auth_token,
+                )
+            except Exception as error:  # noqa: BLE001 - other people's code; the old token may do
+                config.log.error(
+                    "The gateway's token could not be renewed by %s (%s); using the one we have.",
+                    type(self._renewer).__name__,
+                    type(error).__name__,
+                )
+
+
+def ssl_context(config: Gateway) -> ssl.SSLContext:
+    """The TLS settings for one gateway, for REST and WebSocket alike.
+
+    Raises TraitError when a certificate or key file cannot be used. Called once, at start.
+    """
+    try:
+        context = ssl.create_default_context(cafile=config.ca_certs or None)
+        if config.client_cert:
+            context.load_cert_chain(config.client_cert, config.client_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise TraitError(
+            "The TLS files of the gateway cannot be used (Gateway.ca_certs, client_cert,"
+            f" client_key): {error}."
+        ) from error
+    if not config.validate_cert:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _set(headers: dict[str, str], name: str, value: str) -> None:
+    """Set a header whatever the case of one that is there already."""
+    for old in [key for key in headers if key.lower() == name.lower()]:
+        del headers[old]
+    headers[name] = value

@@ -1,0 +1,357 @@
+"""REST client of one gateway: one method per call, lower errors mapped once."""
+
+from __future__ import annotations
+
+import asyncio
+import http.cookiejar
+import json
+import re
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from .auth import GatewayAuth
+from .config import Gateway
+from .exceptions import (
+    HOW_TO_GIVE_IT,
+    GatewayAnswerError,
+    GatewayAuthError,
+    GatewayError,
+    GatewayLimitReached,
+    GatewayRefused,
+    GatewayUnreachable,
+    KernelNotFound,
+    KernelSpecNotFound,
+    KernelStartFailed,
+    unreachable,
+    without_secrets,
+)
+
+Model = dict[str, Any]
+
+RETRIED_STATUS = (502, 503, 504)
+READ_TIMEOUT = 10.0  # seconds for what a gateway answers from memory; request_timeout if less
+MAX_RETRIES = 10  # as in jupyter_server's client
+RETRY_PAUSE = 0.1  # seconds, doubled with each retry
+KERNEL_ID = re.compile(r"\w+-\w+-\w+-\w+-\w+", re.ASCII)
+
+
+class RestClient:
+    """Talks REST to one gateway. Owned by the backend; every method raises GatewayError.
+
+    ``ready`` is awaited before each request: an embedded gateway may still be starting.
+    """
+
+    def __init__(
+        self,
+        config: Gateway,
+        auth: GatewayAuth,
+        tls: ssl.SSLContext,
+        ready: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.config = config
+        self.auth = auth
+        self._ready = ready
+        self._http = httpx.AsyncClient(
+            verify=tls,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=config.request_timeout,
+            headers={"User-Agent": "notebook-remote"},
+        )
+        if not config.accept_cookies:
+            nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
+            self._http.cookies.jar.set_policy(nobody)
+
+    async def close(self) -> None:
+        """Close the connections that are kept open to the gateway."""
+        await self._http.aclose()
+
+    async def kind(self) -> str:
+        """What the gateway is: ``enterprise-gateway``, or ``jupyter`` for the two others.
+
+        And for a proxy that lets nothing but kernels and kernelspecs through.
+        """
+        try:
+            model = self._object(await self._send("GET", "/api"))
+        except (GatewayAnswerError, GatewayAuthError):
+            return "jupyter"
+        return "enterprise-gateway" if "gateway_version" in model else "jupyter"
+
+    async def kernelspecs(self, user: str | None = None) -> Model:
+        """The answer of ``GET /api/kernelspecs``; Enterprise Gateway filters it by user."""
+        params = {"user": user} if user else None
+        response = await self._send("GET", self.config.kernelspecs_endpoint, params=params)
+        model = self._object(response)
+        if not isinstance(model.get("kernelspecs"), dict):
+            raise self._odd(response)
+        return model
+
+    async def kernelspec(self, name: str) -> Model:
+        """The model of one kernelspec. Raises KernelSpecNotFound."""
+        if name in (".", ".."):
+            raise self._no_kernelspec(name)
+        path = f"{self.config.kernelspecs_endpoint}/{quote(name, safe='')}"
+        response = await self._send("GET", path, accept=(404,))
+        if response.status_code == 404:
+            raise self._no_kernelspec(name)
+        return self._object(response)
+
+    async def kernelspec_resource(self, name: str, path: str) -> bytes | None:
+        """A kernelspec's file, such as its logo, or None when there is none."""
+        parts = [name, *path.split("/")]
+        if any(part in ("", ".", "..") for part in parts):
+            return None
+        inside = "/".join(quote(part, safe="") for part in parts)
+        url = f"{self.config.kernelspecs_resource_endpoint}/{inside}"
+        response = await self._send("GET", url, accept=(404,))
+        return None if response.status_code == 404 else response.content
+
+    async def start_kernel(self, name: str, body: Model) -> Model:
+        """Start a kernel and return its model. Takes up to ``Gateway.start_timeout`` seconds.
+
+        Raises KernelSpecNotFound, KernelStartFailed, GatewayLimitReached, GatewayRefused.
+        """
+        response = await self._send(
+            "POST",
+            self.config.kernels_endpoint,
+            body={"name": name, **body},
+            timeout=self.config.start_timeout,
+            accept=(400, 403, 404, 409, 500),
+        )
+        if response.status_code == 403:
+            raise self._start_refused(response)
+        if response.status_code >= 400:
+            # No gateway says 404 for a name it does not know; they fail in different ways.
+            listed = (await self.kernelspecs())["kernelspecs"]
+            if name not in listed:
+                raise self._no_kernelspec(name, listed)
+            raise self._start_failed(f"The kernel {name!r} could not be started", response)
+        return self._kernel(response)
+
+    async def kernels(self) -> list[Model] | None:
+        """The gateway's kernels, or None where it forbids listing (403 unless configured)."""
+        response = await self._send("GET", self.config.kernels_endpoint, accept=(403,))
+        if response.status_code == 403:
+            return None
+        models = self._json(response)
+        if not isinstance(models, list) or not all(isinstance(m, dict) for m in models):
+            raise self._odd(response)
+        return models
+
+    async def kernel(self, kernel_id: str) -> Model:
+        """A kernel's model. Raises KernelNotFound when the gateway says that it is gone."""
+        return self._kernel(await self._on_kernel("GET", kernel_id))
+
+    async def interrupt(self, kernel_id: str) -> None:
+        """Interrupt a kernel."""
+        await self._on_kernel("POST", kernel_id, "/interrupt")
+
+    async def restart(self, kernel_id: str) -> None:
+        """Restart a kernel. Raises KernelStartFailed, KernelNotFound."""
+        timeout = self.config.start_timeout
+        response = await self._on_kernel(
+            "POST", kernel_id, "/restart", timeout=timeout, accept=(500,)
+        )
+        if response.status_code == 500:
+            await self.kernel(kernel_id)  # 500 is also the answer for an unknown kernel
+            raise self._start_failed("The kernel could not be restarted", response)
+
+    async def shutdown(self, kernel_id: str) -> None:
+        """Shut a kernel down. Raises KernelNotFound when it is gone already."""
+        await self._on_kernel("DELETE", kernel_id)
+
+    async def headers(self, url: str) -> dict[str, str]:
+        """What proves us to the gateway, for a request or a handshake: with kept cookies, if any.
+
+        ``url`` is the address as http or https, by which the cookies are known.
+        """
+        headers = await self.auth.headers()
+        given = [headers.pop(name) for name in list(headers) if name.lower() == "cookie"]
+        request = httpx.Request("GET", url)
+        self._http.cookies.set_cookie_header(request)
+        cookies = [*given, *request.headers.get_list("Cookie")]
+        if cookies:
+            headers["Cookie"] = "; ".join(cookies)
+        return headers
+
+    def keep_cookies(self, url: str, set_cookie: list[str]) -> None:
+        """Keep the cookies of a WebSocket handshake's answer."""
+        headers = [("Set-Cookie", value) for value in set_cookie]
+        response = httpx.Response(101, headers=headers, request=httpx.Request("GET", url))
+        self._http.cookies.extract_cookies(response)
+
+    # -- one request ------------------------------------------------------------------------
+
+    async def _on_kernel(
+        self,
+        method: str,
+        kernel_id: str,
+        action: str = "",
+        timeout: float | None = None,
+        accept: tuple[int, ...] = (),
+    ) -> httpx.Response:
+        if not KERNEL_ID.fullmatch(kernel_id):
+            raise KernelNotFound(f"{kernel_id!r} is not the id of a kernel.")
+        path = f"{self.config.kernels_endpoint}/{kernel_id}{action}"
+        response = await self._send(method, path, timeout=timeout, accept=(404, *accept))
+        if response.status_code == 404:
+            # A 404 of some proxy in between says nothing about the kernel.
+            if not isinstance(self._json(response), dict):
+                raise self._odd(response)
+            raise KernelNotFound(
+                f"The gateway has no kernel {kernel_id} (any more): it was shut down, culled or"
+                " has died there. Start a new one."
+            )
+        return response
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Model | None = None,
+        params: dict[str, str] | None = None,
+        timeout: float | None = None,
+        accept: tuple[int, ...] = (),
+    ) -> httpx.Response:
+        """Send one request; statuses of 400 and more raise unless they are in ``accept``."""
+        await self._ready()
+        if timeout is None:
+            limit = self.config.request_timeout
+            timeout = min(READ_TIMEOUT, limit) if method == "GET" else limit
+        retries = max(0, min(self.config.max_request_retries, MAX_RETRIES))
+        attempts = 1 + (retries if method in ("GET", "DELETE") else 0)
+        for attempt in range(attempts):
+            if attempt:
+                await asyncio.sleep(RETRY_PAUSE * 2 ** (attempt - 1))
+            last = attempt == attempts - 1
+            try:
+                response = await self._http.request(
+                    method,
+                    self.config.url + path,
+                    json={} if body is None and method == "POST" else body,
+                    params=params,
+                    headers=await self.headers(self.config.url + path),
+                    timeout=httpx.Timeout(timeout, connect=self.config.connect_timeout),
+                )
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                # After a timeout, waiting again would only double the wait.
+                if last or isinstance(error, httpx.TimeoutException):
+                    raise self._no_answer(error) from None
+                continue
+            if response.status_code in RETRIED_STATUS and not last:
+                continue
+            break
+        if response.status_code >= 300 and response.status_code not in accept:
+            raise self._refusal(response)
+        return response
+
+    # -- what an answer means ---------------------------------------------------------------
+
+    def _no_answer(self, error: Exception) -> GatewayUnreachable:
+        timeout = isinstance(error, httpx.TimeoutException)
+        told = unreachable(self.config.url, TimeoutError() if timeout else error)
+        told.request_sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+        return told
+
+    @property
+    def _where(self) -> str:
+        return without_secrets(self.config.url)
+
+    def refused_token(self, status: int) -> GatewayAuthError:
+        """The error for an answer that does not accept our credentials."""
+        given = "our token" if self.config.auth_token else "us, who sent no token,"
+        return GatewayAuthError(
+            f"The gateway at {self._where} refused {given} (HTTP {status}): {HOW_TO_GIVE_IT}."
+        )
+
+    def _refusal(self, response: httpx.Response) -> GatewayError:
+        status = response.status_code
+        if status in (401, 403):
+            return self.refused_token(status)
+        if status < 400:
+            target = response.headers.get("Location", "")
+            if "login" in target:
+                return self.refused_token(status)
+            return GatewayAnswerError(
+                f"The gateway's URL {self._where} redirects to"
+                f" {without_secrets(urlsplit(target)._replace(query='').geturl())}: use the URL of"
+                " the gateway itself in --gateway-url."
+            )
+        if status in RETRIED_STATUS:
+            return GatewayUnreachable(
+                f"The gateway at {self._where} is not available (HTTP {status}):"
+                " it may be starting, or a proxy in front of it finds it down."
+            )
+        return self._odd(response)
+
+    def _odd(self, response: httpx.Response) -> GatewayAnswerError:
+        words = self._words(response)
+        return GatewayAnswerError(
+            f"{self._where} does not answer {urlsplit(str(response.request.url)).path} as a"
+            f" Jupyter gateway does (HTTP {response.status_code}{': ' + words if words else ''}):"
+            " check host, port and path prefix in --gateway-url."
+        )
+
+    def _start_refused(self, response: httpx.Response) -> GatewayError:
+        if not isinstance(self._json(response), dict):
+            return self._odd(response)  # a page: of something in between, or at a wrong address
+        words = self._words(response)
+        if re.search(r"limit|max kernels", words, re.IGNORECASE):
+            return GatewayLimitReached(
+                f"The gateway at {self._where} starts no more kernels ({words}): shut down one"
+                " that you no longer need, or ask its administrator for more."
+            )
+        if not words or words == "Forbidden" or "_xsrf" in words:
+            return self.refused_token(403)
+        return GatewayRefused(f"The gateway at {self._where} refuses to start it: {words}")
+
+    def _start_failed(self, what: str, response: httpx.Response) -> KernelStartFailed:
+        words = self._words(response) or "without saying why"
+        return KernelStartFailed(
+            f"{what} by the gateway at {self._where}: {words} (HTTP {response.status_code})."
+            " The gateway's log has the details."
+        )
+
+    def _no_kernelspec(self, name: str, listed: Model | None = None) -> KernelSpecNotFound:
+        known = f" It has: {', '.join(sorted(listed)[:20])}." if listed else ""
+        return KernelSpecNotFound(
+            name,
+            f"The gateway at {self._where} has no kernelspec {name!r}.{known} Pick another kernel,"
+            " or install this one on the gateway.",
+        )
+
+    def _json(self, response: httpx.Response) -> Any:
+        try:
+            return response.json()
+        except ValueError:
+            return None
+
+    def _object(self, response: httpx.Response) -> Model:
+        model = self._json(response)
+        if not isinstance(model, dict):
+            raise self._odd(response)
+        return model
+
+    def _kernel(self, response: httpx.Response) -> Model:
+        model = self._object(response)
+        if not KERNEL_ID.fullmatch(str(model.get("id", ""))):
+            raise self._odd(response)
+        return model
+
+    def _words(self, response: httpx.Response) -> str:
+        """The gateway's own explanation: one line, without markup, traceback or secrets."""
+        model = self._json(response)
+        if isinstance(model, dict):
+            found = [model.get(key) for key in ("message", "reason", "detail")]
+            text = max((t for t in found if isinstance(t, str)), key=len, default="")
+        elif "json" in response.headers.get("Content-Type", ""):
+            text = json.dumps(model)
+        else:
+            title = re.search(r"<title>(.*?)</title>", response.text, re.DOTALL | re.IGNORECASE)
+            text = title.group(1) if title else ""
+        return without_secrets(" ".join(text.split()))[:500].rstrip(".")

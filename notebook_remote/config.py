@@ -1,0 +1,330 @@
+"""One class per thing that is configured: here, a gateway.
+
+An option is one trait line. Its value comes from the configuration (command line or file), else
+from the environment variable in its ``env`` tag, else it is the default. The section
+``GatewayClient`` of jupyter_server's own gateway client is read too, so that a user of
+``jupyter notebook --gateway-url`` changes nothing in his configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+
+from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase, NoOpTokenRenewer
+from traitlets import Bool, Enum, Float, Int, TraitError, Type, Unicode, validate
+from traitlets.config import LoggingConfigurable
+
+from .exceptions import without_secrets
+
+REMOTE_ONLY = (
+    "accept_cookies",
+    "auth_header_key",
+    "auth_scheme",
+    "auth_token",
+    "auth_token_file",
+    "ca_certs",
+    "client_cert",
+    "client_key",
+    "gateway_token_renewer_class",
+    "headers",
+    "http_pwd",
+    "http_user",
+    "kernels_endpoint",
+    "kernelspecs_endpoint",
+    "kernelspecs_resource_endpoint",
+    "validate_cert",
+    "ws_url",
+)
+MODES_TO_COME = ("direct", "browser")
+LAUNCH_TIMEOUT_ENV = "KERNEL_LAUNCH_TIMEOUT"
+
+
+class Flag(Bool[bool, "bool | str"]):
+    """A Bool that understands every usual spelling in an environment variable or a flag."""
+
+    def from_string(self, s: str) -> bool:
+        """Read a spelling; called by traitlets and for environment variables."""
+        word = s.strip().lower()
+        if word in ("1", "true", "t", "yes", "y", "on"):
+            return True
+        if word in ("0", "false", "f", "no", "n", "off", ""):
+            return False
+        raise ValueError(f"{s!r} is neither true nor false")
+
+    def validate(self, obj: Any, value: Any) -> bool:
+        """Accept strings as well, since configuration files contain them."""
+        return self.from_string(value) if isinstance(value, str) else super().validate(obj, value)
+
+
+class Text(Unicode[str, "str | bytes"]):
+    """A Unicode for which None, which upstream allows for some options, is the empty string."""
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Called by traitlets for every value."""
+        return str(super().validate(obj, "" if value is None else value))
+
+
+class Gateway(LoggingConfigurable):
+    """A gateway: where kernels run. Without a URL an embedded gateway is started."""
+
+    embedded: bool  # whether none was named, so that one has to be started
+
+    url = Text(
+        "",
+        help="URL of the gateway: a Jupyter Kernel Gateway, Enterprise Gateway or Jupyter Server,"
+        " with its path prefix, if it has one. Empty: an embedded gateway is started.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_URL")
+    mode = Enum(
+        ("proxy", "local", *MODES_TO_COME),
+        "proxy",
+        help="'proxy': kernels run on the gateway, and this server relays everything."
+        " 'local': kernels run here, as with `jupyter notebook`; no gateway is used."
+        " ('direct' and 'browser' are planned and refused for now.)",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_MODE")
+    ws_url = Text(
+        "",
+        help="URL for WebSockets, if it is not the gateway's URL with ws in place of http.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_WS_URL")
+    auth_token = Text(
+        "",
+        help="The gateway's token. Prefer the environment variable or auth_token_file: other users"
+        " of this computer can see a command line.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_AUTH_TOKEN", secret=True)
+    auth_token_file = Unicode(
+        "",
+        help="A file that holds the gateway's token. It is read again when it changes, so a token"
+        " renewed by others takes effect at once.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_AUTH_TOKEN_FILE")
+    auth_scheme = Unicode(
+        "token",
+        allow_none=True,
+        help="What stands before the token in its header. Empty: the token alone.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_AUTH_SCHEME")
+    auth_header_key = Unicode("Authorization", help="The header that carries the token.").tag(
+        config=True, env="JUPYTER_GATEWAY_AUTH_HEADER_KEY"
+    )
+    headers = Unicode(
+        "{}", allow_none=True, help="More headers for every request, as a JSON object."
+    ).tag(config=True, env="JUPYTER_GATEWAY_HEADERS", secret=True)
+    http_user = Unicode("", allow_none=True, help="User name for HTTP basic authentication.").tag(
+        config=True, env="JUPYTER_GATEWAY_HTTP_USER"
+    )
+    http_pwd = Unicode("", allow_none=True, help="Password for HTTP basic authentication.").tag(
+        config=True, env="JUPYTER_GATEWAY_HTTP_PWD", secret=True
+    )
+    gateway_token_renewer_class = Type(
+        NoOpTokenRenewer,
+        klass=GatewayTokenRenewerBase,
+        help="A jupyter_server GatewayTokenRenewerBase that is asked for the token before each"
+        " request.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_TOKEN_RENEWER_CLASS")
+    accept_cookies = Flag(
+        False,
+        help="Keep the cookies that the gateway's side sets, for load balancers that use them.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_ACCEPT_COOKIES")
+    validate_cert = Flag(True, help="Verify the gateway's TLS certificate.").tag(
+        config=True, env="JUPYTER_GATEWAY_VALIDATE_CERT"
+    )
+    ca_certs = Unicode(
+        "", allow_none=True, help="File of the certificate authorities to trust (PEM)."
+    ).tag(config=True, env="JUPYTER_GATEWAY_CA_CERTS")
+    client_cert = Unicode(
+        "", allow_none=True, help="File of our own certificate, where the gateway asks for one."
+    ).tag(config=True, env="JUPYTER_GATEWAY_CLIENT_CERT")
+    client_key = Unicode("", allow_none=True, help="File of the key of client_cert.").tag(
+        config=True, env="JUPYTER_GATEWAY_CLIENT_KEY"
+    )
+    connect_timeout = Float(
+        10.0, min=0.01, help="Seconds to wait for a connection to the gateway."
+    ).tag(config=True, env="JUPYTER_GATEWAY_CONNECT_TIMEOUT")
+    request_timeout = Float(
+        42.0,
+        min=0.01,
+        help="Seconds a request may take, starting a kernel above all. At least"
+        " KERNEL_LAUNCH_TIMEOUT + launch_timeout_pad when that variable is set.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_REQUEST_TIMEOUT")
+    launch_timeout_pad = Float(
+        2.0,
+        min=0,
+        help="Seconds by which the gateway should give up on a kernel's start before we do.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_LAUNCH_TIMEOUT_PAD")
+    max_request_retries = Int(
+        2, help="How often a GET or DELETE that got no answer is sent again."
+    ).tag(config=True, env="JUPYTER_GATEWAY_MAX_REQUEST_RETRIES")
+    gateway_retry_interval = Float(
+        1.0,
+        min=0,
+        help="Seconds before the first new attempt to open a kernel's channels; doubled for each"
+        " further one.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_RETRY_INTERVAL")
+    gateway_retry_interval_max = Float(
+        30.0, min=0, help="The most seconds between two such attempts."
+    ).tag(config=True, env="JUPYTER_GATEWAY_RETRY_INTERVAL_MAX")
+    gateway_retry_max = Int(
+        5,
+        min=0,
+        help="How many such attempts within connect_timeout; after that the page is told, and it"
+        " tries again by itself.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_RETRY_MAX")
+    poll_interval = Float(
+        5.0,
+        min=0.1,
+        help="Seconds between two looks at the kernels on the gateway, by which a culled or dead"
+        " kernel is noticed.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_POLL_INTERVAL")
+    allowed_envs = Unicode(
+        "",
+        help="Comma-separated names of environment variables to send with a kernel's start, beside"
+        " KERNEL_*. The gateway must allow them too.",
+    ).tag(config=True, env="JUPYTER_GATEWAY_ALLOWED_ENVS")
+    env_whitelist = Unicode("", help="Deprecated: use allowed_envs.").tag(
+        config=True, env="JUPYTER_GATEWAY_ENV_WHITELIST"
+    )
+    kernels_endpoint = Unicode("/api/kernels", help="Path of the kernels at the gateway.").tag(
+        config=True, env="JUPYTER_GATEWAY_KERNELS_ENDPOINT"
+    )
+    kernelspecs_endpoint = Unicode(
+        "/api/kernelspecs", help="Path of the kernelspecs at the gateway."
+    ).tag(config=True, env="JUPYTER_GATEWAY_KERNELSPECS_ENDPOINT")
+    kernelspecs_resource_endpoint = Unicode(
+        "/kernelspecs", help="Path of the kernelspecs' resources (logos) at the gateway."
+    ).tag(config=True, env="JUPYTER_GATEWAY_KERNELSPECS_RESOURCE_ENDPOINT")
+    embedded_linger = Float(
+        600.0,
+        min=0,
+        help="Seconds an embedded gateway waits, with its kernels, for a notebook server to come"
+        " back that was killed; then it stops by itself.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_EMBEDDED_LINGER")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._take_environment()
+        self._take_credentials_from_urls()
+        self.embedded = not self.url and self.mode != "local"
+        if self.embedded:
+            self._forget_remote_options()
+        self._check()
+
+    @classmethod
+    def section_names(cls) -> list[str]:
+        """Configuration sections, weakest first; called by traitlets while it loads them."""
+        names: list[str] = super().section_names()
+        return [*names[:-1], "GatewayClient", names[-1]]
+
+    @property
+    def websocket_url(self) -> str:
+        """The base URL for WebSockets."""
+        if self.ws_url:
+            return str(self.ws_url)
+        parts = urlsplit(self.url)
+        return urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))
+
+    @property
+    def extra_headers(self) -> dict[str, str]:
+        """The ``headers`` option as a dict."""
+        return {str(k): str(v) for k, v in json.loads(self.headers or "{}").items()}
+
+    @property
+    def allowed_env_names(self) -> set[str]:
+        """The ``allowed_envs`` option as a set."""
+        listed = f"{self.allowed_envs},{self.env_whitelist}".split(",")
+        return {name.strip() for name in listed} - {""}
+
+    @property
+    def start_timeout(self) -> float:
+        """Seconds that a kernel's start may take: request_timeout, or what the launch needs."""
+        launch = os.environ.get(LAUNCH_TIMEOUT_ENV, "")
+        wanted = float(launch) + self.launch_timeout_pad if launch.isdigit() else 0.0
+        return max(float(self.request_timeout), wanted)
+
+    def _configured(self, name: str) -> bool:
+        return any(name in self.config[section] for section in self.section_names())
+
+    def _take_environment(self) -> None:
+        for name, trait in self.traits(env=lambda v: v is not None).items():
+            variable = trait.metadata["env"]
+            if variable not in os.environ or self._configured(name):
+                continue
+            value = os.environ[variable]
+            try:
+                setattr(self, name, trait.from_string(value))
+            except (TraitError, ValueError, ImportError) as error:
+                shown = "its value" if trait.metadata.get("secret") else repr(value)
+                reason = without_secrets(str(error))
+                raise TraitError(
+                    f"The environment variable {variable} cannot be used: {shown} is not what"
+                    f" Gateway.{name} takes. {reason}"
+                ) from error
+
+    def _take_credentials_from_urls(self) -> None:
+        """Move ``user:password@`` and ``?token=`` out of the URLs, which logs and errors show."""
+        for name in ("url", "ws_url"):
+            parts = urlsplit(getattr(self, name))
+            if "@" in parts.netloc:
+                self.http_user = self.http_user or unquote(parts.username or "")
+                self.http_pwd = self.http_pwd or unquote(parts.password or "")
+            self.auth_token = self.auth_token or parse_qs(parts.query).get("token", [""])[0]
+            netloc = parts.netloc.rpartition("@")[2]
+            setattr(self, name, urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")))
+
+    def _forget_remote_options(self) -> None:
+        """What was set for another gateway is not for an embedded one, which has its own."""
+        for name, trait in self.traits().items():
+            if name in REMOTE_ONLY:
+                setattr(self, name, trait.default())
+
+    @validate("mode")
+    def _validate_mode(self, proposal: dict[str, Any]) -> str:
+        mode = str(proposal["value"])
+        if mode in MODES_TO_COME:
+            raise TraitError(
+                f"Mode {mode!r} is not part of this version yet: choose --mode=proxy (this server"
+                " relays everything) or --mode=local (kernels run here)."
+            )
+        return mode
+
+    @validate("url", "ws_url")
+    def _validate_url(self, proposal: dict[str, Any]) -> str:
+        value, name = str(proposal["value"] or "").strip(), proposal["trait"].name
+        if not value:
+            return ""
+        schemes = ("http", "https") if name == "url" else ("ws", "wss")
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            option = "--gateway-url" if name == "url" else f"Gateway.{name}"
+            raise TraitError(
+                f"{option} is not a URL that can be used: it looks like"
+                f" {schemes[0]}://host:8888/prefix or {schemes[1]}://host/prefix."
+            )
+        return value.rstrip("/")
+
+    @validate("kernels_endpoint", "kernelspecs_endpoint", "kernelspecs_resource_endpoint")
+    def _validate_endpoint(self, proposal: dict[str, Any]) -> str:
+        return "/" + str(proposal["value"]).strip("/")
+
+    def _check(self) -> None:
+        """Refuse, before anything starts, what could only fail later."""
+        try:
+            if not isinstance(json.loads(self.headers or "{}"), dict):
+                raise TypeError
+        except (ValueError, TypeError):
+            raise TraitError(
+                'Gateway.headers is not a JSON object such as {"X-Team": "a"}.'
+            ) from None
+        if self.url and self.mode == "local":
+            self.log.warning(
+                "--mode=local: kernels run on this computer; the gateway at %s is not used.",
+                self.url,
+            )
+        for name in ("auth_token_file", "ca_certs", "client_cert", "client_key"):
+            path = getattr(self, name)
+            if path and not Path(path).is_file():
+                raise TraitError(f"Gateway.{name}: there is no file {path!r}.")

@@ -1,0 +1,381 @@
+"""The embedded gateway, seen from the notebook server: start it, find it again, stop it.
+
+It is a process of its own (``embedded_app.py``), so kernels outlive a notebook server that crashes.
+What a running one is found by is jupyter_server's own server info file (URL, token, process id,
+root directory; readable by the user only), kept in the Jupyter runtime directory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+from jupyter_client.session import Session
+from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from jupyter_server.services.kernels.kernelmanager import (
+    AsyncMappingKernelManager,
+    ServerKernelManager,
+)
+from jupyter_server.utils import check_pid
+from tornado.httpclient import HTTPError, HTTPRequest
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+from traitlets import TraitType
+from traitlets.config import Config
+from traitlets.config.loader import LazyConfigValue
+from traitlets.utils.importstring import import_item
+
+from .config import Gateway
+from .embedded_app import LEASE_PATH
+from .exceptions import GatewayUnreachable, without_secrets
+
+Model = dict[str, Any]
+
+KERNEL_SIDE = (
+    AsyncMappingKernelManager,
+    ServerKernelManager,
+    KernelSpecManager,
+    KernelProvisionerFactory,
+    LocalProvisioner,
+    Session,
+    ZMQChannelsWebsocketConnection,
+)
+NOT_KERNELS = {"Configurable", "LoggingConfigurable", "SingletonConfigurable"}
+# Options of ServerApp that jupyter_server passes on to the kernels' side, still in much use.
+OLD_LIMITS = (
+    "iopub_data_rate_limit",
+    "iopub_msg_rate_limit",
+    "kernel_ws_protocol",
+    "limit_rate",
+    "rate_limit_window",
+)
+START_TIMEOUT = 60.0  # seconds; a cold disk can take long
+STOP_TIMEOUT = 3.5  # seconds, so that the notebook server stops within 5
+POLL = 0.05  # seconds between two looks for the info file of a starting gateway
+RESTART_PAUSE = 2.0  # seconds before a gateway that died is started again, doubled each time
+RESTART_PAUSE_MAX = 60.0  # seconds
+LOG_TAIL = 15  # lines of its log shown when it does not start
+
+
+class EmbeddedGateway:
+    """Keeps one embedded gateway running for this notebook server."""
+
+    def __init__(
+        self,
+        config: Gateway,
+        root_dir: str,
+        kernel_config: Model,
+    ) -> None:
+        self.config = config
+        self.log: logging.Logger = config.log
+        self.root_dir = str(Path(root_dir).resolve())
+        self.kernel_config = kernel_config
+        # Another environment has other kernels: its gateway is not ours.
+        key = hashlib.sha256(f"{self.root_dir}\0{sys.prefix}".encode()).hexdigest()[:12]
+        self.folder = Path(jupyter_runtime_dir()) / "notebook-remote"
+        self.prefix = f"embedded-{key}-"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._info: Model = {}
+        self._lease: WebSocketClientConnection | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._ready = asyncio.Event()
+        self._error: GatewayUnreachable | None = None
+        self._stopping = False
+        self._stopped: asyncio.Task[None] | None = None
+
+    async def ready(self) -> None:
+        """Wait until the gateway can be used. Raises GatewayUnreachable when it cannot start."""
+        while not self._ready.is_set():
+            if self._error is not None:
+                raise self._error
+            if self._keeper is not None and self._keeper.done():
+                raise GatewayUnreachable("The embedded gateway is stopped with this server.")
+            await asyncio.sleep(POLL)
+
+    def start(
+        self,
+        on_found: Callable[[list[Model]], None],
+        on_sessions_file: Callable[[Path], None],
+    ) -> None:
+        """Begin to find or start it, and to keep it running; called once the loop runs.
+
+        ``on_found`` gets the models of the kernels on a gateway that was taken over from an
+        earlier notebook server; ``on_sessions_file`` gets the file for sessions beside it.
+        """
+        self._on_found = on_found
+        self._on_sessions_file = on_sessions_file
+        self._keeper = asyncio.create_task(self._keep(), name="keep the embedded gateway")
+
+    async def stop(self) -> None:
+        """Stop it with its kernels, within STOP_TIMEOUT seconds; a second call waits as well."""
+        if self._stopped is None:
+            self._stopped = asyncio.create_task(self._stop(), name="stop the embedded gateway")
+        await asyncio.shield(self._stopped)
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        info, self._info = self._info, {}
+        if info:
+            await self._shut_down(info)
+        elif self._process is not None and self._process.poll() is None:
+            self._process.kill()  # it was still starting, so it has no kernels
+        if self._lease is not None:
+            self._lease.close()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what gateways that have stopped left in the folder, but not a starting one's."""
+        for path in self.folder.glob(f"{self.prefix}*"):
+            creator = int(path.stem.removeprefix(self.prefix).partition("-")[0] or 0)
+            starting = creator != os.getpid() and check_pid(creator)
+            if not path.with_suffix(".json").exists() and not starting:
+                with contextlib.suppress(OSError):  # Windows: still open
+                    path.unlink()
+
+    # -- keeping it running ---------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        pause = RESTART_PAUSE
+        while not self._stopping:
+            try:
+                if not await self._find():
+                    await self._launch()
+                self._error = None
+                self._ready.set()
+                pause = RESTART_PAUSE
+                await self._until_lease_ends()
+            except GatewayUnreachable as error:
+                self._error = error
+                self.log.error("%s", error.message)
+            except Exception as error:
+                # Whatever it is, requests must get an answer, and the next attempt may succeed.
+                self._error = GatewayUnreachable(
+                    f"The embedded gateway cannot be used ({type(error).__name__}): this server's"
+                    " log says more. With --mode=local kernels run without it."
+                )
+                self.log.exception("The embedded gateway cannot be used")
+            self._ready.clear()
+            self._release()
+            self._tidy()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RESTART_PAUSE_MAX)
+
+    async def _until_lease_ends(self) -> None:
+        lease = self._lease
+        while lease is not None and await lease.read_message() is not None:
+            pass
+        if not self._stopping:
+            self.log.error(
+                "The embedded gateway has stopped; starting it again. What ran on it is lost."
+            )
+
+    def _release(self) -> None:
+        """Let go of a gateway that is gone, or that another attempt may find."""
+        if self._lease is not None:
+            self._lease.close()
+        self._lease, self._info = None, {}
+
+    async def _find(self) -> bool:
+        """Take over a gateway that an earlier notebook server on this directory has left."""
+        for path in sorted(self.folder.glob(f"{self.prefix}*.json")):
+            info = _read_info(path)
+            if info is None or info.get("root_dir") != self.root_dir:
+                continue
+            try:
+                self._lease = await _take_lease(info)
+            except HTTPError as error:
+                # 409: in use by another notebook server. Else its port may be somebody else's now.
+                if error.code in (403, 404) or not check_pid(int(info["pid"])):
+                    path.unlink(missing_ok=True)
+                continue
+            except OSError:
+                if not check_pid(int(info["pid"])):
+                    path.unlink(missing_ok=True)
+                continue
+            self._use(path, info)
+            self.log.info("Found the embedded gateway of an earlier server at %s", self.config.url)
+            self._on_found(await self._kernels(info))
+            return True
+        return False
+
+    async def _kernels(self, info: Model) -> list[Model]:
+        async with _client(info) as client:
+            response = await client.get("api/kernels")
+            models: list[Model] = response.raise_for_status().json()
+        return models
+
+    async def _launch(self) -> None:
+        self.log.info("Starting the embedded gateway, where the kernels will run ...")
+        began = time.monotonic()
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.folder / f"{self.prefix}{os.getpid()}-{time.time_ns()}.json"
+        log_path = path.with_suffix(".log")
+        self._process = _spawn(
+            log_path,
+            {
+                "root_dir": self.root_dir,
+                "cwd": str(Path.cwd()),
+                "info_file": str(path),
+                "config": self.kernel_config,
+                "linger": self.config.embedded_linger,
+                "log_level": self.log.getEffectiveLevel(),
+            },
+        )
+        while (info := _read_info(path)) is None:
+            if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT:
+                raise self._not_started(log_path)
+            await asyncio.sleep(POLL)
+        self._lease = await _take_lease(info)
+        self._use(path, info)
+        self.log.info(
+            "The embedded gateway is ready at %s after %.1f s (its log: %s)",
+            self.config.url,
+            time.monotonic() - began,
+            log_path,
+        )
+
+    def _not_started(self, log_path: Path) -> GatewayUnreachable:
+        with contextlib.suppress(OSError):
+            tail = log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]
+            self.log.error("The embedded gateway said:\n%s", without_secrets("\n".join(tail)))
+        return GatewayUnreachable(
+            f"The embedded gateway does not start: see {log_path}. With --mode=local kernels run"
+            " without it."
+        )
+
+    def _use(self, path: Path, info: Model) -> None:
+        self._info = info
+        self._on_sessions_file(path.with_suffix(".sqlite"))
+        self.config.url = str(info["url"]).rstrip("/")
+        self.config.auth_token = str(info["token"])
+
+    # -- stopping it ------------------------------------------------------------------------------
+
+    async def _shut_down(self, info: Model) -> None:
+        deadline = time.monotonic() + STOP_TIMEOUT
+        with contextlib.suppress(httpx.HTTPError):
+            async with _client(info) as client:
+                await client.post("api/shutdown")
+        while _alive(self._process, info["pid"]):
+            if time.monotonic() > deadline:
+                self.log.warning(
+                    "The embedded gateway (process %s) is still ending its kernels.", info["pid"]
+                )
+                return
+            await asyncio.sleep(POLL)
+
+
+def kernel_config(config: Config) -> Model:
+    """The part of a notebook server's configuration that is about kernels, for their gateway."""
+    classes = list(KERNEL_SIDE)
+    own_specs = config["ServerApp"].get("kernel_spec_manager_class")
+    if own_specs:
+        classes.append(own_specs if isinstance(own_specs, type) else import_item(str(own_specs)))
+    traits = {name: trait for cls in classes for name, trait in cls.class_traits().items()}
+    sections = {name for cls in classes for name in cls.section_names()} - NOT_KERNELS
+    chosen = {
+        section: {
+            name: _resolved(value, traits.get(name)) for name, value in config[section].items()
+        }
+        for section in sections
+        if section in config
+    }
+    if own_specs:
+        chosen["ServerApp"] = {"kernel_spec_manager_class": own_specs}
+    limits = {k: v for k, v in config["ServerApp"].items() if k in OLD_LIMITS}
+    if limits:
+        name = ZMQChannelsWebsocketConnection.__name__
+        chosen[name] = {**limits, **chosen.get(name, {})}
+    plain: Model = json.loads(json.dumps(chosen, default=_plain))
+    return plain
+
+
+def _resolved(value: object, trait: TraitType[object, object] | None) -> object:
+    """A value that a configuration file builds on the default, such as ``….update({…})``."""
+    if isinstance(value, LazyConfigValue):
+        return value.get_value(trait.default() if trait is not None else None)
+    return value
+
+
+def _plain(value: object) -> object:
+    """A configuration value as JSON has it: a class by its name, a command line's text as text."""
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    return list(value) if isinstance(value, (set, tuple)) else str(value)
+
+
+def _spawn(log_path: Path, settings: Model) -> subprocess.Popen[bytes]:
+    """Start the process, in a session of its own: a Ctrl-C in the terminal is not for it."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JUPYTER_GATEWAY_", "JUPYTER_TOKEN"))
+    }
+    flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with open(descriptor, "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "notebook_remote.embedded_app"],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            # Python looks for modules there first: never in the notebooks' folder.
+            cwd=log_path.parent,
+            start_new_session=True,
+            creationflags=flags,
+        )
+    assert process.stdin is not None  # noqa: S101 - for the type checker
+    with contextlib.suppress(BrokenPipeError):  # it died at once; its log says why
+        process.stdin.write(json.dumps(settings).encode())
+        process.stdin.close()
+    return process
+
+
+def _read_info(path: Path) -> Model | None:
+    """A server info file, or None while there is no complete one."""
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return info if isinstance(info, dict) and {"url", "token", "pid"} <= info.keys() else None
+
+
+async def _take_lease(info: Model) -> WebSocketClientConnection:
+    """Become the owner. Raises HTTPError with 409 when it has one, OSError when it is gone."""
+    url = "ws" + str(info["url"]).removeprefix("http").rstrip("/") + LEASE_PATH
+    headers = {"Authorization": f"token {info['token']}"}
+    return await websocket_connect(
+        HTTPRequest(url, headers=headers, connect_timeout=5, request_timeout=5)
+    )
+
+
+def _client(info: Model) -> httpx.AsyncClient:
+    """A client for what this module itself has to say to the gateway."""
+    headers = {"Authorization": f"token {info['token']}"}
+    return httpx.AsyncClient(
+        base_url=info["url"], headers=headers, trust_env=False, timeout=STOP_TIMEOUT
+    )
+
+
+def _alive(process: subprocess.Popen[bytes] | None, pid: int) -> bool:
+    """Whether the gateway's process runs; it is our child unless it was found."""
+    if process is not None and process.pid == pid:
+        return process.poll() is None
+    return bool(check_pid(pid))

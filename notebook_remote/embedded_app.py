@@ -1,0 +1,175 @@
+"""The process of an embedded gateway: a Jupyter Server for kernels only, on loopback.
+
+Started by ``embedded.py`` with its settings as JSON on stdin. It belongs to the notebook server
+that holds its *lease*, a WebSocket: there is one at a time, and it ends with the process that holds
+it, however that ends. Without one for ``linger`` seconds the gateway stops by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import sys
+from typing import Any, ClassVar
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.auth.decorator import authorized, ws_authenticated
+from jupyter_server.base.handlers import JupyterHandler
+from jupyter_server.base.websocket import WebSocketMixin
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.kernels.handlers import MainKernelHandler
+from jupyter_server.utils import url_path_join
+from tornado import web
+from tornado.websocket import WebSocketHandler
+from traitlets.config import Config
+
+FIRST_OWNER = 60.0  # seconds until whoever started us must have taken the lease
+LEASE_PATH = "/notebook-remote/lease"
+
+
+class LeaseHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
+    """Holds the gateway for one notebook server, for as long as its connection lasts."""
+
+    auth_resource = "server"
+
+    @ws_authenticated
+    async def get(self) -> None:
+        """Give the lease, or answer 409 when another notebook server has it."""
+        if self.app.lease is not None:
+            raise web.HTTPError(409, "Another notebook server uses this gateway.")
+        self.app.lease = self
+        try:
+            await super().get()
+        finally:
+            if self.ws_connection is None:
+                self.app.released(self)
+
+    @property
+    def app(self) -> EmbeddedGatewayApp:
+        """The app whose lease it is."""
+        app = self.settings["serverapp"]
+        assert isinstance(app, EmbeddedGatewayApp)  # noqa: S101 - for the type checker
+        return app
+
+    def on_message(self, message: str | bytes) -> None:
+        """Nothing is said over a lease."""
+
+    def on_close(self) -> None:
+        """Note that the notebook server has gone; called by tornado."""
+        self.app.released(self)
+
+
+class EmbeddedKernelsHandler(MainKernelHandler):
+    """``POST /api/kernels`` that also takes the document's name for the kernel's environment.
+
+    The stock handler ignores ``env``; with local kernels jupyter_server sets JPY_SESSION_NAME.
+    """
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """Start a kernel."""
+        model = self.get_json_body() or {}
+        manager = self.kernel_manager
+        kernel_id = await ensure_async(
+            manager.start_kernel(
+                kernel_name=model.get("name") or manager.default_kernel_name,
+                path=model.get("path"),
+                kernel_id=model.get("kernel_id"),
+                env={**os.environ, **model.get("env", {})},
+            )
+        )
+        self.set_status(201)
+        self.finish(json.dumps(await ensure_async(manager.kernel_model(kernel_id)), default=str))
+
+
+class EmbeddedGatewayApp(ServerApp):
+    """A Jupyter Server reduced to what a gateway needs."""
+
+    default_services: ClassVar[tuple[str, ...]] = (
+        "api",
+        "auth",
+        "kernels",
+        "kernelspecs",
+        "shutdown",
+    )
+    lease: LeaseHandler | None = None
+    linger = 0.0
+    _orphaned: object = None
+
+    def init_webapp(self) -> None:
+        """Add our routes; called while the app is initialized."""
+        super().init_webapp()
+        self.web_app.settings["serverapp"] = self
+        base = self.web_app.settings["base_url"]
+        self.web_app.add_handlers(
+            ".*$",
+            [
+                (url_path_join(base, LEASE_PATH), LeaseHandler),
+                (url_path_join(base, "/api/kernels"), EmbeddedKernelsHandler),
+            ],
+        )
+        self._await_owner(max(self.linger, FIRST_OWNER))
+
+    def write_server_info_file(self) -> None:
+        """Write the file by which we are found, once the port is open; called at start."""
+        self.io_loop.add_callback(super().write_server_info_file)
+
+    def released(self, lease: LeaseHandler) -> None:
+        """Wait ``linger`` seconds for a new owner; called when a lease ends."""
+        if self.lease is lease:
+            self.lease = None
+            self._await_owner(self.linger)
+
+    def _await_owner(self, seconds: float) -> None:
+        if self._orphaned is not None:
+            self.io_loop.remove_timeout(self._orphaned)
+        self._orphaned = self.io_loop.call_later(seconds, self._stop_if_orphaned)
+
+    def _stop_if_orphaned(self) -> None:
+        self._orphaned = None
+        if self.lease is None:
+            self.log.warning("No notebook server uses this gateway any more: stopping")
+            self.stop()
+
+
+def free_port() -> int:
+    """A port nobody listens at; if somebody does a moment later, jupyter_server tries others.
+
+    Its ``port=0`` will do when 2.20 is the oldest version we support.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def main() -> None:
+    """Run an embedded gateway; its settings are one JSON object on stdin."""
+    settings: dict[str, Any] = json.load(sys.stdin)
+    os.chdir(settings["cwd"])  # where a kernel without a document starts
+    config = Config(settings["config"])
+    # A token that jupyter_server makes itself is printed with its address.
+    config.IdentityProvider.token = secrets.token_hex(32)
+    config.ServerApp.update(
+        {
+            "allow_root": True,
+            "ip": "127.0.0.1",
+            "no_browser_open_file": True,
+            "open_browser": False,
+            "port": free_port(),
+            "root_dir": settings["root_dir"],
+            "terminals_enabled": False,
+        }
+    )
+    app = EmbeddedGatewayApp(config=config, log_level=settings["log_level"])
+    app.info_file = settings["info_file"]
+    app.no_browser_open_file = True
+    app.linger = float(settings["linger"])
+    app.load_config_file = lambda *args, **kwargs: None  # the parent sends what matters
+    app.initialize(argv=[], find_extensions=False)
+    app.start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""A gateway as the rest of the server sees it: its client, its kind, and whether it is up."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tornado import web
+
+from .auth import GatewayAuth, ssl_context
+from .client import RestClient
+from .config import Gateway
+from .exceptions import GatewayError
+
+
+async def _always_ready() -> None:
+    return None
+
+
+class GatewayBackend:
+    """One gateway. Built once by the server app and passed to the managers and handlers.
+
+    ``ready`` is awaited before the gateway is contacted; an embedded gateway gives its own.
+    """
+
+    def __init__(
+        self, config: Gateway, ready: Callable[[], Awaitable[None]] = _always_ready
+    ) -> None:
+        self.config = config
+        self.ready = ready
+        self.tls: ssl.SSLContext = ssl_context(config)
+        self.auth = GatewayAuth(config)
+        self.client = RestClient(config, self.auth, self.tls, ready)
+        self.down: GatewayError | None = None
+        self._kind: str | None = None
+
+    async def kind(self) -> str:
+        """What the gateway is, asked once. Raises GatewayError."""
+        if self._kind is None:
+            self._kind = await self.client.kind()
+        return self._kind
+
+    def seen(self, error: GatewayError | None) -> None:
+        """Note the outcome of a regular look at the gateway; logs when it goes down or comes up."""
+        log = self.config.log
+        if error is not None and self.down is None:
+            log.warning("The gateway cannot be used: %s", error.message)
+        elif error is None and self.down is not None:
+            log.info("The gateway at %s can be used again.", self.config.url)
+        self.down = error
+
+    async def close(self) -> None:
+        """Close what is open to the gateway; called when the server stops."""
+        await self.client.close()
+
+
+def backend_of(configurable: Any) -> GatewayBackend:
+    """The backend that the server app made, for a manager that belongs to the app.
+
+    Raises a 500 that says so where another app than ours uses one of our classes.
+    """
+    while configurable is not None:
+        backend = getattr(configurable, "gateway_backend", None)
+        if isinstance(backend, GatewayBackend):
+            return backend
+        configurable = getattr(configurable, "parent", None)
+    raise web.HTTPError(
+        500, "notebook_remote's classes work in `jupyter notebook-remote`, which makes the backend."
+    )

@@ -1,0 +1,134 @@
+"""One kernel on a gateway, behind the interface that jupyter_server has for a local one."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_server._tz import isoformat, utcnow
+from jupyter_server.services.kernels.kernelmanager import (
+    ServerKernelManager,
+    emit_kernel_action_event,
+)
+from traitlets import Instance, default
+
+from .exceptions import KernelNotFound
+from .gateways import GatewayBackend, backend_of
+
+Model = dict[str, Any]
+
+
+class Closeable(Protocol):
+    """Something open to a kernel that ends with it."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class RemoteKernelManager(ServerKernelManager):
+    """One kernel on a gateway.
+
+    Made by RemoteMappingKernelManager. The channels handler adds each open WebSocket to
+    ``links``, so that they can be closed with the kernel: no gateway does that by itself.
+    """
+
+    kernel_name: str
+    backend = Instance(GatewayBackend)
+
+    @default("backend")
+    def _default_backend(self) -> GatewayBackend:
+        return backend_of(self.parent)
+
+    @default("cache_ports")
+    def _default_cache_ports(self) -> bool:
+        return False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.links: set[Closeable] = set()
+        self.connections = 0
+        self.execution_state = "starting"
+        self.last_activity = utcnow()
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether a kernel has been started that we manage; asked by jupyter_client."""
+        return self.kernel_id is not None
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """The kernelspec as last listed, for the culler, which reads its metadata."""
+        specs = getattr(self.kernel_spec_manager, "last_specs", {})
+        spec = specs.get(self.kernel_name, {}).get("spec", {})
+        return KernelSpec(metadata=spec.get("metadata", {}))
+
+    def take(self, model: Model) -> None:
+        """Take over what the gateway says about this kernel."""
+        self.kernel_id = str(model["id"])
+        self.kernel_name = str(model.get("name") or self.kernel_name)
+        self.execution_state = str(model.get("execution_state") or "unknown")
+        self.reason = str(model.get("reason") or "")
+        connections = model.get("connections")
+        # A gateway miscounts when someone hangs up in a handshake (js, jkg); ours we know.
+        given = connections if isinstance(connections, int) else 0
+        self.connections = max(given, len(self.links))
+        try:
+            text = str(model.get("last_activity", "")).replace("Z", "+00:00")
+            stamp = datetime.fromisoformat(text)
+            self.last_activity = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
+        except ValueError:
+            pass  # an optional field; the one we have stays
+
+    def model(self) -> Model:
+        """The kernel's model for jupyter_server's REST API."""
+        model: Model = {
+            "id": self.kernel_id,
+            "name": self.kernel_name,
+            "last_activity": isoformat(self.last_activity),
+            "execution_state": self.execution_state,
+            "connections": self.connections,
+        }
+        if self.reason:
+            model["reason"] = self.reason
+        return model
+
+    def close_links(self) -> None:
+        """Close every WebSocket to this kernel, so that the pages ask what became of it."""
+        for link in list(self.links):
+            link.close()
+
+    def update_env(self, *, env: dict[str, str]) -> None:
+        """Nothing: no gateway changes a running kernel's environment (called on renames)."""
+
+    @emit_kernel_action_event(success_msg="Kernel {kernel_id} was started.")
+    async def start_kernel(self, **kwargs: Any) -> None:
+        """Start it on the gateway; ``body`` is what goes with the request beside the name."""
+        self.take(await self.backend.client.start_kernel(self.kernel_name, kwargs["body"]))
+
+    @emit_kernel_action_event(success_msg="Kernel {kernel_id} was shutdown.")
+    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+        """Shut it down on the gateway; a kernel that is gone already is shut down."""
+        try:
+            await self.backend.client.shutdown(self.kernel_id)
+        except KernelNotFound:
+            self.log.debug("Kernel %s was gone already", self.kernel_id)
+        self.close_links()
+
+    @emit_kernel_action_event(success_msg="Kernel {kernel_id} was restarted.")
+    async def restart_kernel(self, now: bool = False, newports: bool = False, **kw: Any) -> None:
+        """Restart it on the gateway."""
+        await self.backend.client.restart(self.kernel_id)
+
+    @emit_kernel_action_event(success_msg="Kernel {kernel_id} was interrupted.")
+    async def interrupt_kernel(self) -> None:
+        """Interrupt it on the gateway."""
+        await self.backend.client.interrupt(self.kernel_id)
+
+    async def is_alive(self) -> bool:
+        """Whether the gateway has this kernel. Raises GatewayError when it cannot be asked."""
+        try:
+            self.take(await self.backend.client.kernel(self.kernel_id))
+        except KernelNotFound:
+            return False
+        return True

@@ -1,0 +1,363 @@
+"""All our kernels on a gateway, behind the interface that jupyter_server has for local ones."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import nullcontext
+from datetime import datetime
+from typing import Any
+
+from jupyter_server._tz import utcnow
+from jupyter_server.prometheus.metrics import KERNEL_CURRENTLY_RUNNING_TOTAL
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets import Instance, default
+
+from .config import LAUNCH_TIMEOUT_ENV
+from .exceptions import GatewayError, GatewayUnreachable, KernelExists, KernelNotFound
+from .gateways import GatewayBackend, backend_of
+from .kernel import RemoteKernelManager
+
+Model = dict[str, Any]
+
+FRESH = 1.0  # seconds for which what the gateway said about its kernels is not asked again
+PARALLEL_LOOKS = 8  # requests at once when a gateway must be asked for each kernel
+TAKE_BACK_PAUSE = 1.0  # seconds between two attempts to shut down a kernel that may come up
+STOP_TIMEOUT = 3.0  # seconds for all kernels together when the server stops
+
+
+class RemoteMappingKernelManager(AsyncMappingKernelManager):
+    """All our kernels on the gateway. Only those that were started here, or adopted, are ours.
+
+    jupyter_server's handlers call it as they call the stock manager. A task looks at the gateway
+    every ``Gateway.poll_interval`` seconds while there are kernels, so that one that was culled
+    or has died there is noticed: its channels are closed and it is dropped from the lists.
+    """
+
+    last_kernel_activity: datetime
+    backend = Instance(GatewayBackend)
+
+    @default("backend")
+    def _default_backend(self) -> GatewayBackend:
+        return backend_of(self)
+
+    @default("kernel_manager_class")
+    def _default_kernel_manager_class(self) -> str:
+        return f"{RemoteKernelManager.__module__}.{RemoteKernelManager.__qualname__}"
+
+    @default("shared_context")
+    def _default_shared_context(self) -> bool:
+        return False  # there is no ZMQ on this side
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._refreshing: asyncio.Task[None] | None = None
+        self._refreshed = float("-inf")
+        self._watching: asyncio.Task[None] | None = None
+        self._env_starts = asyncio.Lock()
+        self._starting: set[str] = set()
+        self._taken_back: dict[asyncio.Task[None], str] = {}
+
+    # -- starting and adopting ----------------------------------------------------------------
+
+    async def start_kernel(
+        self,
+        *,
+        kernel_id: str | None = None,
+        path: str | None = None,
+        kernel_name: str | None = None,
+        env: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> str:
+        """Start a kernel for the document in folder ``path`` (an API path) and return its id.
+
+        Called by the kernels and sessions handlers. Raises GatewayError.
+        """
+        if kernel_id is not None:
+            await self._refuse_existing(kernel_id)
+        # Chosen here, so that a start whose answer is lost can be taken back.
+        kernel_id = kernel_id or self.new_kernel_id()
+        body: Model = {"kernel_id": kernel_id}
+        if path is not None:
+            body["path"] = path
+        kernel_env = await self._kernel_env(env or {}, path, kernel_id)
+        if kernel_env:
+            body["env"] = kernel_env
+        kernel = self._new_kernel(kernel_name or self.default_kernel_name)
+        # Two gateways mix up the environments of starts that overlap (the Kernel Gateway's
+        # handler patches its kernel manager for the time of a request).
+        async with self._env_starts if kernel_env else nullcontext():
+            self._starting.add(kernel_id)
+            try:
+                await kernel.start_kernel(body=body)
+            except (GatewayUnreachable, asyncio.CancelledError) as error:
+                if getattr(error, "request_sent", True):
+                    self._take_back(kernel_id)
+                raise
+            finally:
+                self._starting.discard(kernel_id)
+        self._add(kernel)
+        self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
+        return str(kernel.kernel_id)
+
+    async def _refuse_existing(self, kernel_id: str) -> None:
+        """A kernel that is there already is ours, or somebody else's; neither is started."""
+        if kernel_id not in self:
+            try:
+                await self.backend.client.kernel(kernel_id)
+            except KernelNotFound:
+                return
+        raise KernelExists(f"A kernel with the id {kernel_id} runs already: choose another id.")
+
+    def _take_back(self, kernel_id: str) -> None:
+        """Shut down a kernel whose start got no answer, if and when it comes up."""
+        task = asyncio.create_task(self._taking_back(kernel_id), name=f"take back {kernel_id}")
+        self._taken_back[task] = kernel_id
+        task.add_done_callback(lambda done: self._taken_back.pop(done, None))
+
+    async def _taking_back(self, kernel_id: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.backend.config.start_timeout + STOP_TIMEOUT
+        while loop.time() < deadline:
+            try:
+                await self.backend.client.shutdown(kernel_id)
+            except GatewayError:  # noqa: PERF203 - not up yet, or not reachable
+                await asyncio.sleep(TAKE_BACK_PAUSE)
+            else:
+                self.log.info("Kernel shut down, since its start took too long: %s", kernel_id)
+                return
+        self.log.warning("If kernel %s still came up on the gateway, it runs there.", kernel_id)
+
+    def adopt(self, models: list[Model]) -> None:
+        """Take kernels that run already as ours; called for an embedded gateway found again."""
+        for model in models:
+            kernel = self._new_kernel(str(model.get("name", "")))
+            kernel.take(model)
+            if kernel.kernel_id not in self:
+                self._add(kernel)
+                self.log.info("Kernel found again: %s (%s)", kernel.kernel_id, kernel.kernel_name)
+
+    def _new_kernel(self, kernel_name: str) -> RemoteKernelManager:
+        # Not the configured kernel_manager_class: that one is for the gateway's side.
+        return RemoteKernelManager(
+            parent=self,
+            log=self.log,
+            kernel_name=kernel_name,
+            kernel_spec_manager=self.kernel_spec_manager,
+        )
+
+    def _add(self, kernel: RemoteKernelManager) -> None:
+        self._kernels[kernel.kernel_id] = kernel
+        self._kernel_connections[kernel.kernel_id] = 0
+        KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=kernel.kernel_name).inc()
+        if not self._initialized_culler:
+            self.initialize_culler()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch(), name="watch the gateway's kernels")
+
+    async def _kernel_env(
+        self, env: dict[str, str], path: str | None, kernel_id: str
+    ) -> dict[str, str]:
+        """The variables to send with a start: ``KERNEL_*`` and the allowed ones, if any.
+
+        A Kernel Gateway that gets an ``env`` gives the kernel nothing else of its own (no HOME),
+        so there is none unless the user set some. Enterprise Gateway works with ``KERNEL_*``.
+        """
+        config = self.backend.config
+        if config.embedded:
+            # Our own gateway: the kernel has the environment of this server already.
+            return {k: v for k, v in env.items() if k == "JPY_SESSION_NAME"}
+        source = {**os.environ, **env}
+        chosen = {
+            name: value
+            for name, value in source.items()
+            if name.startswith("KERNEL_") or name in config.allowed_env_names
+        }
+        if await self.backend.kind() == "enterprise-gateway":
+            chosen["KERNEL_ID"] = kernel_id
+            if config.http_user:
+                chosen.setdefault("KERNEL_USERNAME", config.http_user)
+            if path is not None:
+                chosen.setdefault("KERNEL_WORKING_DIR", self.cwd_for_path(path))
+            launch = int(config.start_timeout - config.launch_timeout_pad)
+            chosen.setdefault(LAUNCH_TIMEOUT_ENV, str(max(launch, 1)))
+        return chosen
+
+    # -- what the handlers call -----------------------------------------------------------------
+
+    async def kernel_model(self, kernel_id: str) -> Model:
+        """The model as of the last look at the gateway. Raises 404 for a kernel not ours."""
+        return self._ours(kernel_id).model()
+
+    async def fresh_kernel_model(self, kernel_id: str) -> Model:
+        """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
+        kernel = self._ours(kernel_id)
+        if not await self._look(kernel):
+            raise KernelNotFound(f"The kernel {kernel_id} is gone from its gateway.")
+        return kernel.model()
+
+    async def list_kernels(self) -> list[Model]:
+        """The models of all our kernels.
+
+        Raises GatewayError while the gateway cannot be asked: an empty list would make the pages
+        drop kernels that are alive.
+        """
+        await self.refresh()
+        return [kernel.model() for kernel in self._kernels.values()]
+
+    async def shutdown_kernel(
+        self, kernel_id: str, now: bool = False, restart: bool = False
+    ) -> None:
+        """Shut a kernel down. While the gateway does not answer it stays ours, and this raises."""
+        kernel = self._ours(kernel_id)
+        await kernel.shutdown_kernel(now=now, restart=restart)
+        self.log.info("Kernel shut down: %s", kernel_id)
+        self._drop(kernel)
+
+    async def restart_kernel(self, kernel_id: str, now: bool = False, **kwargs: Any) -> None:
+        """Restart a kernel."""
+        kernel = self._ours(kernel_id)
+        try:
+            await kernel.restart_kernel(now=now)
+        except KernelNotFound:
+            self._lost(kernel)
+            raise
+        except GatewayError:
+            # The page says "restarting" until its socket connects again.
+            kernel.close_links()
+            raise
+        self.log.info("Kernel restarted: %s", kernel_id)
+
+    async def interrupt_kernel(self, kernel_id: str) -> None:
+        """Interrupt a kernel."""
+        kernel = self._ours(kernel_id)
+        try:
+            await kernel.interrupt_kernel()
+        except KernelNotFound:
+            self._lost(kernel)
+            raise
+        self.log.info("Kernel interrupted: %s", kernel_id)
+
+    async def shutdown_all(self, now: bool = False) -> None:
+        """Shut all kernels down within STOP_TIMEOUT seconds; called when the server stops.
+
+        What could not be shut down is logged with its id. The kernels of an embedded gateway end
+        with it.
+        """
+        if self._watching is not None:
+            self._watching.cancel()
+        kernels: list[RemoteKernelManager] = list(self._kernels.values())
+        if not self.backend.config.embedded:
+            await self._shutdown_on_gateway(kernels)
+        for kernel in kernels:
+            kernel.close_links()
+            self._drop(kernel)
+
+    async def _shutdown_on_gateway(self, kernels: list[RemoteKernelManager]) -> None:
+        tasks = {
+            asyncio.create_task(k.shutdown_kernel(), name=f"shut down {k.kernel_id}"): k.kernel_id
+            for k in kernels
+        }
+        left = [*self._starting, *self._taken_back.values()]
+        for task in list(self._taken_back):
+            task.cancel()
+        if tasks:
+            done, pending = await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
+            for task in pending:
+                task.cancel()
+            left += [tasks[t] for t in done if t.exception()] + [tasks[t] for t in pending]
+        if left:
+            self.log.warning(
+                "Not shut down, because the gateway at %s did not confirm it: %s. They may still"
+                " run there.",
+                self.backend.config.url,
+                ", ".join(sorted(left)),
+            )
+
+    async def cull_kernels(self) -> None:
+        """Cull idle kernels, judged by what the gateway says of them now."""
+        try:
+            await self.refresh()
+        except GatewayError:
+            return  # the watch has logged it; no kernel is culled on old information
+        await super().cull_kernels()
+
+    # -- looking at the gateway -----------------------------------------------------------------
+
+    async def refresh(self) -> None:
+        """Ask the gateway for all our kernels, at most once per FRESH seconds.
+
+        Everyone who asks meanwhile shares one look. Raises GatewayError.
+        """
+        now = asyncio.get_running_loop().time()
+        if not self._kernels or now - self._refreshed < FRESH:
+            return
+        if self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._look_at_all(), name="refresh kernels")
+            self._refreshing.add_done_callback(self._refresh_done)
+        await asyncio.shield(self._refreshing)
+
+    def _refresh_done(self, task: asyncio.Task[None]) -> None:
+        self._refreshing = None
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            self._refreshed = asyncio.get_running_loop().time()
+        self.backend.seen(error if isinstance(error, GatewayError) else None)
+
+    async def _look_at_all(self) -> None:
+        listed = await self.backend.client.kernels()
+        by_id = {str(model.get("id")): model for model in listed or ()}
+        unlisted = []
+        for kernel in list(self._kernels.values()):
+            if kernel.kernel_id in by_id:
+                kernel.take(by_id[kernel.kernel_id])
+                self._note_activity(kernel)
+            else:
+                unlisted.append(kernel)
+        # Listing may be forbidden or incomplete (replicas): only a 404 for the kernel counts.
+        limit = asyncio.Semaphore(PARALLEL_LOOKS)
+
+        async def look(kernel: RemoteKernelManager) -> None:
+            async with limit:
+                await self._look(kernel)
+
+        await asyncio.gather(*(look(kernel) for kernel in unlisted))
+
+    async def _look(self, kernel: RemoteKernelManager) -> bool:
+        """Ask for one kernel; drop it if it is gone. Returns whether it is there."""
+        alive = await kernel.is_alive()
+        if alive:
+            self._note_activity(kernel)
+        else:
+            self._lost(kernel)
+        return alive
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self.backend.config.poll_interval)
+            try:
+                await self.refresh()
+            except GatewayError:
+                pass  # noted by _refresh_done; the next look may succeed
+            except Exception:
+                self.log.exception("Looking at the gateway's kernels failed")
+
+    def _note_activity(self, kernel: RemoteKernelManager) -> None:
+        self._kernel_connections[kernel.kernel_id] = kernel.connections
+        self.last_kernel_activity = max(self.last_kernel_activity, kernel.last_activity)
+
+    def _lost(self, kernel: RemoteKernelManager) -> None:
+        self.log.warning("Kernel %s is gone from its gateway: culled, or died.", kernel.kernel_id)
+        self._drop(kernel)
+        kernel.close_links()
+
+    def _drop(self, kernel: RemoteKernelManager) -> None:
+        if self._kernels.pop(kernel.kernel_id, None) is not None:
+            KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=kernel.kernel_name).dec()
+            self._kernel_connections.pop(kernel.kernel_id, None)
+            self.last_kernel_activity = utcnow()
+
+    def _ours(self, kernel_id: str) -> RemoteKernelManager:
+        self._check_kernel_id(kernel_id)
+        kernel: RemoteKernelManager = self._kernels[kernel_id]
+        return kernel

@@ -1,0 +1,41 @@
+"""Sessions: which document uses which kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jupyter_server.services.sessions.sessionmanager import SessionManager
+from traitlets import Instance
+
+from .kernels import RemoteMappingKernelManager
+
+
+class RemoteSessionManager(SessionManager):
+    """jupyter_server's sessions over kernels on a gateway.
+
+    A session goes only when its kernel is known to be gone: ``kernel_culled`` of the base class
+    asks our kernel manager, which keeps a kernel until the gateway answers 404 for it.
+    """
+
+    database_filepath: str
+    kernel_manager = Instance(RemoteMappingKernelManager)
+
+    async def list_sessions(self) -> list[dict[str, Any]]:
+        """All sessions. Raises GatewayError while the gateway cannot be asked about kernels."""
+        await self.kernel_manager.refresh()
+        sessions: list[dict[str, Any]] = await super().list_sessions()
+        return sessions
+
+    def keep_in(self, path: Path) -> None:
+        """Keep the sessions in a file, unless the user has named one; before the first is made."""
+        if self.database_filepath == ":memory:" and self._connection is None:
+            self.database_filepath = str(path)
+
+    def get_kernel_env(self, path: str | None, name: str | None = None) -> dict[str, str]:
+        """What a session adds to its kernel's environment: not this server's environment.
+
+        Called for every session's kernel; the kernel manager decides what the gateway gets.
+        """
+        env: dict[str, str] = super().get_kernel_env(path, name)
+        return {"JPY_SESSION_NAME": env["JPY_SESSION_NAME"]}

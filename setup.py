@@ -1,0 +1,56 @@
+"""Packaging of notebook-remote; tool settings are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION: dict[str, str] = {}
+exec((HERE / "notebook_remote" / "_version.py").read_text(encoding="utf-8"), VERSION)
+
+setup(
+    name="notebook-remote",
+    version=VERSION["__version__"],
+    description="Jupyter Notebook whose kernels run somewhere else: on a kernel gateway",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="BSD-3-Clause",
+    packages=find_packages(include=["notebook_remote", "notebook_remote.*"]),
+    package_data={"notebook_remote": ["py.typed", "labextension/*/*", "labextension/*/static/*"]},
+    python_requires=">=3.10",
+    install_requires=[
+        "notebook>=7.5,<8",
+        "jupyter_server>=2.16.0,<3",
+        "jupyter_client>=8.6.0",
+        "tornado>=6.4.2",
+        "traitlets>=5.14.3",
+        "httpx>=0.27,<1",
+        "ipykernel>=6.29.5",
+    ],
+    extras_require={
+        "test": [
+            "jupyter_kernel_gateway>=3.0.1",
+            "ipywidgets>=8.1",
+            "debugpy>=1.8",
+            "playwright>=1.48",
+            "psutil>=5.9",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "requests>=2.32",
+            "trustme>=1.1",
+            "websocket-client>=1.8",
+        ],
+        "lint": ["mypy>=1.11", "ruff>=0.6"],
+    },
+    entry_points={
+        "console_scripts": ["jupyter-notebook-remote = notebook_remote.app:main"],
+    },
+    classifiers=[
+        "Framework :: Jupyter",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+    ],
+)

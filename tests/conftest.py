@@ -1,0 +1,104 @@
+"""Fixtures: real gateways and notebook servers, shared where a test does not change them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .processes import Farm, Server
+
+KINDS = ["jupyter-server", "kernel-gateway", "enterprise-gateway"]
+ON_GATEWAYS = [
+    *(pytest.param(kind, id=kind) for kind in KINDS[:2]),
+    pytest.param("enterprise-gateway", id="enterprise-gateway", marks=pytest.mark.eg),
+]
+EVERYWHERE = [pytest.param("embedded", id="embedded"), *ON_GATEWAYS]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without an Enterprise Gateway or a browser the tests that need it are skipped, not in CI."""
+    in_ci = os.environ.get("CI") == "true"
+    missing = {
+        "eg": None if os.environ.get("NOTEBOOK_REMOTE_EG_PYTHON") else "NOTEBOOK_REMOTE_EG_PYTHON",
+        "browser": None if find_browser() else "chromium",
+    }
+    for item in items:
+        for mark, what in missing.items():
+            if what and item.get_closest_marker(mark) and not in_ci:
+                item.add_marker(pytest.mark.skip(reason=f"no {what}; see CONTRIBUTING.md"))
+
+
+def find_browser() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return os.environ.get("NOTEBOOK_REMOTE_BROWSER") or next(
+        filter(None, map(shutil.which, names)), None
+    )
+
+
+@pytest.fixture(scope="session")
+def shared_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    farm = Farm(tmp_path_factory.mktemp("shared"))
+    yield farm
+    farm.close()
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    """Servers that this test may break; ended with it."""
+    farm = Farm(tmp_path)
+    yield farm
+    farm.close()
+
+
+class SharedServers:
+    """One gateway and one notebook server of each kind, started when first asked for."""
+
+    def __init__(self, farm: Farm) -> None:
+        self.farm = farm
+        self.gateways: dict[str, Server] = {}
+        self.notebooks: dict[str, Server] = {}
+
+    def gateway(self, kind: str) -> Server:
+        if kind not in self.gateways:
+            self.gateways[kind] = self.farm.gateway(kind).start()
+        return self.gateways[kind]
+
+    def notebook(self, kind: str) -> Server:
+        if kind not in self.notebooks:
+            gateway = None if kind in ("embedded", "local") else self.gateway(kind)
+            options = ["--mode=local"] if kind == "local" else []
+            env = {"KERNEL_USERNAME": "ada"} if kind == "enterprise-gateway" else {}
+            self.notebooks[kind] = self.farm.notebook(*options, gateway=gateway, env=env).start()
+        return self.notebooks[kind]
+
+
+@pytest.fixture(scope="session")
+def shared(shared_farm: Farm) -> SharedServers:
+    return SharedServers(shared_farm)
+
+
+@pytest.fixture(params=ON_GATEWAYS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def gateway(shared: SharedServers, kind: str) -> Server:
+    """A shared gateway of each kind; tests leave it as it was."""
+    return shared.gateway(kind)
+
+
+@pytest.fixture
+def notebook(shared: SharedServers, kind: str) -> Server:
+    """A shared notebook server in front of ``gateway``."""
+    return shared.notebook(kind)
+
+
+@pytest.fixture(params=EVERYWHERE)
+def any_notebook(request: pytest.FixtureRequest, shared: SharedServers) -> Server:
+    """A shared notebook server for the embedded gateway and in front of each gateway."""
+    return shared.notebook(request.param)

@@ -1,0 +1,166 @@
+"""The embedded gateway: started, found again after a crash, gone after a normal stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+from .processes import STOP_PATIENCE, Farm, Server, alive, children, wait_for
+
+
+def runtime(notebook: Server) -> Path:
+    return Path(notebook.env["JUPYTER_RUNTIME_DIR"]) / "notebook-remote"
+
+
+def gateway_of(notebook: Server) -> dict[str, object]:
+    info: dict[str, object] = wait_for(
+        "the embedded gateway",
+        lambda: [json.loads(p.read_text()) for p in runtime(notebook).glob("embedded-*.json")],
+    )[0]
+    return info
+
+
+def test_a_kernel_works_in_the_notebooks_folder(farm: Farm) -> None:
+    notebook = farm.notebook()
+    (notebook.folder / "sub").mkdir()
+    (notebook.folder / "sub" / "a.ipynb").write_text("{}")
+    notebook.start()
+    body = {
+        "path": "sub/a.ipynb",
+        "type": "notebook",
+        "name": "a.ipynb",
+        "kernel": {"name": "python3"},
+    }
+    session = notebook.post("/api/sessions", body).json()
+    with notebook.channels(session["kernel"]["id"]) as channels:
+        assert channels.run("import os; print(os.getcwd())").strip() == str(notebook.folder / "sub")
+        name = channels.run("print(os.environ['JPY_SESSION_NAME'])").strip()
+        assert name == str(notebook.folder / "sub" / "a.ipynb")
+
+
+def test_nothing_is_left_after_a_normal_stop(farm: Farm) -> None:
+    notebook = farm.notebook().start()
+    kernel_id = notebook.start_kernel()
+    with notebook.channels(kernel_id) as channels:
+        channels.run("1")
+    processes = children(notebook.pid)
+    assert len(processes) >= 2  # the gateway and the kernel
+    notebook.stop(patience=STOP_PATIENCE)
+    wait_for("all processes to end", lambda: not any(map(alive, processes)))
+    assert list(runtime(notebook).iterdir()) == []
+
+
+def test_a_stop_while_it_starts_leaves_nothing(farm: Farm) -> None:
+    notebook = farm.notebook().start()
+    processes = wait_for("the gateway's process", lambda: children(notebook.pid))
+    notebook.stop(patience=STOP_PATIENCE)
+    wait_for("all processes to end", lambda: not any(map(alive, processes)))
+
+
+def test_it_is_found_again_after_a_crash(farm: Farm) -> None:
+    notebook = farm.notebook(name="one").start()
+    (notebook.folder / "a.ipynb").write_text("{}")
+    body = {"path": "a.ipynb", "type": "notebook", "name": "", "kernel": {"name": "python3"}}
+    session = notebook.post("/api/sessions", body).json()
+    kernel_id = session["kernel"]["id"]
+    with notebook.channels(kernel_id) as channels:
+        channels.run("kept = 'here'")
+    gateway = gateway_of(notebook)
+    notebook.signal(signal.SIGKILL)
+    notebook.process.wait()  # type: ignore[union-attr]
+
+    again = farm.notebook(name="one").start()
+    assert [k["id"] for k in again.get("/api/kernels").json()] == [kernel_id]
+    assert gateway_of(again)["pid"] == gateway["pid"]
+    sessions = again.get("/api/sessions").json()
+    assert [(s["id"], s["path"]) for s in sessions] == [(session["id"], "a.ipynb")]
+    assert again.post("/api/sessions", body).json()["kernel"]["id"] == kernel_id
+    with again.channels(kernel_id) as channels:
+        assert channels.run("print(kept)") == "here\n"
+    again.stop(patience=STOP_PATIENCE)
+    wait_for("the gateway to end", lambda: not alive(int(str(gateway["pid"]))))
+    assert list(runtime(again).iterdir()) == []
+
+
+def test_nobody_comes_back(farm: Farm) -> None:
+    notebook = farm.notebook("--Gateway.embedded_linger=1").start()
+    kernel_id = notebook.start_kernel()
+    assert kernel_id
+    gateway = gateway_of(notebook)
+    processes = children(notebook.pid)
+    notebook.signal(signal.SIGKILL)
+    wait_for("the gateway and its kernel to end", lambda: not any(map(alive, processes)))
+    assert not alive(int(str(gateway["pid"])))
+
+
+def test_files_in_the_notebooks_folder_are_not_run_at_start(farm: Farm) -> None:
+    notebook = farm.notebook()
+    for name in ("random.py", "notebook_remote.py", "httpx.py"):
+        (notebook.folder / name).write_text("open('was-run', 'w')\nraise SystemExit('was run')")
+    # As the installed command does, and not as `python -m`, which looks into the folder itself.
+    notebook.command[1:3] = ["-c", "from notebook_remote.app import main; main()"]
+    notebook.command.insert(1, "-P")
+    notebook.start()
+    assert notebook.get("/api/kernelspecs").status_code == 200
+    assert not (notebook.folder / "was-run").exists()
+
+
+def test_a_second_signal_does_not_hurry_it(farm: Farm) -> None:
+    notebook = farm.notebook().start()
+    notebook.start_kernel()
+    processes = children(notebook.pid)
+    notebook.signal(signal.SIGTERM)
+    notebook.stop(patience=STOP_PATIENCE)  # sends another
+    wait_for("all processes to end", lambda: not any(map(alive, processes)))
+    assert list(runtime(notebook).iterdir()) == []
+    assert list(runtime(notebook).parent.glob("kernel-*.json")) == []
+
+
+def test_with_a_session_manager_of_the_users_own(farm: Farm) -> None:
+    name = "jupyter_server.services.sessions.sessionmanager.SessionManager"
+    notebook = farm.notebook(f"--ServerApp.session_manager_class={name}").start()
+    body = {"path": "a.ipynb", "type": "notebook", "name": "a", "kernel": {"name": "python3"}}
+    assert notebook.post("/api/sessions", body).status_code == 201
+
+
+def test_two_servers_on_one_directory_have_a_gateway_each(farm: Farm) -> None:
+    first = farm.notebook(name="one").start()
+    with first.kernel() as kernel_id:
+        second = farm.notebook(name="one").start()
+        assert second.get("/api/kernels").json() == []
+        with second.kernel():
+            pass
+        second.stop(patience=STOP_PATIENCE)
+        with first.channels(kernel_id) as channels:
+            assert channels.run("1") == "1"
+
+
+def test_it_is_started_again_when_it_dies(farm: Farm) -> None:
+    notebook = farm.notebook().start()
+    notebook.start_kernel()
+    first = int(str(gateway_of(notebook)["pid"]))
+    processes = children(notebook.pid)
+    os.kill(first, signal.SIGKILL)
+    wait_for("its kernels to end with it", lambda: not any(map(alive, processes)))
+    wait_for("a new one", lambda: notebook.get("/api/kernelspecs").status_code == 200)
+    wait_for("the dead kernel to go", lambda: notebook.get("/api/kernels").json() == [])
+    with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
+        assert channels.run("1") == "1"
+
+
+def test_options_for_kernels_reach_it(farm: Farm) -> None:
+    notebook = farm.notebook(
+        "--MappingKernelManager.cull_idle_timeout=1", "--MappingKernelManager.cull_interval=1"
+    ).start()
+    notebook.start_kernel()
+    wait_for("the idle kernel to be culled", lambda: notebook.get("/api/kernels").json() == [])
+
+
+def test_the_environment_of_a_gateway_client_does_not_reach_it(farm: Farm) -> None:
+    env = {"JUPYTER_GATEWAY_AUTH_TOKEN": "s3cret", "JUPYTER_TOKEN": "t0ken"}
+    notebook = farm.notebook(env=env).start()
+    with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
+        code = "import os; print('s3cret' in str(os.environ), 't0ken' in str(os.environ))"
+        assert channels.run(code) == "False False\n"

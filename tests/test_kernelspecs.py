@@ -1,0 +1,88 @@
+"""Kernelspecs and their logos, against every gateway."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from .processes import Farm, Server
+
+
+def test_the_gateways_kernelspecs_are_listed(any_notebook: Server) -> None:
+    answer = any_notebook.get("/api/kernelspecs").json()
+    assert answer["default"] == "python3"
+    spec = answer["kernelspecs"]["python3"]
+    assert spec["name"] == "python3"
+    assert spec["spec"]["language"] == "python"
+    assert any_notebook.get("/api/kernelspecs/python3").json()["spec"] == spec["spec"]
+
+
+def test_logos_come_through(any_notebook: Server) -> None:
+    spec = any_notebook.get("/api/kernelspecs").json()["kernelspecs"]["python3"]
+    logo = any_notebook.get(spec["resources"]["logo-64x64"])
+    assert logo.status_code == 200
+    assert logo.headers["Content-Type"] == "image/png"
+    assert logo.content.startswith(b"\x89PNG")
+    assert any_notebook.get("/kernelspecs/python3/nosuch.png").status_code == 404
+    assert "Could not open static file" not in any_notebook.log
+
+
+def test_no_way_out_of_a_kernelspecs_folder(notebook: Server) -> None:
+    for path in ("..%2f..%2fapi%2fkernels", "%2e%2e/%2e%2e/api/status", "..%5c..%5capi"):
+        answer = notebook.get(f"/kernelspecs/python3/{path}")
+        assert answer.status_code in (403, 404), answer.text
+
+
+def test_a_kernelspecs_name_is_not_a_way_either(notebook: Server) -> None:
+    for name in ("%2E%2E", "%2e", "..%2f..%2fstatus"):
+        assert notebook.get(f"/api/kernelspecs/{name}").status_code == 404
+
+
+def test_a_gateways_file_runs_nothing(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server")
+    add_spec(gateway, "evil")
+    folder = Path(gateway.env["JUPYTER_DATA_DIR"]) / "kernels" / "evil"
+    (folder / "logo.html").write_text("<script>alert(1)</script>")
+    notebook = farm.notebook(gateway=gateway.start()).start()
+    answer = notebook.get("/kernelspecs/evil/logo.html")
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_below_a_base_url(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server", base_url="/gw/").start()
+    notebook = farm.notebook(gateway=gateway, base_url="/nb/").start()
+    resources = notebook.get("/api/kernelspecs").json()["kernelspecs"]["python3"]["resources"]
+    assert resources["logo-64x64"] == "/nb/kernelspecs/python3/logo-64x64.png"
+    assert notebook.get("/kernelspecs/python3/logo-64x64.png").status_code == 200
+
+
+def add_spec(gateway: Server, name: str) -> None:
+    folder = Path(gateway.env["JUPYTER_DATA_DIR"]) / "kernels" / name
+    folder.mkdir(parents=True)
+    argv = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": name, "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+
+
+def test_the_default_kernel_is_the_users_choice_or_the_gateways(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server", "--MultiKernelManager.default_kernel_name=gpu")
+    add_spec(gateway, "gpu")
+    add_spec(gateway, "other")
+    gateway.start()
+    notebook = farm.notebook(gateway=gateway).start()
+    assert notebook.get("/api/kernelspecs").json()["default"] == "gpu"
+    for name, expected in (("other", "other"), ("nosuch", "gpu")):
+        option = f"--MultiKernelManager.default_kernel_name={name}"
+        notebook = farm.notebook(option, gateway=gateway).start()
+        assert notebook.get("/api/kernelspecs").json()["default"] == expected
+
+
+def test_allowed_kernelspecs(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server")
+    add_spec(gateway, "gpu")
+    gateway.start()
+    option = "--KernelSpecManager.allowed_kernelspecs=gpu"
+    notebook = farm.notebook(option, gateway=gateway).start()
+    assert list(notebook.get("/api/kernelspecs").json()["kernelspecs"]) == ["gpu"]

@@ -1,0 +1,84 @@
+"""The sessions REST API, as jupyter_server has it, against every gateway."""
+
+from __future__ import annotations
+
+import uuid
+
+from .processes import Server
+
+
+def new_body(**kernel: str) -> dict[str, object]:
+    path = f"{uuid.uuid4().hex}.ipynb"
+    return {"path": path, "name": path, "type": "notebook", "kernel": kernel or {"name": "python3"}}
+
+
+def test_a_sessions_life(any_notebook: Server) -> None:
+    body = new_body()
+    created = any_notebook.post("/api/sessions", body)
+    assert created.status_code == 201, created.text
+    session = created.json()
+    path = f"/api/sessions/{session['id']}"
+    assert created.headers["Location"] == path
+    assert session["path"] == session["name"] == body["path"]
+    assert session["notebook"] == {"path": body["path"], "name": body["path"]}
+    kernel_id = session["kernel"]["id"]
+    assert any_notebook.post("/api/sessions", body).json()["id"] == session["id"]  # no second one
+    assert any_notebook.get(path).json()["kernel"]["id"] == kernel_id
+    assert session["id"] in [s["id"] for s in any_notebook.get("/api/sessions").json()]
+
+    renamed = any_notebook.request("PATCH", path, json={"path": "b.ipynb", "name": "b"})
+    assert (renamed.json()["path"], renamed.json()["name"]) == ("b.ipynb", "b")
+    assert renamed.json()["kernel"]["id"] == kernel_id
+
+    assert any_notebook.request("DELETE", path).status_code == 204
+    assert any_notebook.get(path).status_code == 404
+    assert any_notebook.get(f"/api/kernels/{kernel_id}").status_code == 404
+
+
+def test_another_kernel_by_name(any_notebook: Server) -> None:
+    session = any_notebook.post("/api/sessions", new_body()).json()
+    path = f"/api/sessions/{session['id']}"
+    answer = any_notebook.request("PATCH", path, json={"kernel": {"name": "python3"}})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["kernel"]["id"] != session["kernel"]["id"]
+    assert any_notebook.get(f"/api/kernels/{session['kernel']['id']}").status_code == 404
+    any_notebook.request("DELETE", path)
+
+
+def test_another_kernel_by_id(any_notebook: Server) -> None:
+    session = any_notebook.post("/api/sessions", new_body()).json()
+    path = f"/api/sessions/{session['id']}"
+    kernel_id = any_notebook.start_kernel()
+    answer = any_notebook.request("PATCH", path, json={"kernel": {"id": kernel_id}})
+    assert answer.json()["kernel"]["id"] == kernel_id
+    unknown = {"kernel": {"id": str(uuid.uuid4())}}
+    assert any_notebook.request("PATCH", path, json=unknown).status_code == 400
+    any_notebook.request("DELETE", path)
+
+
+def test_a_session_for_a_running_kernel(any_notebook: Server) -> None:
+    kernel_id = any_notebook.start_kernel()
+    session = any_notebook.post("/api/sessions", new_body(id=kernel_id)).json()
+    assert session["kernel"]["id"] == kernel_id
+    any_notebook.request("DELETE", f"/api/sessions/{session['id']}")
+
+
+def test_a_kernel_that_cannot_be_changed_to_leaves_the_session(notebook: Server) -> None:
+    session = notebook.post("/api/sessions", new_body()).json()
+    path = f"/api/sessions/{session['id']}"
+    answer = notebook.request("PATCH", path, json={"kernel": {"name": "nosuch"}})
+    assert answer.status_code == 501
+    assert "nosuch" in answer.json()["message"]
+    assert notebook.get(path).json()["kernel"]["id"] == session["kernel"]["id"]
+    notebook.request("DELETE", path)
+
+
+def test_a_session_goes_with_a_kernel_that_is_gone(notebook: Server, gateway: Server) -> None:
+    body = new_body()
+    session = notebook.post("/api/sessions", body).json()
+    gateway.request("DELETE", f"/api/kernels/{session['kernel']['id']}")
+    assert notebook.get(f"/api/kernels/{session['kernel']['id']}").status_code == 404
+    assert notebook.get("/api/sessions").json() == []
+    again = notebook.post("/api/sessions", body).json()
+    assert again["kernel"]["id"] != session["kernel"]["id"]
+    notebook.request("DELETE", f"/api/sessions/{again['id']}")

@@ -1,0 +1,78 @@
+"""The rooms of the package: imports point one way, and every room has its tests."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import notebook_remote
+
+PACKAGE = Path(notebook_remote.__file__).parent
+TESTS = Path(__file__).parent
+# Each room may import from the rooms before it.
+ORDER = [
+    "_version",
+    "exceptions",
+    "masking",
+    "config",
+    "auth",
+    "client",
+    "gateways",
+    "relay",
+    "kernel",
+    "kernels",
+    "kernelspecs",
+    "sessions",
+    "channels",
+    "handlers",
+    "embedded_app",
+    "embedded",
+    "app",
+    "__main__",
+]
+# Tested by the tests of another room, which say so.
+TESTED_WITH = {
+    "kernel": "kernels",
+    "gateways": "errors",
+    "embedded_app": "embedded",
+    "__main__": "app",
+}
+
+
+def imports_of(path: Path) -> tuple[set[str], set[str]]:
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            ours |= {node.module} if node.module else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            others.add(str(node.module).split(".")[0])
+        elif isinstance(node, ast.Import):
+            others |= {alias.name.split(".")[0] for alias in node.names}
+    return ours, others
+
+
+def modules() -> list[Path]:
+    return [path for path in sorted(PACKAGE.glob("*.py")) if path.stem != "__init__"]
+
+
+def test_every_room_is_in_the_order() -> None:
+    assert sorted(path.stem for path in modules()) == sorted(ORDER)
+
+
+def test_imports_point_one_way() -> None:
+    for path in modules():
+        ours, others = imports_of(path)
+        allowed = set(ORDER[: ORDER.index(path.stem)])
+        assert ours <= allowed, f"{path.stem} imports {ours - allowed}"
+        if path.stem != "app":
+            assert "notebook" not in others, f"only app may import notebook, not {path.stem}"
+        if path.stem == "relay":
+            assert not {o for o in others if o.startswith("jupyter")}, "no Jupyter in the relay"
+
+
+def test_every_room_has_its_tests() -> None:
+    for path in modules():
+        if path.stem == "_version":
+            continue
+        stem = TESTED_WITH.get(path.stem, path.stem)
+        assert (TESTS / f"test_{stem}.py").exists(), f"no test_{stem}.py for {path.stem}"
