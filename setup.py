@@ -16,7 +16,7 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
     packages=find_packages(include=["notebook_remote", "notebook_remote.*"]),
-    package_data={"notebook_remote": ["py.typed", "labextension/*/*", "labextension/*/static/*"]},
+    package_data={"notebook_remote": ["py.typed", "event_schemas/*", "labextension/*/*", "labextension/*/static/*"]},
     python_requires=">=3.10",
     install_requires=[
         "notebook>=7.5,<8",
@@ -26,6 +26,8 @@ setup(
         "traitlets>=5.14.3",
         "httpx>=0.27,<1",
         "ipykernel>=6.29.5",
+        "jupyter_events>=0.11",
+        "prometheus_client>=0.20",
     ],
     extras_require={
         "test": [

@@ -27,6 +27,8 @@ from .exceptions import without_secrets
 from .gateways import GatewayBackend
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import RemoteKernelSpecManager
+from .links import tell_events
+from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
 from .sessions import RemoteSessionManager
 
@@ -77,9 +79,8 @@ class RemoteServerApp(ServerApp):
         return RemoteKernelSpecManager if self.runs_remote_kernels else KernelSpecManager
 
     @default("kernel_websocket_connection_class")
-    def _default_kernel_websocket_connection_class(self) -> str:
-        # For local kernels; channels to a gateway have a handler of their own.
-        return "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
+    def _default_kernel_websocket_connection_class(self) -> type:
+        return LocalChannels  # channels to a gateway have a handler of their own
 
     @property
     def runs_remote_kernels(self) -> bool:
@@ -97,6 +98,11 @@ class RemoteServerApp(ServerApp):
                 self.gateway_backend = GatewayBackend(self.gateway, self.embedded_gateway.ready)
             else:
                 self.gateway_backend = GatewayBackend(self.gateway)
+            tell_events(self.event_logger, self.gateway_backend.links)
+        self.tornado_settings: dict[str, Any] = {
+            "websocket_max_message_size": self.gateway.max_message_size,  # for local kernels
+            **self.tornado_settings,
+        }
         super().init_configurables()
 
     def init_signal(self) -> None:
@@ -191,7 +197,7 @@ class RemoteNotebookApp(JupyterNotebookApp):
         assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
         self.handlers.extend(handlers.CHECKED)
         if self.serverapp.runs_remote_kernels:
-            self.handlers.extend(handlers.CHANNELS)
+            self.handlers.extend(handlers.REMOTE)
         if isinstance(self.serverapp.kernel_spec_manager, RemoteKernelSpecManager):
             self.handlers.extend(handlers.KERNELSPECS)
         super().initialize_handlers()

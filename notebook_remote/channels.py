@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 import time
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
@@ -33,19 +34,17 @@ from .exceptions import (
 )
 from .gateways import GatewayBackend
 from .kernel import RemoteKernelManager
+from .links import Link
+from .messages import MessageGuard
 from .relay import Relay
 
 MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
 RFC6455_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # What of the page's handshake the gateway gets: what makes the WebSocket, and nothing that
-# proves the page to this server (cookies, Authorization, Origin).
-FORWARDED = (
-    "Sec-WebSocket-Key",
-    "Sec-WebSocket-Version",
-    "Sec-WebSocket-Protocol",
-    "Sec-WebSocket-Extensions",
-)
-RETURNED = ("Sec-WebSocket-Accept", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions")
+# proves the page to this server (cookies, Authorization, Origin). No extensions: the only one there
+# is, compression, would hide from the guard what it must see; stock gateways have it off.
+FORWARDED = ("Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol")
+RETURNED = ("Sec-WebSocket-Accept", "Sec-WebSocket-Protocol")
 
 
 @dataclass
@@ -82,15 +81,22 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             raise web.HTTPError(403)
         await self.kernel_manager.backend.ready()
         kernel: RemoteKernelManager = self.kernel_manager.get_kernel(kernel_id)
-        self._dialling = asyncio.ensure_future(self._dial(kernel.backend, kernel_id))
+        links = kernel.backend.links
+        link = links.opening(kernel_id, self.get_argument("session_id", ""))
+        self._dialling = asyncio.ensure_future(self._dial(kernel.backend, link))
         try:
             answered = await self._dialling
         except asyncio.CancelledError:
+            links.left(link)
             return  # the page has gone meanwhile
+        except GatewayError as error:
+            links.failed(link, error)
+            raise
         if kernel_id not in self.kernel_manager:
             answered.stream.close()  # it was shut down meanwhile
+            links.left(link)
             raise KernelNotFound(f"The kernel {kernel_id} was shut down.")
-        await self._relay(kernel, answered)
+        await self._relay(kernel.backend, link, answered)
 
     def on_connection_close(self) -> None:
         """Stop dialling for a page that has gone; called by tornado."""
@@ -111,7 +117,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         if not self.check_origin(self.get_origin()):
             raise web.HTTPError(403, "Cross origin websockets not allowed")
 
-    async def _dial(self, backend: GatewayBackend, kernel_id: str) -> Answered:
+    async def _dial(self, backend: GatewayBackend, link: Link) -> Answered:
         """Open the gateway's side, with new attempts while it does not answer at all.
 
         Attempts end with ``Gateway.connect_timeout``: a browser opens one WebSocket at a time to
@@ -120,37 +126,45 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         config = backend.config
         deadline = time.monotonic() + config.connect_timeout
         pause = config.gateway_retry_interval
-        retries = config.gateway_retry_max
-        while True:
+        attempts = config.gateway_retry_max + 1
+        for attempt in itertools.count(1):
+            backend.links.attempting(link, attempt, attempts)
             try:
                 return await open_channels(
-                    backend, kernel_id, self.get_argument("session_id", ""), self.request.headers
+                    backend, link.kernel_id, link.session_id, self.request.headers
                 )
             except GatewayUnreachable:
-                if retries == 0 or time.monotonic() + pause >= deadline:
+                if attempt == attempts or time.monotonic() + pause >= deadline:
                     raise
-            retries -= 1
             await asyncio.sleep(pause)
             pause = min(2 * pause, config.gateway_retry_interval_max)
+        raise AssertionError("the loop above ends by itself")
 
-    async def _relay(self, kernel: RemoteKernelManager, answered: Answered) -> None:
+    async def _relay(self, backend: GatewayBackend, link: Link, answered: Answered) -> None:
         lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
         lines += [f"{n}: {answered.headers[n]}" for n in RETURNED if n in answered.headers]
-        relay = Relay(self.detach(), answered.stream)
-        kernel.links.add(relay)
-        self.log.info("Channels of kernel %s opened", kernel.kernel_id)
+        links, config = backend.links, backend.config
+        guard = MessageGuard(
+            answered.headers.get("Sec-WebSocket-Protocol"),
+            config.max_message_size,
+            refused=lambda sentence: links.refused(link, sentence),
+        )
+        relay = Relay(
+            self.detach(),
+            answered.stream,
+            guard,
+            link_timeout=config.link_timeout,
+            buffer_size=config.relay_buffer_size,
+            report=lambda: links.measure(link),
+        )
+        links.connected(link, relay)
+        self.log.info("Channels of kernel %s opened", link.kernel_id)
         try:
-            await relay.browser.write("\r\n".join([*lines, "", ""]).encode("latin1"))
-            await relay.run()
-        except StreamClosedError:
-            relay.close()
+            await relay.run("\r\n".join([*lines, "", ""]).encode("latin1"))
         finally:
-            kernel.links.discard(relay)
-            self.log.info(
-                "Channels of kernel %s closed by the %s",
-                kernel.kernel_id,
-                relay.ended_by or "server",
-            )
+            ending = relay.close()
+            links.ended(link, ending)
+            self.log.info("Channels of kernel %s ended: %s", link.kernel_id, ending.text)
 
 
 async def open_channels(

@@ -40,6 +40,8 @@ REMOTE_ONLY = (
     "ws_url",
 )
 MODES_TO_COME = ("direct", "browser")
+STOCK_MESSAGE_SIZE = 10 * 1024 * 1024  # bytes; tornado's default, which stock gateways have
+OWN_MESSAGE_SIZE = 256 * 1024 * 1024  # bytes, where both ends are ours
 LAUNCH_TIMEOUT_ENV = "KERNEL_LAUNCH_TIMEOUT"
 
 
@@ -176,6 +178,24 @@ class Gateway(LoggingConfigurable):
         help="Seconds between two looks at the kernels on the gateway, by which a culled or dead"
         " kernel is noticed.",
     ).tag(config=True, env="NOTEBOOK_REMOTE_POLL_INTERVAL")
+    link_timeout = Float(
+        15.0,
+        min=1,
+        help="Seconds until a gateway or a page that has silently gone is noticed. Pings go out on"
+        " both sides of the relay five times as often.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_LINK_TIMEOUT")
+    max_message_size = Int(
+        STOCK_MESSAGE_SIZE,
+        min=1024,
+        help="Bytes of one message from the page to a kernel, an upload above all. A larger one is"
+        " answered with an error in its cell. Stock gateways take 10 MiB; the default for the"
+        " embedded gateway and for local kernels is 256 MiB.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_MAX_MESSAGE_SIZE")
+    relay_buffer_size = Int(
+        64 * 1024,
+        min=4096,
+        help="Bytes that the relay holds at most for each direction of a kernel's channels.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_RELAY_BUFFER_SIZE")
     allowed_envs = Unicode(
         "",
         help="Comma-separated names of environment variables to send with a kernel's start, beside"
@@ -205,6 +225,9 @@ class Gateway(LoggingConfigurable):
         self._take_environment()
         self._take_credentials_from_urls()
         self.embedded = not self.url and self.mode != "local"
+        own = self.embedded or self.mode == "local"
+        if own and not self._given("max_message_size"):
+            self.max_message_size = OWN_MESSAGE_SIZE
         if self.embedded:
             self._forget_remote_options()
         self._check()
@@ -243,6 +266,10 @@ class Gateway(LoggingConfigurable):
 
     def _configured(self, name: str) -> bool:
         return any(name in self.config[section] for section in self.section_names())
+
+    def _given(self, name: str) -> bool:
+        """Whether the user has set an option, in the configuration or the environment."""
+        return self._configured(name) or self.traits()[name].metadata["env"] in os.environ
 
     def _take_environment(self) -> None:
         for name, trait in self.traits(env=lambda v: v is not None).items():

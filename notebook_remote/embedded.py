@@ -234,6 +234,7 @@ class EmbeddedGateway:
                 "info_file": str(path),
                 "config": self.kernel_config,
                 "linger": self.config.embedded_linger,
+                "max_message_size": self.config.max_message_size,
                 "log_level": self.log.getEffectiveLevel(),
             },
         )

@@ -23,7 +23,10 @@ from jupyter_server.services.kernels.handlers import MainKernelHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.websocket import WebSocketHandler
+from traitlets import default
 from traitlets.config import Config
+
+from .local_channels import LocalChannels
 
 FIRST_OWNER = 60.0  # seconds until whoever started us must have taken the lease
 LEASE_PATH = "/notebook-remote/lease"
@@ -99,6 +102,10 @@ class EmbeddedGatewayApp(ServerApp):
     linger = 0.0
     _orphaned: object = None
 
+    @default("kernel_websocket_connection_class")
+    def _default_kernel_websocket_connection_class(self) -> type:
+        return LocalChannels
+
     def init_webapp(self) -> None:
         """Add our routes; called while the app is initialized."""
         super().init_webapp()
@@ -160,6 +167,7 @@ def main() -> None:
             "port": free_port(),
             "root_dir": settings["root_dir"],
             "terminals_enabled": False,
+            "tornado_settings": {"websocket_max_message_size": settings["max_message_size"]},
         }
     )
     app = EmbeddedGatewayApp(config=config, log_level=settings["log_level"])

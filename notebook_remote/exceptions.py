@@ -139,7 +139,12 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         seen.add(id(current))
         yield current
         # Several addresses of one host that were tried come as an exception group (3.11+).
-        to_see += [*getattr(current, "exceptions", ()), current.__cause__, current.__context__]
+        to_see += [
+            *getattr(current, "exceptions", ()),
+            getattr(current, "real_error", None),  # of tornado's StreamClosedError
+            current.__cause__,
+            current.__context__,
+        ]
 
 
 def http_error_behind(error: BaseException | None) -> web.HTTPError | None:

@@ -12,6 +12,7 @@ from .auth import GatewayAuth, ssl_context
 from .client import RestClient
 from .config import Gateway
 from .exceptions import GatewayError
+from .links import Links
 
 
 async def _always_ready() -> None:
@@ -32,6 +33,7 @@ class GatewayBackend:
         self.tls: ssl.SSLContext = ssl_context(config)
         self.auth = GatewayAuth(config)
         self.client = RestClient(config, self.auth, self.tls, ready)
+        self.links = Links("embedded" if config.embedded else "gateway")
         self.down: GatewayError | None = None
         self._kind: str | None = None
 

@@ -213,6 +213,18 @@ class RemoteKernelSpecResourceHandler(CheckedHandler):
         await self._send(kernel_name, path)
 
 
+class LinksHandler(CheckedHandler):
+    """``/notebook-remote/api/links``."""
+
+    auth_resource = "kernels"
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Every link between a page and a kernel on a gateway, and what is known of it."""
+        self.finish(json.dumps(self.kernel_manager.backend.links.models()))
+
+
 KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 SESSION = r"(?P<session_id>\w+-\w+-\w+-\w+-\w+)"
 SPEC = r"(?P<kernel_name>[\w\.\-%]+)"
@@ -226,7 +238,10 @@ CHECKED = [
     (rf"/api/sessions/{SESSION}", RemoteSessionHandler),
 ]
 # Routes for kernels on a gateway.
-CHANNELS = [(rf"/api/kernels/{KERNEL}/channels", ChannelsHandler)]
+REMOTE = [
+    (rf"/api/kernels/{KERNEL}/channels", ChannelsHandler),
+    (r"/notebook-remote/api/links", LinksHandler),
+]
 # Routes for kernelspecs of a gateway.
 KERNELSPECS = [
     (r"/api/kernelspecs", RemoteMainKernelSpecHandler),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any, Protocol
+from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_server._tz import isoformat, utcnow
@@ -19,19 +19,8 @@ from .gateways import GatewayBackend, backend_of
 Model = dict[str, Any]
 
 
-class Closeable(Protocol):
-    """Something open to a kernel that ends with it."""
-
-    def close(self) -> None:
-        """End it."""
-
-
 class RemoteKernelManager(ServerKernelManager):
-    """One kernel on a gateway.
-
-    Made by RemoteMappingKernelManager. The channels handler adds each open WebSocket to
-    ``links``, so that they can be closed with the kernel: no gateway does that by itself.
-    """
+    """One kernel on a gateway, made by RemoteMappingKernelManager."""
 
     kernel_name: str
     backend = Instance(GatewayBackend)
@@ -46,7 +35,6 @@ class RemoteKernelManager(ServerKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.links: set[Closeable] = set()
         self.connections = 0
         self.execution_state = "starting"
         self.last_activity = utcnow()
@@ -72,7 +60,7 @@ class RemoteKernelManager(ServerKernelManager):
         connections = model.get("connections")
         # A gateway miscounts when someone hangs up in a handshake (js, jkg); ours we know.
         given = connections if isinstance(connections, int) else 0
-        self.connections = max(given, len(self.links))
+        self.connections = max(given, self.backend.links.open_to(self.kernel_id))
         try:
             text = str(model.get("last_activity", "")).replace("Z", "+00:00")
             stamp = datetime.fromisoformat(text)
@@ -93,11 +81,6 @@ class RemoteKernelManager(ServerKernelManager):
             model["reason"] = self.reason
         return model
 
-    def close_links(self) -> None:
-        """Close every WebSocket to this kernel, so that the pages ask what became of it."""
-        for link in list(self.links):
-            link.close()
-
     def update_env(self, *, env: dict[str, str]) -> None:
         """Nothing: no gateway changes a running kernel's environment (called on renames)."""
 
@@ -113,7 +96,8 @@ class RemoteKernelManager(ServerKernelManager):
             await self.backend.client.shutdown(self.kernel_id)
         except KernelNotFound:
             self.log.debug("Kernel %s was gone already", self.kernel_id)
-        self.close_links()
+        # No gateway closes them by itself.
+        self.backend.links.forget(self.kernel_id)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was restarted.")
     async def restart_kernel(self, now: bool = False, newports: bool = False, **kw: Any) -> None:

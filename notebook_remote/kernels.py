@@ -224,7 +224,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             raise
         except GatewayError:
             # The page says "restarting" until its socket connects again.
-            kernel.close_links()
+            self.backend.links.close(kernel_id)
             raise
         self.log.info("Kernel restarted: %s", kernel_id)
 
@@ -250,7 +250,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if not self.backend.config.embedded:
             await self._shutdown_on_gateway(kernels)
         for kernel in kernels:
-            kernel.close_links()
+            self.backend.links.forget(kernel.kernel_id)
             self._drop(kernel)
 
     async def _shutdown_on_gateway(self, kernels: list[RemoteKernelManager]) -> None:
@@ -349,7 +349,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     def _lost(self, kernel: RemoteKernelManager) -> None:
         self.log.warning("Kernel %s is gone from its gateway: culled, or died.", kernel.kernel_id)
         self._drop(kernel)
-        kernel.close_links()
+        self.backend.links.forget(kernel.kernel_id)
 
     def _drop(self, kernel: RemoteKernelManager) -> None:
         if self._kernels.pop(kernel.kernel_id, None) is not None:

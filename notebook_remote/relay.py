@@ -1,126 +1,362 @@
-"""Moves bytes between two streams. It opens nothing and knows nothing of Jupyter.
+"""Moves a WebSocket's bytes between a browser and a gateway. It knows nothing of Jupyter.
 
-A WebSocket connection, after its handshake, is two byte streams that the relay passes on as they
-are: any frame size, text or binary, either subprotocol, exactly as sent. Every write is awaited,
-so a slow reader slows the sender down and nothing piles up here.
+After the handshake the two ends are byte streams that the relay passes on as they are: any frame
+size, text or binary, either subprotocol, exactly as sent. It sees where frames end, so that it can
+
+- put pings in between, on both legs, and so notice a peer that has silently gone even where an
+  intermediary keeps the TCP connection open;
+- keep a gateway's "normal" goodbye from the page, which would not connect again after it;
+- count frames.
+
+Every write is awaited, so a slow reader slows the sender down and nothing piles up here. What a
+browser sends goes through a guard first, which may keep a message back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import sys
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from tornado.iostream import IOStream, StreamClosedError
 
-CHUNK = 64 * 1024  # bytes read at most at once, and so held at most per direction
-DEAD_AFTER = 15  # seconds until a peer that has silently gone is noticed
+from . import sockets
+from .frames import (
+    BAD_GATEWAY,
+    CLOSE,
+    GOING_AWAY,
+    NORMAL,
+    PING,
+    PONG,
+    RESTARTED,
+    TOO_BIG,
+    Control,
+    FrameError,
+    GatewayFrames,
+    close_frame,
+    frame,
+)
+
+LINK_TIMEOUT = 15.0  # seconds until a peer that has silently gone is noticed
+BUFFER_SIZE = 64 * 1024  # bytes read at most at once, and so held at most per direction
+TICKS = 5  # pings within the timeout; a link is dead when the first is not answered by the last
+# Chromium's network process answers pings for a page that is busy with itself, until about 128 kB
+# stand before the page unread. Whoever had this much (bytes) to read before a ping gets so many
+# times the timeout, as long as its TCP answers.
+MUCH_TO_READ = 64 * 1024
+BUSY_FACTOR = 8
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the browser gets instead of having its message passed on."""
+
+    frames: list[bytes]
+    text: str  # a sentence about it
+    ends: bool  # whether the connection has to end, because a part of the message was passed on
+
+
+class Guard(Protocol):
+    """What the browser's bytes go through; see ``messages.MessageGuard``."""
+
+    between_frames: bool  # whether what it let pass ends with a frame
+
+    @property
+    def frames_seen(self) -> int:
+        """Frames that came from the browser."""
+
+    def feed(self, data: bytes) -> Iterator[bytes | Control | Answer]:
+        """Yield what to pass on, control frames apart, and answers. Raises FrameError."""
+
+
+@dataclass
+class Count:
+    """What has come in one direction."""
+
+    frames: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a relay ended: ``by`` browser, gateway or server; ``kind`` is for the metrics."""
+
+    by: str
+    kind: str  # left | closed | silent | bad_frames | too_large
+    text: str
+
+
+class _End(Exception):
+    """Ends the relay with a close frame for the page."""
+
+    def __init__(self, ending: Ending, code: int) -> None:
+        super().__init__(ending.text)
+        self.ending, self.code = ending, code
+
+
+class Leg:
+    """One end: its stream, and what is known of whoever is there."""
+
+    def __init__(self, stream: IOStream, is_gateway: bool) -> None:
+        self.stream = stream
+        self._is_gateway = is_gateway
+        self.round_trip: float | None = None  # seconds, by the last ping that was answered
+        self.writing = False  # whether a write waits for the other end to read
+        self.passing = False  # whether a chunk is being written, piece by piece
+        self.asked: float | None = None  # when the first ping went out since something came
+        self.unread = 0  # bytes that went out before that ping, and may stand before it
+        self._sent = 0  # bytes that went out since something came
+        self._pings: dict[bytes, float] = {}
+        self._waiting: list[bytes] = []  # what is to be put in where a frame ends
+        self._wants_ping = False
+        self._flushed = asyncio.Event()
+
+    def hear(self) -> None:
+        """Note that something came from there."""
+        self.asked = None
+        self._sent = 0
+
+    async def write(self, data: bytes) -> None:
+        """Write, and wait until it is out. Raises StreamClosedError."""
+        self._sent += len(data)
+        self.writing = True
+        await self.stream.write(data)
+        self.writing = False
+
+    def put_in(self, frames: list[bytes], between: bool) -> None:
+        """Write whole frames, now if ``between`` others, else when ``flush`` is called there.
+
+        Not awaited: they are small and few.
+        """
+        self._waiting += frames
+        if not self.passing and between:
+            self.flush()
+
+    def ping(self, between: bool) -> None:
+        """Ask for a sign of life, now or, as above, with ``flush``."""
+        if not self.writing:  # else it would only stand behind what is not read
+            self._wants_ping = True
+            self.put_in([], between)
+
+    def flush(self) -> None:
+        """Write what waits to be put in; called between frames. Raises StreamClosedError."""
+        if self._wants_ping:
+            self._wants_ping = False
+            self._waiting.append(self._new_ping())
+        for data in self._waiting:
+            self._sent += len(data)
+            self.stream.write(data)
+        self._waiting.clear()
+        self._flushed.set()
+
+    def _new_ping(self) -> bytes:
+        now = time.monotonic()
+        if self.asked is None:
+            self.asked, self.unread = now, self._sent
+        payload = os.urandom(8)
+        self._pings[payload] = now
+        if len(self._pings) > TICKS * BUSY_FACTOR:
+            del self._pings[next(iter(self._pings))]
+        return frame(PING, payload, to_gateway=self._is_gateway)
+
+    async def wait_flushed(self) -> None:
+        """Wait until nothing waits to be put in."""
+        if self._waiting:
+            self._flushed.clear()
+            await self._flushed.wait()
+
+    def is_pong(self, payload: bytes) -> bool:
+        """Whether this answers a ping of ours; notes the round trip."""
+        sent = self._pings.pop(payload, None)
+        if sent is None:
+            return False
+        self.round_trip = time.monotonic() - sent
+        return True
 
 
 class Relay:
-    """One connection between a page and a gateway. ``run`` returns when either end closes."""
+    """One connection between a page and a gateway.
 
-    def __init__(self, browser: IOStream, gateway: IOStream) -> None:
-        self.browser = browser
-        self.gateway = gateway
-        self.from_browser = 0  # bytes
-        self.from_gateway = 0  # bytes
-        self.ended_by = ""
-        self.started = time.monotonic()
+    ``link_timeout`` is in seconds, ``buffer_size`` in bytes per direction. ``report`` is called
+    every few seconds while the relay runs, with new counts and round trips to be read.
+    """
 
-    async def run(self) -> None:
-        """Pass bytes both ways until one end closes, then close the other."""
-        tune(self.browser.socket)
-        # Not for the page: a tab that is busy for a while reads nothing, and is not gone.
-        tune(self.gateway.socket, give_up_unread=True)
-        directions = [
-            asyncio.create_task(self._from_browser(), name="relay from browser"),
-            asyncio.create_task(self._from_gateway(), name="relay from gateway"),
-        ]
+    def __init__(
+        self,
+        browser: IOStream,
+        gateway: IOStream,
+        guard: Guard,
+        link_timeout: float = LINK_TIMEOUT,
+        buffer_size: int = BUFFER_SIZE,
+        report: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.browser = Leg(browser, is_gateway=False)
+        self.gateway = Leg(gateway, is_gateway=True)
+        self.from_browser = Count()
+        self.from_gateway = Count()
+        self.ending: Ending | None = None
+        self._guard = guard
+        self._frames = GatewayFrames()
+        self._timeout = link_timeout
+        self._buffer_size = buffer_size
+        self._report = report
+        self._page_leaves = False
+
+    async def run(self, answer: bytes = b"") -> Ending:
+        """Pass bytes both ways until one end closes or dies, then close the other.
+
+        ``answer`` is the rest of the handshake, for the browser.
+        """
+        jobs: dict[str, Coroutine[Any, Any, None]] = {
+            "relay from browser": self._from_browser(),
+            "relay from gateway": self._from_gateway(),
+            "watch links": self._watch(),
+        }
+        for leg in (self.browser, self.gateway):
+            sockets.tune(leg.stream.socket, self._timeout)
+        with contextlib.suppress(StreamClosedError):  # the reading below says so
+            self.browser.stream.write(answer)
+        tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
         try:
-            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                self._ended(task.exception())
         finally:
             self.close()
-            for task in directions:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*directions, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return self.close()
 
-    def close(self) -> None:
+    def close(self, ending: Ending | None = None, code: int = RESTARTED) -> Ending:
         """Close both ends; the page then connects again, or learns that its kernel is gone."""
-        self.browser.close()
-        self.gateway.close()
+        if self.ending is None:
+            self.ending = ending or Ending("server", "closed", "closed by the notebook server")
+            self._say_goodbye(code, self.ending.text)
+        self.browser.stream.close()
+        self.gateway.stream.close()
+        return self.ending
+
+    def _say_goodbye(self, code: int, text: str) -> None:
+        may_put_in = self._frames.between_messages and not self.browser.passing
+        if self._page_leaves or self.browser.stream.closed() or not may_put_in:
+            return
+        with contextlib.suppress(StreamClosedError):
+            # Not awaited: a small frame goes out at once, or the page is not reading at all.
+            self.browser.stream.write(close_frame(code, text))
+
+    def _ended(self, error: BaseException | None) -> None:
+        if isinstance(error, _End):
+            self.close(error.ending, error.code)
+        elif isinstance(error, StreamClosedError):
+            gateway_gone = self.gateway.stream.closed() and not self.browser.stream.closed()
+            if self._page_leaves or not gateway_gone:
+                self.close(Ending("browser", "left", "closed by the browser"), NORMAL)
+            else:
+                why = f" ({error.real_error})" if error.real_error else ""
+                text = f"the gateway closed the connection{why}"
+                self.close(Ending("gateway", "closed", text), BAD_GATEWAY)
+        elif error is not None:
+            raise error
+
+    # -- the two directions ---------------------------------------------------------------------
 
     async def _from_browser(self) -> None:
-        with self._until_closed():
-            while True:
-                data = await self.browser.read_bytes(CHUNK, partial=True)
-                self.from_browser += len(data)
-                await self.gateway.write(data)
+        page, gateway = self.browser, self.gateway
+        while True:
+            data = await page.stream.read_bytes(self._buffer_size, partial=True)
+            page.hear()
+            self.from_browser.bytes += len(data)
+            gateway.passing = True
+            try:
+                for piece in self._guard.feed(data):
+                    if isinstance(piece, bytes):
+                        await gateway.write(piece)
+                    elif isinstance(piece, Control):
+                        await self._control_from_browser(piece)
+                    else:
+                        await self._reply(piece)
+            except FrameError as error:
+                text = f"the browser sent {error.reason}"
+                raise _End(Ending("browser", "bad_frames", text), error.code) from error
+            self.from_browser.frames = self._guard.frames_seen
+            gateway.passing = False
+            if self._guard.between_frames:
+                gateway.flush()
+
+    async def _control_from_browser(self, control: Control) -> None:
+        if control.opcode == PONG and self.browser.is_pong(control.payload):
+            return
+        if control.opcode == CLOSE:
+            self._page_leaves = True
+        await self.gateway.write(control.raw)
+
+    async def _reply(self, answer: Answer) -> None:
+        self.browser.put_in(answer.frames, self._frames.between_messages)
+        if answer.ends:
+            await self.browser.wait_flushed()
+            raise _End(Ending("browser", "too_large", answer.text), TOO_BIG)
 
     async def _from_gateway(self) -> None:
-        acknowledge = _quick_ack(self.gateway.socket)
-        with self._until_closed():
-            while True:
-                data = await self.gateway.read_bytes(CHUNK, partial=True)
-                acknowledge()
-                self.from_gateway += len(data)
-                await self.browser.write(data)
+        page, gateway, frames = self.browser, self.gateway, self._frames
+        acknowledge = sockets.quick_ack(gateway.stream.socket)
+        while True:
+            data = await gateway.stream.read_bytes(self._buffer_size, partial=True)
+            acknowledge()
+            gateway.hear()
+            self.from_gateway.bytes += len(data)
+            try:
+                pieces = frames.feed(data)
+            except FrameError as error:
+                text = f"the gateway sent {error.reason}"
+                raise _End(Ending("gateway", "bad_frames", text), BAD_GATEWAY) from error
+            page.passing = True
+            for piece in pieces:
+                if isinstance(piece, bytes):
+                    await page.write(piece)
+                else:
+                    await self._control_from_gateway(piece)
+            self.from_gateway.frames = frames.count
+            page.passing = False
+            if frames.between_messages:
+                page.flush()
 
-    @contextlib.contextmanager
-    def _until_closed(self) -> Iterator[None]:
-        try:
-            yield
-        except StreamClosedError:
-            if not self.ended_by:
-                gateway_gone = self.gateway.closed() and not self.browser.closed()
-                self.ended_by = "gateway" if gateway_gone else "browser"
+    async def _control_from_gateway(self, control: Control) -> None:
+        if control.opcode == PONG and self.gateway.is_pong(control.payload):
+            return
+        if control.opcode == CLOSE and not self._page_leaves:
+            self.browser.passing = False
+            code = control.close_code
+            kind = "too_large" if code == TOO_BIG else "closed"
+            text = f"the gateway closed the connection (code {code})"
+            # After 1000 and 1001 JupyterLab does not connect again.
+            shown = BAD_GATEWAY if code in (NORMAL, GOING_AWAY, 1005) else code
+            raise _End(Ending("gateway", kind, text), shown)
+        await self.browser.write(control.raw)
 
+    # -- links that have silently gone ------------------------------------------------------------
 
-def tune(sock: socket.socket | None, give_up_unread: bool = False) -> None:
-    """No waiting for small packets, and no waiting for ever on a peer that has gone.
+    async def _watch(self) -> None:
+        tick = self._timeout / TICKS
+        while True:
+            await asyncio.sleep(tick)
+            self._report()
+            self._check(self.gateway, self.browser, "gateway")
+            self._check(self.browser, self.gateway, "browser")
+            self.gateway.ping(self._guard.between_frames)
+            self.browser.ping(self._frames.between_messages)
 
-    ``give_up_unread`` also gives up on a peer that is there but reads nothing.
-    """
-    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
-        return
-    with contextlib.suppress(OSError):  # reset meanwhile: the first read says so
-        _set_options(sock, give_up_unread)
-
-
-def _set_options(sock: socket.socket, give_up_unread: bool) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    probes = 3
-    idle = DEAD_AFTER // 2
-    options = {
-        "TCP_KEEPIDLE" if sys.platform != "darwin" else "TCP_KEEPALIVE": idle,
-        "TCP_KEEPINTVL": max(1, (DEAD_AFTER - idle) // probes),
-        "TCP_KEEPCNT": probes,
-    }
-    if give_up_unread:
-        options["TCP_USER_TIMEOUT"] = DEAD_AFTER * 1000
-    for name, value in options.items():
-        option = getattr(socket, name, None)  # which of them exist depends on the platform
-        if option is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, option, value)
-
-
-def _quick_ack(sock: socket.socket | None) -> Callable[[], None]:
-    """A function that acknowledges at once what was read from ``sock``, where that is possible.
-
-    No Jupyter gateway sets TCP_NODELAY, so it holds a second small message back until the first
-    is acknowledged, which the kernel of an operating system delays by 40 ms. Linux forgets the
-    option after use; hence the call after each read.
-    """
-    option = getattr(socket, "TCP_QUICKACK", None)
-    if option is None or sock is None:
-        return lambda: None
-
-    def acknowledge() -> None:
-        with contextlib.suppress(OSError):  # closed meanwhile: the next read says so
-            sock.setsockopt(socket.IPPROTO_TCP, option, 1)
-
-    return acknowledge
+    def _check(self, leg: Leg, other: Leg, who: str) -> None:
+        if other.writing:
+            leg.asked = None  # we do not read from it, so we cannot hear it
+        silent = 0.0 if leg.asked is None else time.monotonic() - leg.asked
+        owed = sockets.unacknowledged_for(leg.stream.socket)
+        patience = self._timeout * (BUSY_FACTOR if leg.unread > MUCH_TO_READ else 1)
+        # The first ping went out up to a tick after the last sign of life.
+        if silent >= patience - self._timeout / TICKS or owed >= self._timeout:
+            text = f"the {who} has not answered for {max(silent, owed):.0f} s"
+            raise _End(Ending(who, "silent", text), BAD_GATEWAY)

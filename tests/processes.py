@@ -195,6 +195,7 @@ class Channels:
 
     def close(self) -> None:
         self.ws.close()
+        self.ws.shutdown()  # after a goodbye of the server, close() leaves the socket open
 
     def send(
         self,

@@ -6,18 +6,27 @@ import inspect
 
 import httpx
 import pytest
+from jupyter_events import EventLogger
 from jupyter_server import serverapp
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway import gateway_client
+from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels import handlers as kernel_handlers
+from jupyter_server.services.kernels.connection.base import (
+    deserialize_msg_from_ws_v1,
+    serialize_msg_to_ws_v1,
+)
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.kernelmanager import MappingKernelManager
+from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from jupyter_server.services.kernelspecs import handlers as kernelspec_handlers
 from jupyter_server.services.sessions import handlers as session_handlers
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 from notebook.app import JupyterNotebookApp
 from tornado import web
+from tornado.websocket import WebSocketHandler
 
 from notebook_remote import handlers
 
@@ -75,9 +84,7 @@ def test_the_handlers_that_ours_extend() -> None:
     stock = {pattern for pattern, _ in kernel_handlers.default_handlers}
     stock |= {pattern for pattern, _ in session_handlers.default_handlers}
     stock |= {pattern for pattern, _ in kernelspec_handlers.default_handlers}
-    ours = {
-        pattern for pattern, _ in [*handlers.CHECKED, *handlers.CHANNELS, *handlers.KERNELSPECS]
-    }
+    ours = {pattern for pattern, _ in [*handlers.CHECKED, *handlers.REMOTE, *handlers.KERNELSPECS]}
     assert stock <= ours, f"routes of upstream without ours: {stock - ours}"
 
 
@@ -116,6 +123,29 @@ def test_the_checks_of_a_websocket() -> None:
     source = inspect.getsource(kernel_handlers.KernelWebsocketHandler.pre_get)
     assert '"execute", "kernels"' in source  # the permission that ours asks for too
     assert hasattr(web.RequestHandler, "detach")
+
+
+def test_the_channels_of_local_kernels() -> None:
+    """What ``LocalChannels`` stands on."""
+    assert parameters(ZMQChannelsWebsocketConnection.connect) == {"self"}
+    assert hasattr(KernelWebsocketHandler, "set_nodelay")
+    assert "await self.connection.connect()" in inspect.getsource(KernelWebsocketHandler.open)
+    assert "kernel_websocket_connection_class" in ServerApp.class_traits()
+
+
+def test_the_wire_format_of_messages() -> None:
+    """What ``messages.py`` reads and writes is what jupyter_server reads."""
+    packed = serialize_msg_to_ws_v1([b"{}"] * 4, "shell")
+    assert deserialize_msg_from_ws_v1(packed) == ("shell", [b"{}"] * 4)
+    assert WebSocketHandler.max_message_size.fget is not None
+    assert '"websocket_max_message_size"' in inspect.getsource(
+        WebSocketHandler.max_message_size.fget
+    )
+
+
+def test_the_event_loggers_door() -> None:
+    assert parameters(EventLogger.emit) == {"self", "schema_id", "data", "timestamp_override"}
+    assert parameters(EventLogger.register_event_schema) == {"self", "schema"}
 
 
 def test_an_api_handlers_answers() -> None:

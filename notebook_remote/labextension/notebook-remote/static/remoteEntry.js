@@ -1,12 +1,14 @@
 /*
  * Says in the page why the gateway cannot be used, and what to do; JupyterLab itself shows an empty
- * list of kernels then, without a word. When the gateway is back the list is fetched again.
+ * list of kernels then, without a word. When the gateway is back the list is fetched again. Says
+ * too when a message of the page, an upload above all, was not sent to the kernel.
  *
  * A JupyterLab extension in the form that a build would give it (a module federation container),
  * written by hand because it is this small. If it does not load, the page works without it.
  */
 (() => {
   const CHECK_AGAIN = 10000; // milliseconds between two looks while the gateway is away
+  const LINK_EVENT = 'https://events.jupyter.org/notebook_remote/link/v1';
   let shared; // the packages that the page shares with its extensions
 
   async function use(name) {
@@ -33,14 +35,17 @@
       return message || response.statusText;
     }
 
-    function show(sentence) {
-      if (shown !== null) {
-        return;
-      }
-      const what = sentence.split(': ')[0]; // the rest is what to do; there is room for 140 letters
-      const callback = () => showErrorMessage('The gateway cannot be used', sentence);
+    /* There is room for 140 letters: what is wrong. What to do is behind a button. */
+    function showSentence(title, sentence) {
+      const callback = () => showErrorMessage(title, sentence);
       const actions = [{ label: 'What to do', callback, displayType: 'accent' }];
-      shown = Notification.error(what, { autoClose: false, actions });
+      return Notification.error(sentence.split(': ')[0], { autoClose: false, actions });
+    }
+
+    function show(sentence) {
+      if (shown === null) {
+        shown = showSentence('The gateway cannot be used', sentence);
+      }
     }
 
     async function look() {
@@ -67,6 +72,13 @@
         looking = false;
       }
     }
+
+    /* A widget's message has no reply in which its error could be shown. */
+    app.serviceManager.events.stream.connect((_, event) => {
+      if (event.schema_id === LINK_EVENT && event.state === 'refused') {
+        showSentence('A message was not sent to the kernel', event.error);
+      }
+    });
 
     // Whoever shows notifications must be there first. The list that failed has resolved, as null.
     Promise.all([app.restored, kernelspecs.ready]).then(() => {

@@ -1,0 +1,224 @@
+"""The messages that a browser sends, looked at before they reach a gateway other people share.
+
+A stock gateway that gets a message with an absurd offset table spins and grows until it is of no
+use to anyone, and one that gets a message over its limit (10 MiB, tornado's default) closes the
+connection without a word to the user. So the table is checked, and what is too large is kept back
+and answered here, in the cell. Nothing else of a message is looked at, or changed.
+
+The wire formats: jupyter_server's ``v1.kernel.websocket.jupyter.org`` (a table of 64-bit little
+endian offsets, then the channel and the parts) and the older one (JSON text, or for binary buffers
+a table of 32-bit big endian offsets); both in ``services/kernels/connection/base.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from jupyter_client.session import Session
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+
+from .frames import (
+    BAD_DATA,
+    BINARY,
+    BrowserFrames,
+    Control,
+    FrameError,
+    Head,
+    Payload,
+    frame,
+    masked,
+)
+from .relay import Answer
+
+V1 = "v1.kernel.websocket.jupyter.org"
+MAX_PARTS = 16_384  # a widget has a handful of buffers; a stock gateway makes objects of each
+MAX_HEADER = 64 * 1024  # bytes of a message that are kept, to answer it if it is refused
+MIB = 1024 * 1024
+
+
+class Table:
+    """The offset table at the beginning of a binary message."""
+
+    def __init__(self, v1: bool) -> None:
+        self._v1 = v1
+        self.offsets: tuple[int, ...] | None = None  # once all of it is there
+
+    def read(self, beginning: bytes) -> bool:
+        """Take the message's first bytes; return whether the table is complete and in order.
+
+        Raises FrameError for a table that no front end writes.
+        """
+        width = 8 if self._v1 else 4
+        if len(beginning) < width:
+            return False
+        count = int.from_bytes(beginning[:width], "little" if self._v1 else "big")
+        if not 1 <= count <= MAX_PARTS:
+            raise _bad_table(f"{count} parts")
+        begin = width * (count + 1)
+        if len(beginning) < begin:
+            return False
+        kind = f"<{count}Q" if self._v1 else f"!{count}I"
+        offsets = struct.unpack_from(kind, beginning, width)
+        if offsets[0] < begin or list(offsets) != sorted(offsets):
+            raise _bad_table("parts out of order")
+        self.offsets = offsets
+        return True
+
+    def check_end(self, size: int) -> None:
+        """Raise FrameError if a part lies beyond the message's end, of ``size`` bytes."""
+        if self.offsets is None:
+            raise _bad_table("it is cut off")
+        if self.offsets[-1] > size:
+            raise _bad_table("parts beyond its end")
+
+
+def _bad_table(what: str) -> FrameError:
+    return FrameError(f"a message with an impossible offset table: {what}", BAD_DATA)
+
+
+class MessageGuard:
+    """What a browser sends, minus what must not reach a gateway.
+
+    One for each connection; the relay gives it every byte from the browser. ``max_size`` is in
+    bytes of one message; ``refused`` is called with a sentence when one is larger.
+    """
+
+    def __init__(
+        self,
+        subprotocol: str | None,
+        max_size: int,
+        refused: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
+        self.v1 = subprotocol == V1
+        self.max_size = max_size
+        self.refused = refused
+        self.frames = BrowserFrames()
+        self.between_frames = True  # whether what was passed on ends with a frame
+        self._new_message()
+
+    @property
+    def frames_seen(self) -> int:
+        """Frames that came from the browser."""
+        return self.frames.count
+
+    def _new_message(self) -> None:
+        self._table: Table | None = None  # None for text, which has none
+        self._size = 0  # bytes of all its frames so far
+        self._last = False  # whether its last frame has begun
+        self._mask = b""
+        self._beginning = b""  # the table and the header, unmasked
+        self._held = b""  # what waits for the table to be complete, as it came
+        self._begun = False  # whether a part of it has been passed on
+        self._refused = False
+
+    def feed(self, data: bytes) -> Iterator[bytes | Control | Answer]:
+        """Take what came; yield what to pass on, control frames, and what was kept back.
+
+        Raises FrameError for what no browser sends; the connection has to end then.
+        """
+        for item in self.frames.feed(data):
+            if isinstance(item, Control):
+                yield item
+            elif isinstance(item, Head):
+                self._begin(item)
+                yield from self._pass(item.raw, frame_ends=False)
+            else:
+                self._read_beginning(item)
+                yield from self._pass(item.raw, frame_ends=item.ends)
+                if item.ends and self._last:
+                    yield from self._end()
+
+    def _begin(self, head: Head) -> None:
+        if head.opcode == BINARY:
+            self._table = Table(self.v1)
+        self._mask = head.mask
+        self._size += head.length
+        self._refused = self._refused or self._size > self.max_size
+        self._last = head.fin
+        self._check_end()
+
+    def _read_beginning(self, part: Payload) -> None:
+        """Unmask what is looked at: nothing of a text, the table and the header of the others."""
+        if self._table is None or self._beginning_is_complete:
+            return
+        self._beginning += masked(part.raw, self._mask, part.offset)
+        if self._table.offsets is None and self._table.read(self._beginning):
+            self._check_end()
+
+    @property
+    def _beginning_is_complete(self) -> bool:
+        offsets = self._table.offsets if self._table is not None else None
+        return offsets is not None and len(self._beginning) >= min(
+            offsets[min(2, len(offsets) - 1)], MAX_HEADER
+        )
+
+    def _check_end(self) -> None:
+        """Refuse a bad table as soon as the message's size is known, before its end is passed."""
+        if self._last and self._table is not None and self._table.offsets is not None:
+            self._table.check_end(self._size)
+
+    def _pass(self, raw: bytes, frame_ends: bool) -> Iterator[bytes]:
+        if self._refused:
+            self._held = b""
+        elif self._table is not None and self._table.offsets is None:
+            self._held += raw
+        else:
+            raw, self._held = self._held + raw, b""
+            self._begun = True
+            self.between_frames = frame_ends
+            if raw:
+                yield raw
+
+    def _end(self) -> Iterator[Answer]:
+        if self._refused:
+            text = (
+                f"A message of {self._size / MIB:.1f} MiB was not sent to the kernel: the gateway"
+                f" takes {self.max_size / MIB:g} MiB at most. Send less at once, or, if the"
+                " gateway takes more, raise --Gateway.max_message_size (bytes)."
+            )
+            self.refused(text)
+            yield Answer(error_frames(*self._named(), text), text, self._begun)
+        elif self._table is not None:
+            self._table.check_end(self._size)
+        self._new_message()
+
+    def _named(self) -> tuple[str, dict[str, Any]]:
+        """The channel and the header of a message, as far as they can be read."""
+        offsets = self._table.offsets if self._table is not None else None
+        if self.v1 and offsets is not None and len(offsets) > 2:
+            try:
+                channel = self._beginning[offsets[0] : offsets[1]].decode()
+                header = json.loads(self._beginning[offsets[1] : offsets[2]])
+            except ValueError:
+                pass  # it is refused all the same, without an answer in a cell
+            else:
+                return channel, header if isinstance(header, dict) else {}
+        return "", {}
+
+
+def error_frames(channel: str, header: dict[str, Any], text: str) -> list[bytes]:
+    """Frames for the browser that answer a message as a kernel would, with an error.
+
+    The cell shows ``text`` and ends, instead of waiting for ever. There are none where the message
+    did not say what it was.
+    """
+    msg_type = str(header.get("msg_type", ""))
+    if not msg_type or "msg_id" not in header:
+        return []
+    session = Session()
+    error = {"ename": "MessageTooLarge", "evalue": text, "traceback": [text]}
+
+    def made(channel: str, kind: str, content: dict[str, Any]) -> bytes:
+        message = session.msg(kind, content, parent=header)
+        return frame(BINARY, serialize_msg_to_ws_v1(message, channel, session.pack))
+
+    frames = [made("iopub", "status", {"execution_state": "busy"})]
+    if msg_type == "execute_request":
+        frames.append(made("iopub", "error", error))
+    if msg_type.endswith("_request"):
+        reply = msg_type.removesuffix("request") + "reply"
+        frames.append(made(channel, reply, {"status": "error", "execution_count": None, **error}))
+    return [*frames, made("iopub", "status", {"execution_state": "idle"})]

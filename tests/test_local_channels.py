@@ -1,0 +1,45 @@
+"""Kernels on this computer: small messages do not wait, and large ones pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import SharedServers
+from .processes import Farm
+
+TELL_OPTIONS = """
+import socket
+from jupyter_server.services.kernels.websocket import KernelWebsocketHandler as Handler
+
+def on_message(handler, message, stock=Handler.on_message):
+    sock = handler.ws_connection.stream.socket
+    option = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    print("TCP_NODELAY of the channels:", option, flush=True)
+    stock(handler, message)
+
+Handler.on_message = on_message
+"""
+
+
+@pytest.mark.parametrize("kind", ["local", "embedded"])
+def test_large_messages_reach_a_kernel_where_both_ends_are_ours(
+    shared: SharedServers, kind: str
+) -> None:
+    """A stock server refuses more than 10 MiB (facts 2)."""
+    notebook = shared.notebook(kind)
+    with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
+        assert channels.run(f"len('{'x' * 20_000_000}')") == "20000000"
+
+
+def test_nothing_waits_for_small_packets(farm: Farm) -> None:
+    """The speed of it is measured in benchmarks/; here, that the option is set where it matters."""
+    notebook = farm.notebook("--mode=local")
+    folder = Path(notebook.env["JUPYTER_CONFIG_DIR"])
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "jupyter_notebook_remote_config.py").write_text(TELL_OPTIONS)
+    notebook.start()
+    with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
+        channels.run("1")
+    assert "TCP_NODELAY of the channels: 1" in notebook.log
