@@ -54,6 +54,16 @@ def test_what_a_gateway_sends_passes_unchanged(seed: int) -> None:
     assert frames.between_messages
 
 
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65_536])
+def test_a_frame_may_be_cut_anywhere(size: int) -> None:
+    data = frame(BINARY, b"x" * size)
+    for cut in range(min(len(data), 20) + 1):
+        frames = GatewayFrames()
+        passed = frames.feed(data[:cut]) + frames.feed(data[cut:])
+        assert b"".join(p for p in passed if isinstance(p, bytes)) == data
+        assert (frames.count, frames.between_messages) == (1, True)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_control_frames_come_apart_and_in_order(seed: int) -> None:
     sizes = random.Random(seed)

@@ -222,6 +222,25 @@ def test_a_page_that_has_much_to_read_is_not_given_up() -> None:
     relaying(test, link_timeout=1)
 
 
+def test_a_page_with_something_to_read_gets_more_time() -> None:
+    """Less than the sockets hold, so that the relay itself does not see that it is not read."""
+
+    async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
+        reading = asyncio.create_task(answer_pings(kernel, False))
+        output = frame(BINARY, b"x" * 200_000)
+        await kernel.write(output)
+        while relay.browser.asked is None:
+            await asyncio.sleep(0)
+        ticks = asyncio.get_running_loop().time() + 2  # of a timeout of one second
+        while asyncio.get_running_loop().time() < ticks:
+            await asyncio.sleep(0.1)
+            assert relay.ending is None
+        assert await page.read_bytes(len(output)) == output
+        reading.cancel()
+
+    relaying(test, link_timeout=1)
+
+
 def test_a_message_that_is_kept_back_is_answered_between_others() -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
         first = frame(BINARY, b"x" * 1000)
