@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from .pages import Visitor, chromium
 from .processes import Farm, Server
 
 KINDS = ["jupyter-server", "kernel-gateway", "enterprise-gateway"]
@@ -102,3 +104,31 @@ def notebook(shared: SharedServers, kind: str) -> Server:
 def any_notebook(request: pytest.FixtureRequest, shared: SharedServers) -> Server:
     """A shared notebook server for the embedded gateway and in front of each gateway."""
     return shared.notebook(request.param)
+
+
+# One for each file with such tests: while it is open, asyncio.run() fails in this thread.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    executable = find_browser()
+    assert executable, "no Chromium; see CONTRIBUTING.md"
+    with chromium(executable) as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(
+    browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[[Server], Visitor]]:
+    """Visit a server as somebody new. Screenshots of a test that failed are in its tmp_path."""
+    visitors: list[Visitor] = []
+    failed_before = request.session.testsfailed
+
+    def visit(server: Server) -> Visitor:
+        visitors.append(Visitor(browser, server))
+        return visitors[-1]
+
+    yield visit
+    for visitor in visitors:
+        if request.session.testsfailed > failed_before:
+            visitor.leave_evidence(tmp_path)
+        visitor.leave()

@@ -119,9 +119,19 @@ class Visitor:
     def path(self, name: str) -> Path:
         return self.server.folder / self.folder / name
 
-    def write_notebook(self, name: str, kernel: str) -> None:
+    def write_notebook(self, name: str, kernel: str, *cells: str) -> None:
         content = {
-            "cells": [],
+            "cells": [
+                {
+                    "cell_type": "code",
+                    "id": f"cell-{number}",
+                    "source": source,
+                    "metadata": {},
+                    "outputs": [],
+                    "execution_count": None,
+                }
+                for number, source in enumerate(cells)
+            ],
             "metadata": {"kernelspec": {"name": kernel, "display_name": kernel}},
             "nbformat": 4,
             "nbformat_minor": 5,

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from .conftest import EVERYWHERE, SharedServers, find_browser
-from .pages import NOT_RUN, Visitor, chromium
+from .conftest import EVERYWHERE, SharedServers
+from .pages import NOT_RUN, Visitor
 from .processes import Farm, Server, wait_for
 
 pytestmark = pytest.mark.browser
@@ -56,34 +56,6 @@ import hashlib
 content = bytes(upload.value[0].content)
 print(upload.value[0].name, len(content), hashlib.sha256(content).hexdigest())
 """
-
-
-# One for this file: while it is open, asyncio.run() fails in this thread.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    executable = find_browser()
-    assert executable, "no Chromium; see CONTRIBUTING.md"
-    with chromium(executable) as browser:
-        yield browser
-
-
-@pytest.fixture
-def visit(
-    browser: Browser, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[Callable[[Server], Visitor]]:
-    """Visit a server as somebody new. Screenshots of a test that failed are in its tmp_path."""
-    visitors: list[Visitor] = []
-    failed_before = request.session.testsfailed
-
-    def visit(server: Server) -> Visitor:
-        visitors.append(Visitor(browser, server))
-        return visitors[-1]
-
-    yield visit
-    for visitor in visitors:
-        if request.session.testsfailed > failed_before:
-            visitor.leave_evidence(tmp_path)
-        visitor.leave()
 
 
 def gateway_of(notebook: Server) -> tuple[str, str]:
