@@ -355,8 +355,9 @@ class Relay:
             leg.asked = None  # we do not read from it, so we cannot hear it
         silent = 0.0 if leg.asked is None else time.monotonic() - leg.asked
         owed = sockets.unacknowledged_for(leg.stream.socket)
-        patience = self._timeout * (BUSY_FACTOR if leg.unread > MUCH_TO_READ else 1)
         # The first ping went out up to a tick after the last sign of life.
-        if silent >= patience - self._timeout / TICKS or owed >= self._timeout:
+        limit = self._timeout * (1 - 1 / TICKS)
+        patience = limit * (BUSY_FACTOR if leg.unread > MUCH_TO_READ else 1)
+        if silent >= patience or owed >= limit:
             text = f"the {who} has not answered for {max(silent, owed):.0f} s"
             raise _End(Ending(who, "silent", text), BAD_GATEWAY)
