@@ -16,7 +16,14 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
     packages=find_packages(include=["notebook_remote", "notebook_remote.*"]),
-    package_data={"notebook_remote": ["py.typed", "event_schemas/*", "labextension/*/*", "labextension/*/static/*"]},
+    package_data={
+        "notebook_remote": [
+            "py.typed",
+            "event_schemas/*",
+            "labextension/*/*",
+            "labextension/*/static/*",
+        ]
+    },
     python_requires=">=3.10",
     install_requires=[
         "notebook>=7.5,<8",
@@ -38,6 +45,14 @@ setup(
             "psutil>=5.9",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "requests>=2.32",
+            "trustme>=1.1",
+            "websocket-client>=1.8",
+        ],
+        "bench": [
+            "jupyter_kernel_gateway>=3.0.1",
+            "matplotlib>=3.9",
+            "psutil>=5.9",
             "requests>=2.32",
             "trustme>=1.1",
             "websocket-client>=1.8",

@@ -91,13 +91,15 @@ class Outbox:
         return sock.recv_data()
 
     def end(self) -> None:
-        """Forget the socket, and wake whoever reads from it."""
+        """Forget the socket, and wake whoever reads from it or stands in a write."""
+        sock = self.socket
+        if sock is None:
+            return
+        with contextlib.suppress(*FAILED):
+            sock.abort()
         with self._lock:
-            sock, self.socket = self.socket, None
-            if sock is not None:
-                with contextlib.suppress(*FAILED):
-                    sock.abort()
-                sock.shutdown()
+            self.socket = None
+            sock.shutdown()
 
 
 class KernelConnection(Channels):

@@ -1,0 +1,1 @@
+"""Measures notebook_remote side by side with its peers; README.md says how and why."""
