@@ -7,6 +7,7 @@ import http.cookiejar
 import json
 import re
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -55,20 +56,38 @@ class RestClient:
         self.config = config
         self.auth = auth
         self._ready = ready
-        self._http = httpx.AsyncClient(
-            verify=tls,
-            trust_env=False,
-            follow_redirects=False,
-            timeout=config.request_timeout,
-            headers={"User-Agent": "notebook-remote"},
-        )
+        self._tls = tls
+        self._cookies = httpx.Cookies()
         if not config.accept_cookies:
             nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
-            self._http.cookies.jar.set_policy(nobody)
+            self._cookies.jar.set_policy(nobody)
+        self._requests: Counter[httpx.AsyncClient] = Counter()  # that are under way
+        self._http = self._connections()
+
+    def _connections(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            verify=self._tls,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=self.config.request_timeout,
+            headers={"User-Agent": "notebook-remote"},
+            cookies=self._cookies.jar,
+        )
+
+    async def renew_connections(self) -> None:
+        """Use none of the connections of before for a new request.
+
+        Called when a link has silently gone: they may have gone with it, and a request on one
+        would wait in vain. Those that are in use are closed after their requests.
+        """
+        old, self._http = self._http, self._connections()
+        if not self._requests[old]:
+            await old.aclose()
 
     async def close(self) -> None:
         """Close the connections that are kept open to the gateway."""
-        await self._http.aclose()
+        for connections in {self._http, *self._requests}:
+            await connections.aclose()
 
     async def kind(self) -> str:
         """What the gateway is: ``enterprise-gateway``, or ``jupyter`` for the two others.
@@ -172,7 +191,7 @@ class RestClient:
         headers = await self.auth.headers()
         given = [headers.pop(name) for name in list(headers) if name.lower() == "cookie"]
         request = httpx.Request("GET", url)
-        self._http.cookies.set_cookie_header(request)
+        self._cookies.set_cookie_header(request)
         cookies = [*given, *request.headers.get_list("Cookie")]
         if cookies:
             headers["Cookie"] = "; ".join(cookies)
@@ -182,7 +201,7 @@ class RestClient:
         """Keep the cookies of a WebSocket handshake's answer."""
         headers = [("Set-Cookie", value) for value in set_cookie]
         response = httpx.Response(101, headers=headers, request=httpx.Request("GET", url))
-        self._http.cookies.extract_cookies(response)
+        self._cookies.extract_cookies(response)
 
     # -- one request ------------------------------------------------------------------------
 
@@ -230,7 +249,7 @@ class RestClient:
                 await asyncio.sleep(RETRY_PAUSE * 2 ** (attempt - 1))
             last = attempt == attempts - 1
             try:
-                response = await self._http.request(
+                response = await self._request(
                     method,
                     self.config.url + path,
                     json={} if body is None and method == "POST" else body,
@@ -249,6 +268,18 @@ class RestClient:
         if response.status_code >= 300 and response.status_code not in accept:
             raise self._refusal(response)
         return response
+
+    async def _request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
+        http = self._http
+        self._requests[http] += 1
+        try:
+            return await http.request(method, url, **kwargs)
+        finally:
+            self._requests[http] -= 1
+            if not self._requests[http]:
+                del self._requests[http]
+                if http is not self._http:
+                    await http.aclose()
 
     # -- what an answer means ---------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from .auth import GatewayAuth, ssl_context
 from .client import RestClient
 from .config import Gateway
 from .exceptions import GatewayError
+from .handshakes import Handshakes
 from .links import Links
 
 
@@ -34,6 +35,7 @@ class GatewayBackend:
         self.auth = GatewayAuth(config)
         self.client = RestClient(config, self.auth, self.tls, ready)
         self.links = Links("embedded" if config.embedded else "gateway")
+        self.handshakes = Handshakes()
         self.down: GatewayError | None = None
         self._kind: str | None = None
 
@@ -54,6 +56,7 @@ class GatewayBackend:
 
     async def close(self) -> None:
         """Close what is open to the gateway; called when the server stops."""
+        self.handshakes.cancel()
         await self.client.close()
 
 

@@ -23,6 +23,7 @@ ORDER = [
     "messages",
     "metrics",
     "links",
+    "handshakes",
     "gateways",
     "kernel",
     "kernels",
