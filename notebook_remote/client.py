@@ -183,6 +183,33 @@ class RestClient:
         """Shut a kernel down. Raises KernelNotFound when it is gone already."""
         await self._on_kernel("DELETE", kernel_id)
 
+    async def addon(self) -> Model | None:
+        """What ``notebook-remote-gateway`` says of itself, or None where there is none."""
+        try:
+            response = await self._send("GET", "/api/notebook-remote", accept=(404,))
+            return None if response.status_code == 404 else self._object(response)
+        except (GatewayAnswerError, GatewayAuthError):
+            return None  # some proxy that lets only kernels through
+
+    async def ticket(self, kernel_id: str, origin: str, session_id: str) -> Model:
+        """A ticket with which one page, of this origin, opens a kernel's channels once.
+
+        For gateways with the add-on. Raises KernelNotFound, GatewayLimitReached.
+        """
+        body = {"origin": origin, "session_id": session_id}
+        response = await self._on_kernel(
+            "POST", kernel_id, "/channels/ticket", body=body, accept=(429,)
+        )
+        if response.status_code == 429:
+            raise GatewayLimitReached(
+                f"The gateway at {self._where} gives no more tickets for now: too many were asked"
+                " for in a short time."
+            )
+        model = self._object(response)
+        if not {"ticket", "param", "expires_in"} <= model.keys():
+            raise self._odd(response)
+        return model
+
     async def headers(self, url: str) -> dict[str, str]:
         """What proves us to the gateway, for a request or a handshake: with kept cookies, if any.
 
@@ -210,13 +237,15 @@ class RestClient:
         method: str,
         kernel_id: str,
         action: str = "",
+        *,
+        body: Model | None = None,
         timeout: float | None = None,
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
         if not KERNEL_ID.fullmatch(kernel_id):
             raise KernelNotFound(f"{kernel_id!r} is not the id of a kernel.")
         path = f"{self.config.kernels_endpoint}/{kernel_id}{action}"
-        response = await self._send(method, path, timeout=timeout, accept=(404, *accept))
+        response = await self._send(method, path, body=body, timeout=timeout, accept=(404, *accept))
         if response.status_code == 404:
             # A 404 of some proxy in between says nothing about the kernel.
             if not isinstance(self._json(response), dict):

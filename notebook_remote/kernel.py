@@ -88,6 +88,8 @@ class RemoteKernelManager(ServerKernelManager):
             "last_activity": self._active_text,
             "execution_state": self.execution_state,
             "connections": self.connections,
+            "backend": self.backend.links.backend,
+            "mode": self.backend.config.mode,
         }
         if self.reason:
             model["reason"] = self.reason

@@ -30,6 +30,7 @@ ORDER = [
     "kernelspecs",
     "sessions",
     "channels",
+    "places",
     "handlers",
     "local_channels",
     "embedded_app",
