@@ -53,7 +53,9 @@ class End:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
-        self.writer.transport.set_write_buffer_limits(0)  # drain() means that TCP has it
+        if writer.get_extra_info("ssl_object") is None:
+            writer.transport.set_write_buffer_limits(0)  # drain() means that TCP has it
+        # With TLS asyncio's drain() would then wait until something comes the other way.
 
     @property
     def gone(self) -> bool:
