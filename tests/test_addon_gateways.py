@@ -35,6 +35,17 @@ from jupyter_server.auth.authorizer import Authorizer
 class NoExecution(Authorizer):
     def is_authorized(self, handler, user, action, resource):
         return (action, resource) != ("execute", "kernels")
+
+class NoChannels(Authorizer):
+    users = {}
+
+    def is_authorized(self, handler, user, action, resource):
+        if handler.request.path.endswith("/ticket"):
+            self.users[user.username] = user
+        if handler.request.path.endswith("/channels"):
+            assert self.users[user.username] is user
+            return False
+        return True
 """
 INSTALLS = """
 from jupyter_server.serverapp import ServerApp
@@ -371,6 +382,19 @@ def test_tickets_are_for_who_may_execute(farm: Farm, kind: str) -> None:
         assert gateway.get("/api/notebook-remote").status_code == 200
 
 
+@pytest.mark.parametrize("kind", WITH_IDENTITIES)
+def test_the_authorizer_is_asked_again_when_a_ticket_is_used(farm: Farm, kind: str) -> None:
+    """About the same user, and the very object that the identity provider made."""
+    app = "ServerApp" if kind == "jupyter-server" else "KernelGatewayApp"
+    gateway = farm.gateway(kind, f"--{app}.authorizer_class=refusing.NoChannels", addon=True)
+    (gateway.folder / "refusing.py").write_text(REFUSING)
+    gateway.env["PYTHONPATH"] = str(gateway.folder)
+    gateway.start()
+    with gateway.kernel() as kernel_id:
+        assert handshake(gateway, kernel_id, ticket(gateway, kernel_id)) == 403
+        assert audited(gateway, "redeem", kernel_id) == ["ok"]  # it is used up all the same
+
+
 def test_a_gateway_that_anybody_may_use_gives_no_tickets(farm: Farm, kind: str) -> None:
     """There the check of the origin is all that keeps pages of others out."""
     options = ["--ServerApp.disable_check_xsrf=True"] if kind == "jupyter-server" else []
@@ -556,16 +580,13 @@ def test_replicas_with_a_key_take_each_others_tickets(farm: Farm) -> None:
         assert channels.run("import os; os.getenv('NOTEBOOK_REMOTE_TICKET_KEY')") == ""
 
 
-def test_gateways_without_a_common_key_do_not(farm: Farm, addon: Server, kind: str) -> None:
-    if kind != "jupyter-server":
-        pytest.skip("needs kernels of a chosen id")
+def test_gateways_without_a_common_key_do_not(farm: Farm) -> None:
     kernel_id = "12345678-1234-1234-1234-123456789012"
-    other = farm.gateway(kind, addon=True).start()
-    for gateway in (addon, other):
+    one, other = (farm.gateway("jupyter-server", addon=True).start() for _ in range(2))
+    for gateway in (one, other):
         gateway.start_kernel(kernel_id=kernel_id)
-    assert handshake(other, kernel_id, ticket(addon, kernel_id)) == 403
+    assert handshake(other, kernel_id, ticket(one, kernel_id)) == 403
     assert audited(other, "redeem", kernel_id) == ["bad-signature"]
-    addon.request("DELETE", f"/api/kernels/{kernel_id}")
 
 
 def test_a_bad_setting_stops_the_start(farm: Farm, kind: str) -> None:
