@@ -39,7 +39,7 @@ def take_ticket(request: HTTPServerRequest) -> list[bytes] | None:
     request.query_arguments = {"session_id": session_ids} if session_ids else {}
     request.query = urlencode(request.query_arguments, doseq=True)
     request.uri = f"{request.path}?{request.query}" if request.query else request.path
-    request.arguments = dict(request.query_arguments)
+    request.arguments = {name: [*values] for name, values in request.query_arguments.items()}
     return presented
 
 
@@ -66,20 +66,20 @@ class RedeemsTickets(Base):
         if self._presented is None:
             return super().prepare()
         kernel_id, origin = self.path_kwargs["kernel_id"], self.request.headers.get("Origin")
-        user, outcome = "", "ok"
         try:
             user = self._redeem(self._presented, kernel_id, origin)
         except Refused as refusal:
-            outcome = refusal.reason
+            self.addon.audit("redeem", refusal.reason, kernel_id, origin, "")
             self.current_user = self._jupyter_current_user = None
             refuse(self)
-        self.addon.audit("redeem", outcome, kernel_id, origin, user)
+        else:
+            self.addon.audit("redeem", "ok", kernel_id, origin, user)
         return None
 
     def _redeem(self, presented: list[bytes], kernel_id: str, origin: str | None) -> str:
         """Let the ticket's holder in and return his name; else raise Refused."""
         # A form in the body would count as well, and the gateway takes the last value there is.
-        self.request.arguments = dict(self.request.query_arguments)
+        self.request.arguments = self.request.query_arguments
         self.request.body_arguments = {}
         session_ids = self.request.query_arguments.get("session_id", [])
         upgrade = self.request.headers.get("Upgrade", "").lower()
@@ -118,7 +118,8 @@ class RedeemsTickets(Base):
                     self.path_kwargs["kernel_id"],
                     fault,
                 )
-                self.close(BAD_DATA, "impossible offset table")
+                # Tornado's own: the one of jupyter_server 1 takes no code.
+                WebSocketHandler.close(self, BAD_DATA, "impossible offset table")
                 return None
         return super().on_message(message)
 
@@ -141,5 +142,5 @@ class TicketElsewhereHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Refuse it."""
-        refuse(self)
         self.addon.audit("redeem", "wrong-route", "-", self.request.headers.get("Origin"), "")
+        refuse(self)

@@ -28,11 +28,14 @@ else:
 
 
 class Problem(HTTPError):
-    """An answer other than the one that was asked for: its status, a code and a sentence."""
+    """An answer other than the one that was asked for: its status, a code and a sentence.
 
-    def __init__(self, status: int, code: str, sentence: str) -> None:
+    ``wait`` is the seconds after which to try again, if that helps.
+    """
+
+    def __init__(self, status: int, code: str, sentence: str, wait: float = 0) -> None:
         super().__init__(status, sentence)
-        self.code, self.sentence = code, sentence
+        self.code, self.sentence, self.wait = code, sentence, wait
 
 
 class Answers(Base):
@@ -48,6 +51,8 @@ class Answers(Base):
         message, reason = self._reason, "error"
         if isinstance(error, Problem):
             message, reason = error.sentence, error.code
+            if error.wait:
+                self.set_header("Retry-After", math.ceil(error.wait))
         elif isinstance(error, HTTPError) and error.log_message:
             message = error.log_message
         if status_code in (401, 403) and reason == "error":
@@ -97,8 +102,7 @@ class Answers(Base):
         """Count a ticket that is about to be made; raise Problem if there were too many."""
         wait = self.addon.bucket.take()
         if wait:
-            self.set_header("Retry-After", math.ceil(wait))
-            raise Problem(429, "too-many", "Too many tickets in a short time; try again later.")
+            raise Problem(429, "too-many", "Too many tickets in a short time; try later.", wait)
 
     def send_ticket(self, kernel_id: str, origin: str, session_id: str, holder: Holder) -> None:
         """Make a ticket and answer with it."""
@@ -167,19 +171,19 @@ class TicketHandler(ByTokenInHeader):
     async def post(self, kernel_id: str) -> None:
         """Answer with a ticket; the body says for which origin and session."""
         body: dict[str, Any] = {}
-        outcome = "ok"
+
+        def audit(outcome: str) -> None:
+            self.addon.audit("mint", outcome, kernel_id, str(body.get("origin")), self.user_name)
+
         try:
             await self.permit("execute", "kernels")
             body = self.body()
             origin, session_id = self.origin_in(body), self.session_in(body)
             self.addon.kind.check_kernel(self.kernel_manager, kernel_id)
             self.ration()
-            holder = Holder(self.user_name, self.current_user)
-            self.send_ticket(kernel_id, origin, session_id, holder)
         except HTTPError as error:
-            outcome = error.code if isinstance(error, Problem) else str(error.status_code)
+            audit(error.code if isinstance(error, Problem) else str(error.status_code))
             raise
-        finally:
-            self.addon.audit(
-                "mint", outcome, kernel_id, str(body.get("origin", "-")), self.user_name
-            )
+        audit("ok")
+        holder = Holder(self.user_name, self.current_user)
+        self.send_ticket(kernel_id, origin, session_id, holder)
