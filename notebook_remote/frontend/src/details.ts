@@ -31,12 +31,26 @@ class Details extends Widget {
     super();
     this.addClass('nbr-Details');
     this.node.append(this._list);
-    const { backend, route, link } = connection;
+    const { backend, link } = connection;
     const { state, mode } = statusOf(connection, trans);
     this._add(trans.__('Gateway'), backend.name, backend.url ?? '');
-    this._add(trans.__('Mode'), mode, way(connection, trans));
+    if (mode) {
+      this._add(trans.__('Mode'), mode, way(connection, trans));
+    }
     this._add(trans.__('State'), state);
+    if (connection.status === 'connected') {
+      this._addTimes(connection, trans);
+    }
+    if (link?.reconnects) {
+      this._add(trans.__('Reconnects'), String(link.reconnects));
+    }
+    if (link?.last_error) {
+      this._add(trans.__('Last error'), link.last_error);
+    }
+    this._advise(advice(connection, trans));
+  }
 
+  private _addTimes({ route, link }: IConnection, trans: TranslationBundle): void {
     const trip = this._add(trans.__('Round trip'), trans.__('not measured yet'));
     if (route?.gateway) {
       void measure(route.gateway, trip, trans);
@@ -51,13 +65,6 @@ class Details extends Widget {
     if (route?.took) {
       this._add(trans.__('Opened in'), duration(route.took / 1000));
     }
-    if (link?.reconnects) {
-      this._add(trans.__('Reconnects'), String(link.reconnects));
-    }
-    if (link?.last_error) {
-      this._add(trans.__('Last error'), link.last_error);
-    }
-    this._advise(advice(connection, trans));
   }
 
   private _add(term: string, ...texts: string[]): HTMLElement {

@@ -1,18 +1,19 @@
 /*
  * Opens the native WebSocket of one place, or says why that did not work.
  *
- * A browser does not tell a page why, and it waits minutes for a host that does not answer. But a
- * gateway may well take its time: it answers when the kernel is up. So a socket that is not open
- * soon is given up only if the gateway does not answer a plain HTTP request either.
+ * A browser does not tell a page why, it waits minutes for a host that does not answer, and it
+ * writes the address of a WebSocket that failed into the console, with the ticket in it. So a
+ * gateway is first asked for anything at all over HTTP. If there is no answer soon, the WebSocket
+ * is not tried; if there is one, the WebSocket may take its time, since a gateway answers when the
+ * kernel is up, and hanging up on it before that confuses stock gateways.
  */
 
 import { IPlace } from './places';
 import { Why } from './routes';
 
-// Milliseconds. All this together with the relay's own opening must stay below three seconds.
-const PROBE_AFTER = 900;
+// Milliseconds. With the opening of the relay this must stay below three seconds.
 const SILENT_AFTER = 1900;
-const SLOW_AFTER = 20_000; // the gateway answers, but its WebSocket never opens
+const SLOW_AFTER = 20_000; // the gateway answers, but its WebSocket does not open
 
 /** Why a socket did not open. Carries no address, since that may contain a ticket. */
 export class NotOpened extends Error {
@@ -21,7 +22,7 @@ export class NotOpened extends Error {
   }
 }
 
-/** Where the gateway at a direct place answers HTTP requests; without its ticket. */
+/** Where the gateway at a direct place answers HTTP requests; without the ticket. */
 export function httpBase(place: IPlace): string {
   const { protocol, host, pathname } = new URL(place.url);
   const base = pathname.slice(0, pathname.lastIndexOf('/api/kernels/'));
@@ -42,8 +43,43 @@ export async function knock(base: string, signal?: AbortSignal): Promise<number>
   return performance.now() - start;
 }
 
-/** Open the socket of a place. Rejects with NotOpened, or when the signal aborts it. */
-export function dial(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
+/** Open the socket of a place. Rejects with NotOpened, also when the signal aborts it. */
+export async function dial(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
+  if (place.kind === 'direct') {
+    await reach(httpBase(place), signal);
+  }
+  return open(place, signal);
+}
+
+/** Resolves if a gateway answers this page soon. */
+async function reach(base: string, signal: AbortSignal): Promise<void> {
+  const insecure = location.protocol === 'https:' && base.startsWith('http:');
+  let why: Why = insecure ? 'insecure' : 'refused';
+  const done = new AbortController();
+  const listen = { signal: done.signal };
+  const timer = window.setTimeout(() => {
+    why = 'silent';
+    done.abort();
+  }, SILENT_AFTER);
+  signal.addEventListener('abort', () => done.abort(), listen);
+  const onViolation = ({ blockedURI }: SecurityPolicyViolationEvent) => {
+    if (blockedURI.startsWith(new URL(base).origin)) {
+      why = 'policy';
+    }
+  };
+  document.addEventListener('securitypolicyviolation', onViolation, listen);
+  try {
+    await knock(base, done.signal);
+  } catch {
+    await new Promise(resolve => setTimeout(resolve)); // until a violation has been told, too
+    throw new NotOpened(why);
+  } finally {
+    window.clearTimeout(timer);
+    done.abort();
+  }
+}
+
+function open(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
     let socket: WebSocket;
     try {
@@ -53,13 +89,10 @@ export function dial(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
       reject(new NotOpened('insecure'));
       return;
     }
-    const direct = place.kind === 'direct';
-    const timers: number[] = [];
     const done = new AbortController();
-
     const finish = () => {
       done.abort();
-      timers.forEach(timer => window.clearTimeout(timer));
+      window.clearTimeout(timer);
       socket.onopen = socket.onerror = socket.onclose = null;
     };
     const fail = (why: Why) => {
@@ -67,34 +100,15 @@ export function dial(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
       socket.close();
       reject(new NotOpened(why));
     };
-    const later = (delay: number, action: () => void) => {
-      timers.push(window.setTimeout(action, delay));
-    };
-
+    // The relay's server gives up by itself.
+    const timer =
+      place.kind === 'direct' ? window.setTimeout(() => fail('slow'), SLOW_AFTER) : undefined;
+    signal.addEventListener('abort', () => fail('aborted'), { signal: done.signal });
     socket.onopen = () => {
       finish();
       resolve(socket);
     };
-    // A blocked one fires `error` and not always `close`; the reason, if any, comes with it.
-    socket.onerror = socket.onclose = () => later(0, () => fail('refused'));
-    signal.addEventListener('abort', () => fail('aborted'), { signal: done.signal });
-    if (direct) {
-      const { host } = new URL(place.url);
-      const onViolation = ({ blockedURI }: SecurityPolicyViolationEvent) => {
-        if (blockedURI.split('/')[2] === host) {
-          fail('policy');
-        }
-      };
-      document.addEventListener('securitypolicyviolation', onViolation, { signal: done.signal });
-      let answers = false;
-      later(PROBE_AFTER, () => {
-        knock(httpBase(place), done.signal).then(
-          () => (answers = true),
-          () => undefined // it is given up in due time
-        );
-      });
-      later(SILENT_AFTER, () => answers || fail('silent'));
-      later(SLOW_AFTER, () => fail('slow'));
-    }
+    // One that a policy blocks fires `error` and never `close`.
+    socket.onerror = socket.onclose = () => fail('not opened');
   });
 }

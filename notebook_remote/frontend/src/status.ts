@@ -19,34 +19,41 @@ export interface IConnection {
 
 export interface IStatus {
   level: 'good' | 'fallback' | 'busy' | 'lost';
-  /** proxy, direct, proxy (fallback); empty while it is not known yet. */
+  /** proxy, direct, proxy (fallback); empty while it is not known. */
   mode: string;
   state: string;
 }
 
 /** Whether the channels go through the notebook server though they should not. */
-export function isFallback({ backend, route }: IConnection): boolean {
-  return backend.mode === 'direct' && route?.kind === 'relay';
+export function isFallback({ backend, status, route }: IConnection): boolean {
+  return backend.mode === 'direct' && status === 'connected' && route?.kind === 'relay';
 }
 
 export function statusOf(connection: IConnection, trans: TranslationBundle): IStatus {
-  const { status } = connection;
-  const fallback = isFallback(connection);
-  const connected = status === 'connected';
-  const lost = !connected && (connection.lostAt !== null || status === 'disconnected');
-  const level = connected ? (fallback ? 'fallback' : 'good') : lost ? 'lost' : 'busy';
-  return { level, mode: modeOf(connection, trans), state: stateOf(connection, trans) };
+  return {
+    level: levelOf(connection),
+    mode: modeOf(connection, trans),
+    state: stateOf(connection, trans)
+  };
+}
+
+function levelOf(connection: IConnection): IStatus['level'] {
+  const { status, lostAt } = connection;
+  if (status === 'connected') {
+    return isFallback(connection) ? 'fallback' : 'good';
+  }
+  return status === 'disconnected' || lostAt !== null ? 'lost' : 'busy';
 }
 
 function modeOf(connection: IConnection, trans: TranslationBundle): string {
-  const { backend, route } = connection;
+  const { backend, status, route } = connection;
   if (backend.mode !== 'direct') {
     return trans.__('proxy');
   }
   if (isFallback(connection)) {
     return trans.__('proxy (fallback)');
   }
-  return route?.kind === 'direct' ? trans.__('direct') : '';
+  return status === 'connected' && route?.kind === 'direct' ? trans.__('direct') : '';
 }
 
 function stateOf({ status, lostAt, route, link }: IConnection, trans: TranslationBundle): string {
@@ -91,10 +98,11 @@ export function whyNotDirect(why: Why, url: string, trans: TranslationBundle): s
         trans.__('The gateway did not answer this browser within two seconds.'),
         trans.__('Check that this computer reaches %1: a firewall or a VPN may be in the way.', url)
       ];
+    case 'not opened':
     case 'slow':
       return [
         trans.__('The gateway answers this browser, but it does not open the connection.'),
-        trans.__('If there is a proxy in front of it, it must pass on WebSockets.')
+        trans.__("Its log says why. If there is a proxy in front of it, that must pass on WebSockets.")
       ];
     case 'refused':
       return [
