@@ -67,10 +67,8 @@ const indicator: JupyterFrontEndPlugin<void> = {
     toolbars.addFactory(
       'Notebook',
       'notebookRemote',
-      ({ sessionContext }: Widget & { sessionContext: ISessionContext }) => {
-        links.follow();
-        return new Indicator({ sessionContext, gateways: known, routes, links, trans });
-      }
+      ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
+        new Indicator({ sessionContext, gateways: known, routes, links, trans })
     );
   }
 };

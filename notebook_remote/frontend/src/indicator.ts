@@ -34,6 +34,7 @@ export class Indicator extends Widget {
     this._spoken.className = 'nbr-Indicator-spoken';
     this._spoken.setAttribute('role', 'status'); // a polite live region
     this.node.append(this._button, this._spoken);
+    this._tabStop.observe(this._button, { attributeFilter: ['tabindex'] });
 
     const { sessionContext, routes, links } = _options;
     sessionContext.connectionStatusChanged.connect(this._onStatus, this);
@@ -45,10 +46,12 @@ export class Indicator extends Widget {
 
   dispose(): void {
     window.clearTimeout(this._timer);
+    this._tabStop.disconnect();
     const { sessionContext, routes, links } = this._options;
     sessionContext.connectionStatusChanged.disconnect(this._onStatus, this);
     sessionContext.kernelChanged.disconnect(this._onKernel, this);
     routes.changed.disconnect(this.update, this);
+    links.follow(this, false);
     links.changed.disconnect(this.update, this);
     super.dispose();
   }
@@ -56,6 +59,7 @@ export class Indicator extends Widget {
   protected onUpdateRequest(_: Message): void {
     const connection = this._connection();
     this.setHidden(connection === null);
+    this._options.links.follow(this, connection !== null && connection.route?.kind !== 'direct');
     if (connection === null) {
       return;
     }
@@ -143,6 +147,13 @@ export class Indicator extends Widget {
   }
 
   private readonly _button = document.createElement('button');
+  // The toolbar leaves one tab stop for all its items, which may be a hidden one: then nothing in
+  // it can be reached with the keyboard.
+  private readonly _tabStop = new MutationObserver(() => {
+    if (this._button.tabIndex !== 0) {
+      this._button.tabIndex = 0;
+    }
+  });
   private readonly _dot = document.createElement('span');
   private readonly _label = document.createElement('span');
   private readonly _spoken = document.createElement('span');

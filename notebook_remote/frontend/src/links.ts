@@ -36,7 +36,7 @@ export function asLinkEvent(event: Event.Emission): ILinkEvent | null {
   return event.schema_id === SCHEMA ? (event as unknown as ILinkEvent) : null;
 }
 
-/** The links by their kernels, kept up to date once somebody has called `follow`. */
+/** The links by their kernels, kept up to date while somebody follows them. */
 export class Links {
   constructor(manager: ServiceManager.IManager) {
     this._settings = manager.serverSettings;
@@ -64,8 +64,15 @@ export class Links {
     return this._links.get(kernelId);
   }
 
-  follow(): void {
-    void this._poll.start();
+  /** Fetch the links regularly as long as somebody wants them. */
+  follow(who: object, wanted: boolean): void {
+    const before = this._followers.size;
+    this._followers[wanted ? 'add' : 'delete'](who);
+    if (!before && this._followers.size) {
+      void this._poll.start();
+    } else if (before && !this._followers.size) {
+      void this._poll.stop();
+    }
   }
 
   private _note({ kernel_id, state, error, ...more }: ILinkEvent): void {
@@ -80,7 +87,7 @@ export class Links {
       this._links.set(kernel_id, { ...before, ...more, kernel_id, state, last_error });
     }
     this._changed.emit();
-    if (performance.now() - this._fetched > AT_MOST_EVERY) {
+    if (this._followers.size && performance.now() - this._fetched > AT_MOST_EVERY) {
       void this._poll.refresh();
     }
   }
@@ -101,6 +108,7 @@ export class Links {
   private readonly _settings: ServerConnection.ISettings;
   private readonly _poll: Poll;
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _followers = new Set<object>();
   private _links = new Map<string, ILink>();
   private _fetched = -Infinity;
 }

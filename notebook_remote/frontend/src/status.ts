@@ -91,7 +91,7 @@ export function whyNotDirect(why: Why, url: string, trans: TranslationBundle): s
     case 'policy':
       return [
         trans.__("The notebook server's content security policy forbids this connection."),
-        trans.__("Add the gateway's address to the policy's connect-src.")
+        trans.__("Add %1 to the policy's connect-src.", url)
       ];
     case 'silent':
       return [
