@@ -33,6 +33,7 @@ setup(
         "tornado>=6.4.2",
         "traitlets>=5.14.3",
         "httpx>=0.27,<1",
+        "sniffio>=1.3",  # without it httpx looks for it in the file system, several times a request
         "ipykernel>=6.29.5",
         "jupyter_events>=0.11",
         "prometheus_client>=0.20",

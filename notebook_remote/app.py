@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ from .kernelspecs import RemoteKernelSpecManager
 from .links import tell_events
 from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
+from .places import shown_to_pages
 from .sessions import RemoteSessionManager
 
 OUR_ALIASES = {
@@ -206,7 +208,10 @@ class RemoteNotebookApp(JupyterNotebookApp):
         """Add our routes, which come before the stock ones."""
         assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
         self.handlers.extend(handlers.CHECKED)
-        if self.serverapp.runs_remote_kernels:
+        if self.serverapp.gateway_backend is not None:
+            page_config = self.serverapp.web_app.settings.setdefault("page_config_data", {})
+            told = shown_to_pages([self.serverapp.gateway_backend])
+            page_config["notebookRemote"] = json.dumps(told)
             self.handlers.extend(handlers.REMOTE)
         if isinstance(self.serverapp.kernel_spec_manager, RemoteKernelSpecManager):
             self.handlers.extend(handlers.KERNELSPECS)

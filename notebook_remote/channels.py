@@ -54,6 +54,10 @@ class Answered:
     stream: IOStream
     headers: HTTPHeaders
 
+    def close(self) -> None:
+        """Hang up."""
+        self.stream.close()
+
 
 class ChannelsHandler(WebSocketMixin, JupyterHandler):
     """Opens a kernel's channels for a page. Same checks as jupyter_server's handler."""
@@ -93,7 +97,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             links.failed(link, error)
             raise
         if kernel_id not in self.kernel_manager:
-            answered.stream.close()  # it was shut down meanwhile
+            answered.close()  # it was shut down meanwhile
             links.left(link)
             raise KernelNotFound(f"The kernel {kernel_id} was shut down.")
         await self._relay(kernel.backend, link, answered)
@@ -130,8 +134,11 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         for attempt in itertools.count(1):
             backend.links.attempting(link, attempt, attempts)
             try:
-                return await open_channels(
-                    backend, link.kernel_id, link.session_id, self.request.headers
+                return await backend.handshakes.run(
+                    (link.kernel_id, link.session_id),
+                    lambda: open_channels(
+                        backend, link.kernel_id, link.session_id, self.request.headers
+                    ),
                 )
             except GatewayUnreachable:
                 if attempt == attempts or time.monotonic() + pause >= deadline:
@@ -165,6 +172,8 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             ending = relay.close()
             links.ended(link, ending)
             self.log.info("Channels of kernel %s ended: %s", link.kernel_id, ending.text)
+            if (ending.by, ending.kind) == ("gateway", "silent"):
+                await backend.client.renew_connections()
 
 
 async def open_channels(
@@ -181,8 +190,7 @@ async def open_channels(
     request = await _request(backend, url, page)
     try:
         stream = await asyncio.wait_for(_connect(backend, url), config.connect_timeout)
-        # A gateway answers when the kernel is up. To hang up earlier would leave stock ones with
-        # a wrong count of connections, and without the buffer for the page's next attempt.
+        # A gateway answers when the kernel is up.
         status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
     except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
         raise unreachable(config.websocket_url, error) from None
@@ -191,7 +199,7 @@ async def open_channels(
     try:
         _check_answer(backend, kernel_id, status, answered, page["Sec-WebSocket-Key"])
     except GatewayError:
-        answered.stream.close()
+        answered.close()
         raise
     if config.accept_cookies:
         backend.client.keep_cookies(_as_http(url), answered.headers.get_list("Set-Cookie"))

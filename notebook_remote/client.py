@@ -7,6 +7,7 @@ import http.cookiejar
 import json
 import re
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -55,20 +56,38 @@ class RestClient:
         self.config = config
         self.auth = auth
         self._ready = ready
-        self._http = httpx.AsyncClient(
-            verify=tls,
-            trust_env=False,
-            follow_redirects=False,
-            timeout=config.request_timeout,
-            headers={"User-Agent": "notebook-remote"},
-        )
+        self._tls = tls
+        self._cookies = httpx.Cookies()
         if not config.accept_cookies:
             nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
-            self._http.cookies.jar.set_policy(nobody)
+            self._cookies.jar.set_policy(nobody)
+        self._requests: Counter[httpx.AsyncClient] = Counter()  # that are under way
+        self._http = self._connections()
+
+    def _connections(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            verify=self._tls,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=self.config.request_timeout,
+            headers={"User-Agent": "notebook-remote"},
+            cookies=self._cookies.jar,
+        )
+
+    async def renew_connections(self) -> None:
+        """Use none of the connections of before for a new request.
+
+        Called when a link has silently gone: they may have gone with it, and a request on one
+        would wait in vain. Those that are in use are closed after their requests.
+        """
+        old, self._http = self._http, self._connections()
+        if not self._requests[old]:
+            await old.aclose()
 
     async def close(self) -> None:
         """Close the connections that are kept open to the gateway."""
-        await self._http.aclose()
+        for connections in {self._http, *self._requests}:
+            await connections.aclose()
 
     async def kind(self) -> str:
         """What the gateway is: ``enterprise-gateway``, or ``jupyter`` for the two others.
@@ -164,6 +183,33 @@ class RestClient:
         """Shut a kernel down. Raises KernelNotFound when it is gone already."""
         await self._on_kernel("DELETE", kernel_id)
 
+    async def addon(self) -> Model | None:
+        """What ``notebook-remote-gateway`` says of itself, or None where there is none."""
+        try:
+            response = await self._send("GET", "/api/notebook-remote", accept=(404,))
+            return None if response.status_code == 404 else self._object(response)
+        except (GatewayAnswerError, GatewayAuthError):
+            return None  # some proxy that lets only kernels through
+
+    async def ticket(self, kernel_id: str, origin: str, session_id: str) -> Model:
+        """A ticket with which one page, of this origin, opens a kernel's channels once.
+
+        For gateways with the add-on. Raises KernelNotFound, GatewayLimitReached.
+        """
+        body = {"origin": origin, "session_id": session_id}
+        response = await self._on_kernel(
+            "POST", kernel_id, "/channels/ticket", body=body, accept=(429,)
+        )
+        if response.status_code == 429:
+            raise GatewayLimitReached(
+                f"The gateway at {self._where} gives no more tickets for now: too many were asked"
+                " for in a short time."
+            )
+        model = self._object(response)
+        if not {"ticket", "param", "expires_in"} <= model.keys():
+            raise self._odd(response)
+        return model
+
     async def headers(self, url: str) -> dict[str, str]:
         """What proves us to the gateway, for a request or a handshake: with kept cookies, if any.
 
@@ -172,7 +218,7 @@ class RestClient:
         headers = await self.auth.headers()
         given = [headers.pop(name) for name in list(headers) if name.lower() == "cookie"]
         request = httpx.Request("GET", url)
-        self._http.cookies.set_cookie_header(request)
+        self._cookies.set_cookie_header(request)
         cookies = [*given, *request.headers.get_list("Cookie")]
         if cookies:
             headers["Cookie"] = "; ".join(cookies)
@@ -182,7 +228,7 @@ class RestClient:
         """Keep the cookies of a WebSocket handshake's answer."""
         headers = [("Set-Cookie", value) for value in set_cookie]
         response = httpx.Response(101, headers=headers, request=httpx.Request("GET", url))
-        self._http.cookies.extract_cookies(response)
+        self._cookies.extract_cookies(response)
 
     # -- one request ------------------------------------------------------------------------
 
@@ -191,13 +237,15 @@ class RestClient:
         method: str,
         kernel_id: str,
         action: str = "",
+        *,
+        body: Model | None = None,
         timeout: float | None = None,
         accept: tuple[int, ...] = (),
     ) -> httpx.Response:
         if not KERNEL_ID.fullmatch(kernel_id):
             raise KernelNotFound(f"{kernel_id!r} is not the id of a kernel.")
         path = f"{self.config.kernels_endpoint}/{kernel_id}{action}"
-        response = await self._send(method, path, timeout=timeout, accept=(404, *accept))
+        response = await self._send(method, path, body=body, timeout=timeout, accept=(404, *accept))
         if response.status_code == 404:
             # A 404 of some proxy in between says nothing about the kernel.
             if not isinstance(self._json(response), dict):
@@ -230,7 +278,7 @@ class RestClient:
                 await asyncio.sleep(RETRY_PAUSE * 2 ** (attempt - 1))
             last = attempt == attempts - 1
             try:
-                response = await self._http.request(
+                response = await self._request(
                     method,
                     self.config.url + path,
                     json={} if body is None and method == "POST" else body,
@@ -249,6 +297,18 @@ class RestClient:
         if response.status_code >= 300 and response.status_code not in accept:
             raise self._refusal(response)
         return response
+
+    async def _request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
+        http = self._http
+        self._requests[http] += 1
+        try:
+            return await http.request(method, url, **kwargs)
+        finally:
+            self._requests[http] -= 1
+            if not self._requests[http]:
+                del self._requests[http]
+                if http is not self._http:
+                    await http.aclose()
 
     # -- what an answer means ---------------------------------------------------------------
 

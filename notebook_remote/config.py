@@ -36,10 +36,12 @@ REMOTE_ONLY = (
     "kernels_endpoint",
     "kernelspecs_endpoint",
     "kernelspecs_resource_endpoint",
+    "insecure_token_in_page",
+    "page_ws_url",
     "validate_cert",
     "ws_url",
 )
-MODES_TO_COME = ("direct", "browser")
+MODES_TO_COME = ("browser",)
 STOCK_MESSAGE_SIZE = 10 * 1024 * 1024  # bytes; tornado's default, which stock gateways have
 OWN_MESSAGE_SIZE = 256 * 1024 * 1024  # bytes, where both ends are ours
 LAUNCH_TIMEOUT_ENV = "KERNEL_LAUNCH_TIMEOUT"
@@ -81,16 +83,29 @@ class Gateway(LoggingConfigurable):
         " with its path prefix, if it has one. Empty: an embedded gateway is started.",
     ).tag(config=True, env="JUPYTER_GATEWAY_URL")
     mode = Enum(
-        ("proxy", "local", *MODES_TO_COME),
+        ("proxy", "direct", "local", *MODES_TO_COME),
         "proxy",
         help="'proxy': kernels run on the gateway, and this server relays everything."
+        " 'direct': pages open the kernels' WebSockets at the gateway itself, with single-use"
+        " tickets; where that is not possible, through this server."
         " 'local': kernels run here, as with `jupyter notebook`; no gateway is used."
-        " ('direct' and 'browser' are planned and refused for now.)",
+        " ('browser' is planned and refused for now.)",
     ).tag(config=True, env="NOTEBOOK_REMOTE_MODE")
     ws_url = Text(
         "",
         help="URL for WebSockets, if it is not the gateway's URL with ws in place of http.",
     ).tag(config=True, env="JUPYTER_GATEWAY_WS_URL")
+    page_ws_url = Text(
+        "",
+        help="URL at which pages reach the gateway's WebSockets in direct mode, if it is not that"
+        " of this server.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_PAGE_WS_URL")
+    insecure_token_in_page = Flag(
+        False,
+        help="In direct mode, give the gateway's token itself to every page, where the gateway"
+        " gives no tickets. Whoever reads a page's traffic or memory can then use the gateway as"
+        " you can, for as long as the token is good.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_INSECURE_TOKEN_IN_PAGE")
     auth_token = Text(
         "",
         help="The gateway's token. Prefer the environment variable or auth_token_file: other users"
@@ -247,6 +262,11 @@ class Gateway(LoggingConfigurable):
         return urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))
 
     @property
+    def page_url(self) -> str:
+        """The base URL for the WebSockets of pages in direct mode."""
+        return str(self.page_ws_url or self.websocket_url)
+
+    @property
     def extra_headers(self) -> dict[str, str]:
         """The ``headers`` option as a dict."""
         return {str(k): str(v) for k, v in json.loads(self.headers or "{}").items()}
@@ -289,7 +309,7 @@ class Gateway(LoggingConfigurable):
 
     def _take_credentials_from_urls(self) -> None:
         """Move ``user:password@`` and ``?token=`` out of the URLs, which logs and errors show."""
-        for name in ("url", "ws_url"):
+        for name in ("url", "ws_url", "page_ws_url"):
             parts = urlsplit(getattr(self, name))
             if "@" in parts.netloc:
                 self.http_user = self.http_user or unquote(parts.username or "")
@@ -310,11 +330,12 @@ class Gateway(LoggingConfigurable):
         if mode in MODES_TO_COME:
             raise TraitError(
                 f"Mode {mode!r} is not part of this version yet: choose --mode=proxy (this server"
-                " relays everything) or --mode=local (kernels run here)."
+                " relays everything), --mode=direct (pages connect to the gateway, with tickets)"
+                " or --mode=local (kernels run here)."
             )
         return mode
 
-    @validate("url", "ws_url")
+    @validate("url", "ws_url", "page_ws_url")
     def _validate_url(self, proposal: dict[str, Any]) -> str:
         value, name = str(proposal["value"] or "").strip(), proposal["trait"].name
         if not value:

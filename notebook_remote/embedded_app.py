@@ -28,6 +28,12 @@ from traitlets.config import Config
 
 from .local_channels import LocalChannels
 
+# The add-on, for direct mode, is a distribution of its own; the gateway works without it.
+try:
+    from notebook_remote_gateway.jupyter_server import install as install_tickets
+except ImportError:
+    install_tickets = None
+
 FIRST_OWNER = 60.0  # seconds until whoever started us must have taken the lease
 LEASE_PATH = "/notebook-remote/lease"
 
@@ -118,6 +124,8 @@ class EmbeddedGatewayApp(ServerApp):
                 (url_path_join(base, "/api/kernels"), EmbeddedKernelsHandler),
             ],
         )
+        if install_tickets is not None:
+            install_tickets(self)
         self._await_owner(max(self.linger, FIRST_OWNER))
 
     def write_server_info_file(self) -> None:

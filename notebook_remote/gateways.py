@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,7 +13,10 @@ from .auth import GatewayAuth, ssl_context
 from .client import RestClient
 from .config import Gateway
 from .exceptions import GatewayError
+from .handshakes import Handshakes
 from .links import Links
+
+FEATURES_KEPT = 60.0  # seconds
 
 
 async def _always_ready() -> None:
@@ -34,14 +38,33 @@ class GatewayBackend:
         self.auth = GatewayAuth(config)
         self.client = RestClient(config, self.auth, self.tls, ready)
         self.links = Links("embedded" if config.embedded else "gateway")
+        self.handshakes = Handshakes()
         self.down: GatewayError | None = None
         self._kind: str | None = None
+        self._features: frozenset[str] = frozenset()
+        self._features_until = float("-inf")
 
     async def kind(self) -> str:
         """What the gateway is, asked once. Raises GatewayError."""
         if self._kind is None:
             self._kind = await self.client.kind()
         return self._kind
+
+    async def features(self) -> frozenset[str]:
+        """What the add-on at the gateway can do, such as ``tickets``; nothing without it.
+
+        Asked again now and then: it may be installed while we run. Raises GatewayError.
+        """
+        now = time.monotonic()
+        if now >= self._features_until:
+            listed = (await self.client.addon() or {}).get("features")
+            self._features = frozenset(map(str, listed if isinstance(listed, list) else ()))
+            self._features_until = now + FEATURES_KEPT
+        return self._features
+
+    def forget_features(self) -> None:
+        """Ask for them anew at the next opportunity."""
+        self._features_until = float("-inf")
 
     def seen(self, error: GatewayError | None) -> None:
         """Note the outcome of a regular look at the gateway; logs when it goes down or comes up."""
@@ -54,6 +77,7 @@ class GatewayBackend:
 
     async def close(self) -> None:
         """Close what is open to the gateway; called when the server stops."""
+        self.handshakes.cancel()
         await self.client.close()
 
 

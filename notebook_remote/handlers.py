@@ -30,12 +30,14 @@ from .channels import ChannelsHandler
 from .client import KERNEL_ID
 from .exceptions import GatewayError, http_error_behind, sentence_of
 from .kernels import RemoteMappingKernelManager
+from .places import places
 
 # Where each value of a body may stand, and what it must be. None is allowed everywhere, as in
 # jupyter_server, where it means that the value was not given.
 KERNEL_BODY = {"name": str, "path": str, "kernel_id": str, "env": dict}
 SESSION_BODY = {"path": str, "name": str, "type": str, "kernel": dict, "notebook": dict}
 INNER_BODY = {"kernel": {"name": str, "id": str}, "notebook": {"name": str, "path": str}}
+PLACES_BODY = {"session_id": str}
 LOGO_AGE = 30 * 24 * 60 * 60  # seconds a page may keep a logo, as in jupyter_server
 TYPE_NAMES: Mapping[type, str] = {str: "a string", dict: "an object"}
 
@@ -225,6 +227,27 @@ class LinksHandler(CheckedHandler):
         self.finish(json.dumps(self.kernel_manager.backend.links.models()))
 
 
+class PlacesHandler(CheckedHandler):
+    """``/notebook-remote/api/kernels/<id>/channels``."""
+
+    auth_resource = "kernels"
+    body = PLACES_BODY
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self, kernel_id: str) -> None:
+        """Where the kernel's channels are, for a page that is about to connect."""
+        kernel = self.kernel_manager.get_kernel(kernel_id)
+        body = self.get_json_body() or {}
+        # Checked by now, as for every request of a page: ours, or one that was configured.
+        origin = self.request.headers.get("Origin", "")
+        relay = f"{self.base_url}api/kernels/{kernel_id}/channels"
+        session_id = body.get("session_id", "")
+        model = await places(kernel.backend, kernel_id, session_id, origin, relay)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(model))
+
+
 KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 SESSION = r"(?P<session_id>\w+-\w+-\w+-\w+-\w+)"
 SPEC = r"(?P<kernel_name>[\w\.\-%]+)"
@@ -240,6 +263,7 @@ CHECKED = [
 # Routes for kernels on a gateway.
 REMOTE = [
     (rf"/api/kernels/{KERNEL}/channels", ChannelsHandler),
+    (rf"/notebook-remote/api/kernels/{KERNEL}/channels", PlacesHandler),
     (r"/notebook-remote/api/links", LinksHandler),
 ]
 # Routes for kernelspecs of a gateway.

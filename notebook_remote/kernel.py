@@ -37,7 +37,9 @@ class RemoteKernelManager(ServerKernelManager):
         super().__init__(**kwargs)
         self.connections = 0
         self.execution_state = "starting"
-        self.last_activity = utcnow()
+        self.reason = ""
+        self._active(utcnow())
+        self._said: Model = {}  # by the gateway, when it was last asked
 
     @property
     def has_kernel(self) -> bool:
@@ -52,30 +54,42 @@ class RemoteKernelManager(ServerKernelManager):
         return KernelSpec(metadata=spec.get("metadata", {}))
 
     def take(self, model: Model) -> None:
-        """Take over what the gateway says about this kernel."""
+        """Take over what the gateway says about this kernel.
+
+        Called for each kernel at every look at the gateway, when little has changed.
+        """
+        connections = model.get("connections")
+        # A gateway miscounts when someone hangs up in a handshake (js, jkg); ours we know.
+        given = connections if isinstance(connections, int) else 0
+        self.connections = max(given, self.backend.links.open_to(str(model["id"])))
+        if model == self._said:
+            return
+        self._said = model
         self.kernel_id = str(model["id"])
         self.kernel_name = str(model.get("name") or self.kernel_name)
         self.execution_state = str(model.get("execution_state") or "unknown")
         self.reason = str(model.get("reason") or "")
-        connections = model.get("connections")
-        # A gateway miscounts when someone hangs up in a handshake (js, jkg); ours we know.
-        given = connections if isinstance(connections, int) else 0
-        self.connections = max(given, self.backend.links.open_to(self.kernel_id))
         try:
             text = str(model.get("last_activity", "")).replace("Z", "+00:00")
             stamp = datetime.fromisoformat(text)
-            self.last_activity = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
         except ValueError:
-            pass  # an optional field; the one we have stays
+            return  # an optional field; the one we have stays
+        self._active(stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc))
+
+    def _active(self, stamp: datetime) -> None:
+        self.last_activity = stamp
+        self._active_text = isoformat(stamp)  # written once: lists are asked for more often
 
     def model(self) -> Model:
         """The kernel's model for jupyter_server's REST API."""
         model: Model = {
             "id": self.kernel_id,
             "name": self.kernel_name,
-            "last_activity": isoformat(self.last_activity),
+            "last_activity": self._active_text,
             "execution_state": self.execution_state,
             "connections": self.connections,
+            "backend": self.backend.links.backend,
+            "mode": self.backend.config.mode,
         }
         if self.reason:
             model["reason"] = self.reason

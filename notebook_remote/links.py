@@ -5,6 +5,7 @@ The channels handler reports here; our REST endpoint, the event and the metrics 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -69,6 +70,7 @@ class Links:
         self.backend = backend
         self.emit = emit
         self._links: list[Link] = []
+        self._open: Counter[str] = Counter()  # connections, by the kernel's id
 
     def __iter__(self) -> Iterator[Link]:
         return iter(self._links)
@@ -103,6 +105,7 @@ class Links:
         link.relay = relay
         link.error = ""
         link.connections += 1
+        self._open[link.kernel_id] += 1
         link.change("connected")
         metrics.OPEN_CHANNELS.inc()
         if link.connections > 1:
@@ -121,6 +124,9 @@ class Links:
         metrics.OPEN_CHANNELS.dec()
         link.earlier = {direction: link.passed(direction) for direction in DIRECTIONS}
         link.relay, link.counted = None, {}
+        self._open[link.kernel_id] -= 1
+        if not self._open[link.kernel_id]:
+            del self._open[link.kernel_id]
         if ending.by == "server" or ending.kind == "left":
             self.left(link)
         else:
@@ -153,7 +159,7 @@ class Links:
 
     def open_to(self, kernel_id: str) -> int:
         """How many connections to a kernel are open."""
-        return sum(link.relay is not None for link in self._links if link.kernel_id == kernel_id)
+        return self._open[kernel_id]
 
     def close(self, kernel_id: str) -> None:
         """Close every connection to a kernel, so that the pages ask what became of it."""

@@ -22,7 +22,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tornado.iostream import IOStream, StreamClosedError
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 from . import sockets
 from .frames import (
@@ -105,27 +105,65 @@ class Leg:
         self.stream = stream
         self._is_gateway = is_gateway
         self.round_trip: float | None = None  # seconds, by the last ping that was answered
-        self.writing = False  # whether a write waits for the other end to read
+        self.writing: float | None = None  # since when a write waits for the other end to read
         self.passing = False  # whether a chunk is being written, piece by piece
-        self.asked: float | None = None  # when the first ping went out since something came
+        self.asked: float | None = None  # when the first ping went out that is not answered
         self.unread = 0  # bytes that went out before that ping, and may stand before it
         self._sent = 0  # bytes that went out since something came
+        self._came = 0  # bytes that came since that ping, and may stand before its answer
         self._pings: dict[bytes, float] = {}
         self._waiting: list[bytes] = []  # what is to be put in where a frame ends
         self._wants_ping = False
         self._flushed = asyncio.Event()
+        self._reading: asyncio.Future[bytes] | None = None  # a read that has begun
 
-    def hear(self) -> None:
-        """Note that something came from there."""
-        self.asked = None
+    def hear(self, size: int) -> None:
+        """Note that so many bytes came from there.
+
+        They alone do not say that it hears us, unless they are so many that a ping's answer may
+        well stand behind them.
+        """
         self._sent = 0
+        self._came += size
+        if self._came > MUCH_TO_READ:
+            self.forget_pings()
+
+    def forget_pings(self) -> None:
+        """Expect no answer to those that went out so far."""
+        self.asked = None
+
+    async def read(self, limit: int) -> bytes:
+        """What has come from there, ``limit`` bytes at most. Raises StreamClosedError.
+
+        TLS hands out one record at a time; those that are here already are taken together, since
+        each chunk costs the relay far more than its bytes do.
+        """
+        data, self._reading = await (self._reading or self._begin_read(limit)), None
+        if not isinstance(self.stream, SSLIOStream):
+            return data
+        parts = [data]
+        left = limit - len(data)
+        while left > 0:
+            try:
+                more = self._begin_read(left)
+            except StreamClosedError:
+                break  # as the next read will find
+            if not more.done() or more.exception() is not None:
+                self._reading = more
+                break
+            parts.append(more.result())
+            left -= len(parts[-1])
+        return b"".join(parts)
+
+    def _begin_read(self, limit: int) -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(self.stream.read_bytes(limit, partial=True))
 
     async def write(self, data: bytes) -> None:
         """Write, and wait until it is out. Raises StreamClosedError."""
         self._sent += len(data)
-        self.writing = True
+        self.writing = time.monotonic()
         await self.stream.write(data)
-        self.writing = False
+        self.writing = None
 
     def put_in(self, frames: list[bytes], between: bool) -> None:
         """Write whole frames, now if ``between`` others, else when ``flush`` is called there.
@@ -138,7 +176,7 @@ class Leg:
 
     def ping(self, between: bool) -> None:
         """Ask for a sign of life, now or, as above, with ``flush``."""
-        if not self.writing:  # else it would only stand behind what is not read
+        if self.writing is None:  # else it would only stand behind what is not read
             self._wants_ping = True
             self.put_in([], between)
 
@@ -156,7 +194,7 @@ class Leg:
     def _new_ping(self) -> bytes:
         now = time.monotonic()
         if self.asked is None:
-            self.asked, self.unread = now, self._sent
+            self.asked, self.unread, self._came = now, self._sent, 0
         payload = os.urandom(8)
         self._pings[payload] = now
         if len(self._pings) > TICKS * BUSY_FACTOR:
@@ -175,6 +213,7 @@ class Leg:
         if sent is None:
             return False
         self.round_trip = time.monotonic() - sent
+        self.forget_pings()
         return True
 
 
@@ -268,8 +307,8 @@ class Relay:
     async def _from_browser(self) -> None:
         page, gateway = self.browser, self.gateway
         while True:
-            data = await page.stream.read_bytes(self._buffer_size, partial=True)
-            page.hear()
+            data = await page.read(self._buffer_size)
+            page.hear(len(data))
             self.from_browser.bytes += len(data)
             gateway.passing = True
             try:
@@ -305,9 +344,9 @@ class Relay:
         page, gateway, frames = self.browser, self.gateway, self._frames
         acknowledge = sockets.quick_ack(gateway.stream.socket)
         while True:
-            data = await gateway.stream.read_bytes(self._buffer_size, partial=True)
+            data = await gateway.read(self._buffer_size)
             acknowledge()
-            gateway.hear()
+            gateway.hear(len(data))
             self.from_gateway.bytes += len(data)
             try:
                 pieces = frames.feed(data)
@@ -351,9 +390,12 @@ class Relay:
             self.browser.ping(self._frames.between_messages)
 
     def _check(self, leg: Leg, other: Leg, who: str) -> None:
-        if other.writing:
-            leg.asked = None  # we do not read from it, so we cannot hear it
-        silent = 0.0 if leg.asked is None else time.monotonic() - leg.asked
+        if other.writing is not None:
+            leg.forget_pings()  # we do not read from it, so we cannot hear it
+        since = leg.asked
+        if leg is self.gateway and leg.writing is not None:
+            since = leg.writing  # a gateway reads all the time; a page may have better things to do
+        silent = 0.0 if since is None else time.monotonic() - since
         owed = sockets.unacknowledged_for(leg.stream.socket)
         # The first ping went out up to a tick after the last sign of life.
         limit = self._timeout * (1 - 1 / TICKS)

@@ -64,10 +64,11 @@ class SharedServers:
         self.gateways: dict[str, Server] = {}
         self.notebooks: dict[str, Server] = {}
 
-    def gateway(self, kind: str) -> Server:
-        if kind not in self.gateways:
-            self.gateways[kind] = self.farm.gateway(kind).start()
-        return self.gateways[kind]
+    def gateway(self, kind: str, addon: bool = False) -> Server:
+        name = f"{kind}+addon" if addon else kind
+        if name not in self.gateways:
+            self.gateways[name] = self.farm.gateway(kind, addon=addon).start()
+        return self.gateways[name]
 
     def notebook(self, kind: str) -> Server:
         if kind not in self.notebooks:

@@ -26,6 +26,12 @@ PATIENCE = 40.0  # seconds for anything that is waited for; a limit, not a measu
 # A stop takes 5 s at most on a quiet machine; this is what tells it from one that hangs.
 STOP_PATIENCE = 12.0
 V1 = "v1.kernel.websocket.jupyter.org"
+ADDON = {
+    "jupyter-server": "--ServerApp.jpserver_extensions=notebook_remote_gateway=True",
+    "kernel-gateway": "--KernelGatewayApp.api=notebook_remote_gateway.kernel_gateway",
+    "enterprise-gateway": "--EnterpriseGatewayApp.authorizer_class="
+    "notebook_remote_gateway.enterprise_gateway.TicketAuthorizer",
+}
 
 
 def wait_for(what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
@@ -172,6 +178,7 @@ class Channels:
         kernel_id: str,
         session_id: str = "",
         subprotocols: tuple[str, ...] = (V1,),
+        query: str = "",
         **options: Any,
     ) -> None:
         self.session_id = session_id or uuid.uuid4().hex
@@ -179,7 +186,7 @@ class Channels:
         base = "ws" + server.url.removeprefix("http")
         options.setdefault("header", [f"Authorization: token {server.token}"])
         self.ws = websocket.create_connection(
-            f"{base}/api/kernels/{kernel_id}/channels?session_id={self.session_id}",
+            f"{base}/api/kernels/{kernel_id}/channels?session_id={self.session_id}{query}",
             subprotocols=list(subprotocols),
             timeout=PATIENCE,
             **options,
@@ -336,8 +343,14 @@ class Farm:
         token: str | None = None,
         env: dict[str, str] | None = None,
         tls: tuple[str, str, str] | None = None,
+        addon: bool = False,
     ) -> Server:
-        """A gateway: jupyter-server, kernel-gateway or enterprise-gateway; not started yet."""
+        """A gateway: jupyter-server, kernel-gateway or enterprise-gateway; not started yet.
+
+        ``addon``: with notebook-remote-gateway switched on, as its README says.
+        """
+        if addon:
+            options = (*options, ADDON[kind])
         name = self._name(kind)
         port = port or free_port()
         token = secrets.token_hex(12) if token is None else token
@@ -347,7 +360,7 @@ class Farm:
                 "--ServerApp.open_browser=False",
                 f"--IdentityProvider.token={token}",
                 "--ServerApp.port_retries=0",
-                "--ServerApp.jpserver_extensions={}",
+                *([] if addon else ["--ServerApp.jpserver_extensions={}"]),
                 *options,
             )
         elif kind == "kernel-gateway":

@@ -301,6 +301,7 @@ def test_a_gateway_that_hears_nothing_is_noticed_while_a_cell_prints(
         site.gateway_link.restore(forget=True)
         page.wait_status("connected")
         assert site.notebook.post(f"/api/kernels/{page.kernel_id}/interrupt").status_code == 204
+        page.messages_until(cell, "execute_reply", "status:idle")  # else it aborts the next one
         assert_not_a_zombie(page)
 
 

@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 
 import pytest
+import trustme
 from tornado.iostream import IOStream, StreamClosedError
 
 from notebook_remote.frames import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, masked
@@ -19,22 +21,33 @@ from notebook_remote.sockets import tune, unacknowledged_for
 from .test_messages import request
 
 
-async def connected() -> tuple[IOStream, IOStream]:
+async def connected(tls: bool = False) -> tuple[IOStream, IOStream]:
     """Two ends of one TCP connection on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        near = socket.create_connection(listener.getsockname())
-        far, _ = listener.accept()
-    return IOStream(near), IOStream(far)
+        near = IOStream(socket.create_connection(listener.getsockname()))
+        far = IOStream(listener.accept()[0])
+    if not tls:
+        return near, far
+    authority = trustme.CA()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return await asyncio.gather(
+        near.start_tls(False, client, server_hostname="localhost"), far.start_tls(True, server)
+    )
 
 
 def relaying(
-    test: Callable[[Relay, IOStream, IOStream], Awaitable[None]], link_timeout: float = 60
+    test: Callable[[Relay, IOStream, IOStream], Awaitable[None]],
+    link_timeout: float = 60,
+    tls: bool = False,
 ) -> None:
     """Run a test that gets the relay and the outer ends: page and gateway."""
 
     async def run() -> None:
-        page, browser = await connected()
-        kernel, gateway = await connected()
+        page, browser = await connected(tls)
+        gateway, kernel = await connected(tls)
         guard = MessageGuard("v1.kernel.websocket.jupyter.org", 10_000_000)
         relay = Relay(browser, gateway, guard, link_timeout=link_timeout)
         running = asyncio.create_task(relay.run())
@@ -81,7 +94,8 @@ def code_of(payload: bytes) -> int:
     return int.from_bytes(payload[:2], "big")
 
 
-def test_every_byte_passes_as_it_is() -> None:
+@pytest.mark.parametrize("tls", [False, True])
+def test_every_byte_passes_as_it_is(tls: bool) -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
         for size in (1, 255, BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 1, 5_000_000):
             payload = os.urandom(size)
@@ -94,7 +108,19 @@ def test_every_byte_passes_as_it_is() -> None:
         assert relay.from_browser.bytes > relay.from_gateway.bytes > 5_000_000
         assert relay.from_browser.frames == relay.from_gateway.frames == 6
 
-    relaying(test)
+    relaying(test, tls=tls)
+
+
+def test_records_of_tls_are_passed_on_as_they_come_and_none_is_lost_at_the_end() -> None:
+    async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
+        sent = [frame(BINARY, os.urandom(200)) for _ in range(2000)]
+        for record in sent:
+            await kernel.write(record)
+        kernel.close()
+        assert await page.read_bytes(sum(map(len, sent))) == b"".join(sent)
+        assert [opcode for opcode, _ in await until_closed(page)] == [CLOSE]
+
+    relaying(test, tls=True)
 
 
 @pytest.mark.parametrize("end", ["page", "kernel"])
