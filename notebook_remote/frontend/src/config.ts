@@ -5,7 +5,6 @@ import { PageConfig } from '@jupyterlab/coreutils';
 export interface IBackend {
   name: string;
   mode: 'local' | 'proxy' | 'direct' | 'browser';
-  url?: string;
 }
 
 /** The gateways among the backends; none in local mode, or if the server says nothing. */

@@ -31,9 +31,9 @@ class Details extends Widget {
     super();
     this.addClass('nbr-Details');
     this.node.append(this._list);
-    const { backend, link } = connection;
+    const { backend, route, link } = connection;
     const { state, mode } = statusOf(connection, trans);
-    this._add(trans.__('Gateway'), backend.name, backend.url ?? '');
+    this._add(trans.__('Gateway'), backend.name, route?.gateway ?? '');
     if (mode) {
       this._add(trans.__('Mode'), mode, way(connection, trans));
     }
@@ -52,7 +52,7 @@ class Details extends Widget {
 
   private _addTimes({ route, link }: IConnection, trans: TranslationBundle): void {
     const trip = this._add(trans.__('Round trip'), trans.__('not measured yet'));
-    if (route?.gateway) {
+    if (route?.kind === 'direct') {
       void measure(route.gateway, trip, trans);
     } else if (link) {
       const { browser, gateway } = link.round_trip_time;
@@ -105,11 +105,11 @@ async function measure(base: string, trip: HTMLElement, trans: TranslationBundle
 }
 
 function advice(connection: IConnection, trans: TranslationBundle): string[] {
-  const { backend, route } = connection;
+  const { route } = connection;
   const { level } = statusOf(connection, trans);
   if (isFallback(connection)) {
     return [
-      ...whyNotDirect(route?.why ?? '', backend.url ?? backend.name, trans),
+      ...whyNotDirect(route?.why ?? '', route?.gateway ?? '', trans),
       trans.__('Everything works meanwhile, through the notebook server.')
     ];
   }

@@ -26,7 +26,7 @@ export class NotOpened extends Error {
 export function httpBase(place: IPlace): string {
   const { protocol, host, pathname } = new URL(place.url);
   const base = pathname.slice(0, pathname.lastIndexOf('/api/kernels/'));
-  return `${protocol === 'wss:' ? 'https' : 'http'}://${host}${base}`;
+  return `${['wss:', 'https:'].includes(protocol) ? 'https' : 'http'}://${host}${base}`;
 }
 
 /** Ask a gateway for anything at all: milliseconds until its answer; rejects if there is none. */

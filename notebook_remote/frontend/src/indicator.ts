@@ -93,7 +93,7 @@ export class Indicator extends Widget {
 
   private _roundTrip({ route, link }: IConnection): string {
     const { trans } = this._options;
-    if (route?.gateway) {
+    if (route?.kind === 'direct') {
       return trans.__('opened in %1', duration(route.took / 1000));
     }
     const { browser, gateway } = link?.round_trip_time ?? { browser: null, gateway: null };

@@ -27,11 +27,13 @@ export async function openChannels(
   );
 
   let why: Why = answer.why ?? '';
+  let gateway = '';
   const failed: string[] = [];
 
   /* The socket, or null if the next place is to be tried. */
   async function attemptAt(place: IPlace): Promise<WebSocket | null> {
     const origin = place.kind === 'direct' ? httpBase(place) : '';
+    gateway = origin || gateway;
     const avoided = origin && routes.avoided(origin);
     if (avoided) {
       why = avoided;
@@ -61,7 +63,7 @@ export async function openChannels(
         why: place.kind === 'direct' ? '' : why,
         attempt: 0,
         took: performance.now() - start,
-        gateway: place.kind === 'direct' ? httpBase(place) : ''
+        gateway
       });
       return socket;
     }

@@ -19,7 +19,7 @@ export interface IRoute {
   attempt: number;
   /** Milliseconds that opening took. */
   took: number;
-  /** Where the gateway answers HTTP requests of this page; empty if the relay is used. */
+  /** Where the gateway should answer HTTP requests of this page; empty if there is no direct way. */
   gateway: string;
 }
 
