@@ -1,4 +1,4 @@
-"""The labextension that is committed; `tox -e frontend` checks that it is what its source builds."""
+"""The committed labextension; `tox -e frontend` checks that it is what its source builds."""
 
 from __future__ import annotations
 
