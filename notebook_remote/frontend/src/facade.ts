@@ -115,10 +115,6 @@ export class ChannelsSocket extends EventTarget {
 
   private _end(code: number, reason: string, wasClean: boolean): void {
     this._state = this.CLOSED;
-    if (!this._abort.signal.aborted) {
-      // Otherwise the page has closed it, and may have opened another one.
-      this._routes.update(this._target.sessionId, { state: 'closed' });
-    }
     if (!this._socket) {
       this.dispatchEvent(new Event('error'));
     }

@@ -19,7 +19,7 @@ export async function openChannels(
   const { sessionId } = target;
   const start = performance.now();
   const attempt = (routes.get(sessionId)?.attempt ?? 0) + 1;
-  routes.update(sessionId, { state: 'connecting', attempt });
+  routes.update(sessionId, { attempt });
 
   const tooLate = window.setTimeout(() => abort.abort(), ANSWER_WITHIN);
   const answer = await askForPlaces(target, protocols, settings, abort.signal).finally(() =>
@@ -57,7 +57,6 @@ export async function openChannels(
       // Where no place could be reached the network is to blame, and not the direct way.
       failed.forEach(origin => routes.avoid(origin, why));
       routes.update(sessionId, {
-        state: 'connected',
         backend: answer.backend,
         kind: place.kind,
         why: place.kind === 'direct' ? '' : why,

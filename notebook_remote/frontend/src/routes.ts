@@ -10,7 +10,6 @@ import { ISignal, Signal } from '@lumino/signaling';
 export type Why = 'insecure' | 'policy' | 'silent' | 'refused' | 'not opened' | 'slow' | string;
 
 export interface IRoute {
-  state: 'connecting' | 'connected' | 'closed';
   backend: string;
   kind: 'direct' | 'relay' | '';
   /** Why the channels do not go directly where they should; empty if they do. */
@@ -39,7 +38,6 @@ export const IRoutes = new Token<IRoutes>(
 
 const AVOIDED_FOR = 60_000; // milliseconds without a new try of a gateway that was not reached
 const NEW: IRoute = {
-  state: 'connecting',
   backend: '',
   kind: '',
   why: '',
