@@ -21,6 +21,7 @@ setup(
             "py.typed",
             "event_schemas/*",
             "labextension/*/*",
+            "labextension/*/schemas/*/*",
             "labextension/*/static/*",
         ]
     },

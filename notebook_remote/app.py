@@ -47,6 +47,7 @@ jupyter notebook-remote --mode=local                     # kernels on this compu
 """
 LEAVE_AFTER = 0.5  # seconds for threads to end after everything was cleaned up
 CONFIG_FILE = "jupyter_notebook_remote_config"
+LABEXTENSIONS = str(Path(__file__).parent / "labextension")
 
 
 class RemoteServerApp(ServerApp):
@@ -106,6 +107,15 @@ class RemoteServerApp(ServerApp):
             **self.tornado_settings,
         }
         super().init_configurables()
+
+    def load_server_extensions(self) -> None:
+        """Let JupyterLab's pages have our labextension too; called while the app is initialized.
+
+        JupyterLab serves the settings of both, so without this the notebook's would lack ours.
+        """
+        for lab in self.extension_manager.extension_apps.get("jupyterlab", ()):
+            lab.extra_labextensions_path = [LABEXTENSIONS, *lab.extra_labextensions_path]
+        super().load_server_extensions()
 
     def init_signal(self) -> None:
         """Stop in an orderly way on SIGINT without a terminal too, where upstream just exits.
@@ -172,7 +182,7 @@ class RemoteNotebookApp(JupyterNotebookApp):
 
     @default("extra_labextensions_path")
     def _default_extra_labextensions_path(self) -> list[str]:
-        return [str(Path(__file__).parent / "labextension")]
+        return [LABEXTENSIONS]
 
     @classmethod
     def make_serverapp(cls, **kwargs: Any) -> ServerApp:

@@ -1,0 +1,114 @@
+/*
+ * Opens the native WebSocket of one place, or says why that did not work.
+ *
+ * A browser does not tell a page why, it waits minutes for a host that does not answer, and it
+ * writes the address of a WebSocket that failed into the console, with the ticket in it. So a
+ * gateway is first asked for anything at all over HTTP. If there is no answer soon, the WebSocket
+ * is not tried; if there is one, the WebSocket may take its time, since a gateway answers when the
+ * kernel is up, and hanging up on it before that confuses stock gateways.
+ */
+
+import { IPlace } from './places';
+import { Why } from './routes';
+
+// Milliseconds. With the opening of the relay this must stay below three seconds.
+const SILENT_AFTER = 1900;
+const SLOW_AFTER = 20_000; // the gateway answers, but its WebSocket does not open
+
+/** Why a socket did not open. Carries no address, since that may contain a ticket. */
+export class NotOpened extends Error {
+  constructor(readonly why: Why) {
+    super(why);
+  }
+}
+
+/** Where the gateway at a direct place answers HTTP requests; without the ticket. */
+export function httpBase(place: IPlace): string {
+  const { protocol, host, pathname } = new URL(place.url);
+  const base = pathname.slice(0, pathname.lastIndexOf('/api/kernels/'));
+  return `${['wss:', 'https:'].includes(protocol) ? 'https' : 'http'}://${host}${base}`;
+}
+
+/** Ask a gateway for anything at all: milliseconds until its answer; rejects if there is none. */
+export async function knock(base: string, signal?: AbortSignal): Promise<number> {
+  const start = performance.now();
+  // Without CORS the page may not read the answer, but it learns that there is one.
+  await fetch(`${base}/api`, {
+    mode: 'no-cors',
+    cache: 'no-store',
+    credentials: 'omit',
+    referrerPolicy: 'no-referrer',
+    signal
+  });
+  return performance.now() - start;
+}
+
+/** Open the socket of a place. Rejects with NotOpened, also when the signal aborts it. */
+export async function dial(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
+  if (place.kind === 'direct') {
+    await reach(httpBase(place), signal);
+  }
+  return open(place, signal);
+}
+
+/** Resolves if a gateway answers this page soon. */
+async function reach(base: string, signal: AbortSignal): Promise<void> {
+  const insecure = location.protocol === 'https:' && base.startsWith('http:');
+  let why: Why = insecure ? 'insecure' : 'refused';
+  const done = new AbortController();
+  const listen = { signal: done.signal };
+  const timer = window.setTimeout(() => {
+    why = 'silent';
+    done.abort();
+  }, SILENT_AFTER);
+  signal.addEventListener('abort', () => done.abort(), listen);
+  const onViolation = ({ blockedURI }: SecurityPolicyViolationEvent) => {
+    if (blockedURI.startsWith(new URL(base).origin)) {
+      why = 'policy';
+    }
+  };
+  document.addEventListener('securitypolicyviolation', onViolation, listen);
+  try {
+    await knock(base, done.signal);
+  } catch {
+    await new Promise(resolve => setTimeout(resolve)); // until a violation has been told, too
+    throw new NotOpened(why);
+  } finally {
+    window.clearTimeout(timer);
+    done.abort();
+  }
+}
+
+function open(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
+  return new Promise((resolve, reject) => {
+    let socket: WebSocket;
+    try {
+      socket = new WebSocket(place.url, place.protocols);
+    } catch {
+      // An https page must not open ws://. The exception's text may contain the address.
+      reject(new NotOpened('insecure'));
+      return;
+    }
+    const done = new AbortController();
+    const finish = () => {
+      done.abort();
+      window.clearTimeout(timer);
+      socket.onopen = socket.onerror = socket.onclose = null;
+    };
+    const fail = (why: Why) => {
+      finish();
+      socket.close();
+      reject(new NotOpened(why));
+    };
+    // The relay's server gives up by itself.
+    const timer =
+      place.kind === 'direct' ? window.setTimeout(() => fail('slow'), SLOW_AFTER) : undefined;
+    signal.addEventListener('abort', () => fail('aborted'), { signal: done.signal });
+    socket.onopen = () => {
+      finish();
+      resolve(socket);
+    };
+    // One that a policy blocks fires `error` and never `close`.
+    socket.onerror = socket.onclose = () => fail('not opened');
+  });
+}

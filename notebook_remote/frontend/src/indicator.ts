@@ -1,0 +1,164 @@
+/* In the notebook's toolbar: which gateway the kernel runs on, and how it is connected. */
+
+import { ISessionContext } from '@jupyterlab/apputils';
+import { Kernel } from '@jupyterlab/services';
+import { TranslationBundle } from '@jupyterlab/translation';
+import { Message } from '@lumino/messaging';
+import { Widget } from '@lumino/widgets';
+
+import { IBackend } from './config';
+import { showDetails } from './details';
+import { Links } from './links';
+import { IRoutes } from './routes';
+import { duration, IConnection, statusOf } from './status';
+
+const LOST_AFTER = 1500; // milliseconds without a connection: a restart is not worth a word
+
+export interface IIndicatorOptions {
+  sessionContext: ISessionContext;
+  gateways: IBackend[];
+  routes: IRoutes;
+  links: Links;
+  trans: TranslationBundle;
+}
+
+export class Indicator extends Widget {
+  constructor(private readonly _options: IIndicatorOptions) {
+    super();
+    this.addClass('nbr-Indicator');
+    this._button.type = 'button';
+    this._button.append(this._dot, this._label);
+    this._button.addEventListener('click', () => void this._showDetails());
+    this._dot.className = 'nbr-Indicator-dot';
+    this._dot.setAttribute('aria-hidden', 'true');
+    this._spoken.className = 'nbr-Indicator-spoken';
+    this._spoken.setAttribute('role', 'status'); // a polite live region
+    this.node.append(this._button, this._spoken);
+    this._tabStop.observe(this._button, { attributeFilter: ['tabindex'] });
+
+    const { sessionContext, routes, links } = _options;
+    sessionContext.connectionStatusChanged.connect(this._onStatus, this);
+    sessionContext.kernelChanged.connect(this._onKernel, this);
+    routes.changed.connect(this.update, this);
+    links.changed.connect(this.update, this);
+    this._onKernel();
+  }
+
+  dispose(): void {
+    window.clearTimeout(this._timer);
+    this._tabStop.disconnect();
+    const { sessionContext, routes, links } = this._options;
+    sessionContext.connectionStatusChanged.disconnect(this._onStatus, this);
+    sessionContext.kernelChanged.disconnect(this._onKernel, this);
+    routes.changed.disconnect(this.update, this);
+    links.follow(this, false);
+    links.changed.disconnect(this.update, this);
+    super.dispose();
+  }
+
+  protected onUpdateRequest(_: Message): void {
+    const connection = this._connection();
+    this.setHidden(connection === null);
+    this._options.links.follow(this, connection !== null && connection.route?.kind !== 'direct');
+    if (connection === null) {
+      return;
+    }
+    const { trans } = this._options;
+    const { level, mode, state } = statusOf(connection, trans);
+    const { name } = connection.backend;
+    const said = [name, mode, state].filter(Boolean).join(', ');
+    this.node.dataset.level = level;
+    this._label.textContent = `${name} · ${level === 'good' || level === 'fallback' ? mode : state}`;
+    this._button.setAttribute('aria-label', trans.__('Connection to the kernel: %1', said));
+    this._button.title = [said, this._roundTrip(connection)].filter(Boolean).join('\n');
+    this._speak(level, said);
+  }
+
+  /** What the page knows now; null if there is no kernel, or not one on a gateway. */
+  private _connection(): IConnection | null {
+    const { sessionContext, gateways, routes, links } = this._options;
+    const kernel = sessionContext.session?.kernel;
+    if (!kernel) {
+      return null;
+    }
+    const route = routes.get(kernel.clientId);
+    const link = links.get(kernel.id);
+    const name = route?.backend || link?.backend;
+    const only = gateways.length === 1 ? gateways[0] : undefined;
+    const backend = gateways.find(gateway => gateway.name === name) ?? only;
+    return backend
+      ? { backend, status: kernel.connectionStatus, lostAt: this._lostAt, route, link }
+      : null;
+  }
+
+  private _roundTrip({ route, link }: IConnection): string {
+    const { trans } = this._options;
+    if (route?.kind === 'direct') {
+      return trans.__('opened in %1', duration(route.took / 1000));
+    }
+    const { browser, gateway } = link?.round_trip_time ?? { browser: null, gateway: null };
+    return browser === null && gateway === null
+      ? ''
+      : trans.__('round trip %1', duration((browser ?? 0) + (gateway ?? 0)));
+  }
+
+  /** Tell a screen reader when things become worse or better, and not that all is well. */
+  private _speak(level: string, said: string): void {
+    if (level !== 'busy' && level !== this._spokenLevel) {
+      if (level !== 'good' || this._spokenLevel) {
+        this._spoken.textContent = said;
+      }
+      this._spokenLevel = level;
+    }
+  }
+
+  private _onKernel(): void {
+    this._lostAt = this._openedFor = null;
+    const kernel = this._options.sessionContext.session?.kernel;
+    if (kernel) {
+      this._onStatus(this._options.sessionContext, kernel.connectionStatus);
+    }
+    this.update();
+  }
+
+  private _onStatus(_: ISessionContext, status: Kernel.ConnectionStatus): void {
+    const id = this._options.sessionContext.session?.kernel?.id ?? null;
+    if (status === 'connected') {
+      window.clearTimeout(this._timer);
+      this._timer = 0;
+      this._lostAt = null;
+      this._openedFor = id;
+    } else if (id !== null && this._openedFor === id && !this._timer) {
+      const since = new Date();
+      this._timer = window.setTimeout(() => {
+        this._lostAt = since;
+        this.update();
+      }, LOST_AFTER);
+    }
+    this.update();
+  }
+
+  private async _showDetails(): Promise<void> {
+    const connection = this._connection();
+    if (connection && (await showDetails(connection, this._options.trans))) {
+      this._options.routes.retryDirect();
+      await this._options.sessionContext.session?.kernel?.reconnect();
+    }
+  }
+
+  private readonly _button = document.createElement('button');
+  // The toolbar leaves one tab stop for all its items, which may be a hidden one: then nothing in
+  // it can be reached with the keyboard.
+  private readonly _tabStop = new MutationObserver(() => {
+    if (this._button.tabIndex !== 0) {
+      this._button.tabIndex = 0;
+    }
+  });
+  private readonly _dot = document.createElement('span');
+  private readonly _label = document.createElement('span');
+  private readonly _spoken = document.createElement('span');
+  private _lostAt: Date | null = null;
+  private _openedFor: string | null = null; // the kernel whose channels have been open
+  private _spokenLevel = '';
+  private _timer = 0;
+}

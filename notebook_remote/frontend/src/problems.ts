@@ -1,0 +1,82 @@
+/*
+ * Says in the page why the gateway cannot be used, and what to do; JupyterLab itself shows an empty
+ * list of kernels then, without a word. When the gateway is back the list is fetched again. Says
+ * too when a message of the page, an upload above all, was not sent to the kernel.
+ */
+
+import { JupyterFrontEnd } from '@jupyterlab/application';
+import { Notification, showErrorMessage } from '@jupyterlab/apputils';
+import { ServerConnection } from '@jupyterlab/services';
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { asLinkEvent } from './links';
+
+const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
+
+export function watchForProblems(app: JupyterFrontEnd, trans: TranslationBundle): void {
+  const { events, kernelspecs, serverSettings } = app.serviceManager;
+  let shown: string | null = null; // the id of the notification while there is one
+  let looking = false;
+
+  /* The sentence of the server about its gateway, or null when all is well. */
+  async function problem(): Promise<string | null> {
+    const url = serverSettings.baseUrl + 'api/kernelspecs';
+    const response = await ServerConnection.makeRequest(url, {}, serverSettings);
+    if (response.ok) {
+      return null;
+    }
+    const { message } = await response.json();
+    return message || response.statusText;
+  }
+
+  /* There is room for 140 letters: what is wrong. What to do is behind a button. */
+  function showSentence(title: string, sentence: string): string {
+    const callback = () => void showErrorMessage(title, sentence);
+    const label = trans.__('What to do');
+    return Notification.error(sentence.split(': ')[0], {
+      autoClose: false,
+      actions: [{ label, callback, displayType: 'accent' }]
+    });
+  }
+
+  async function look(): Promise<void> {
+    if (looking) {
+      return;
+    }
+    looking = true;
+    try {
+      let sentence: string | null;
+      while ((sentence = await problem()) !== null) {
+        shown ??= showSentence(trans.__('The gateway cannot be used'), sentence);
+        await new Promise(resolve => setTimeout(resolve, CHECK_AGAIN));
+      }
+      if (shown !== null) {
+        Notification.dismiss(shown);
+        shown = null;
+        await kernelspecs.refreshSpecs();
+        Notification.success(trans.__('The gateway can be used again'), { autoClose: 5000 });
+      }
+    } catch (error) {
+      // The notebook server itself does not answer: the page has its own dialog for that.
+      console.warn('notebook-remote:', error);
+    } finally {
+      looking = false;
+    }
+  }
+
+  /* A widget's message has no reply in which its error could be shown. */
+  events.stream.connect((_, event) => {
+    const link = asLinkEvent(event);
+    if (link?.state === 'refused') {
+      showSentence(trans.__('A message was not sent to the kernel'), link.error ?? '');
+    }
+  });
+
+  // Whoever shows notifications must be there first. The list that failed has resolved, as null.
+  void Promise.all([app.restored, kernelspecs.ready]).then(() => {
+    kernelspecs.connectionFailure.connect(() => void look());
+    if (kernelspecs.specs === null) {
+      void look();
+    }
+  });
+}

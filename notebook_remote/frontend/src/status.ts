@@ -1,0 +1,115 @@
+/* What is said about a connection, in words: a few for the toolbar, sentences for the dialog. */
+
+import { Kernel } from '@jupyterlab/services';
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { IBackend } from './config';
+import { ILink } from './links';
+import { IRoute, Why } from './routes';
+
+/** All that the page knows of a kernel's connection. */
+export interface IConnection {
+  backend: IBackend;
+  status: Kernel.ConnectionStatus;
+  /** When the connection broke; null if it stands, or never stood. */
+  lostAt: Date | null;
+  route?: IRoute;
+  link?: ILink;
+}
+
+export interface IStatus {
+  level: 'good' | 'fallback' | 'busy' | 'lost';
+  /** proxy, direct, proxy (fallback); empty while it is not known. */
+  mode: string;
+  state: string;
+}
+
+/** Whether the channels go through the notebook server though they should not. */
+export function isFallback({ backend, status, route }: IConnection): boolean {
+  return backend.mode === 'direct' && status === 'connected' && route?.kind === 'relay';
+}
+
+export function statusOf(connection: IConnection, trans: TranslationBundle): IStatus {
+  return {
+    level: levelOf(connection),
+    mode: modeOf(connection, trans),
+    state: stateOf(connection, trans)
+  };
+}
+
+function levelOf(connection: IConnection): IStatus['level'] {
+  const { status, lostAt } = connection;
+  if (status === 'connected') {
+    return isFallback(connection) ? 'fallback' : 'good';
+  }
+  return status === 'disconnected' || lostAt !== null ? 'lost' : 'busy';
+}
+
+function modeOf(connection: IConnection, trans: TranslationBundle): string {
+  const { backend, status, route } = connection;
+  if (backend.mode !== 'direct') {
+    return trans.__('proxy');
+  }
+  if (isFallback(connection)) {
+    return trans.__('proxy (fallback)');
+  }
+  return status === 'connected' && route?.kind === 'direct' ? trans.__('direct') : '';
+}
+
+function stateOf({ status, lostAt, route, link }: IConnection, trans: TranslationBundle): string {
+  if (status === 'connected') {
+    return trans.__('connected');
+  }
+  if (link?.state === 'connecting' && link.attempt && link.attempts) {
+    return trans.__('connecting %1 of %2', link.attempt, link.attempts);
+  }
+  if (lostAt !== null) {
+    return trans.__('lost since %1', lostAt.toLocaleTimeString());
+  }
+  if (status === 'disconnected') {
+    return trans.__('not connected');
+  }
+  const attempt = route?.attempt ?? 1;
+  return attempt > 1 ? trans.__('connecting, attempt %1', attempt) : trans.__('connecting');
+}
+
+/** Seconds as people read them. */
+export function duration(seconds: number): string {
+  const milliseconds = 1000 * seconds;
+  const digits = milliseconds < 10 ? 1 : 0;
+  return `${milliseconds.toFixed(digits)} ms`;
+}
+
+/** Why the direct way is not taken, and what can be done. */
+export function whyNotDirect(why: Why, url: string, trans: TranslationBundle): string[] {
+  switch (why) {
+    case 'insecure':
+      return [
+        trans.__('This page came over https, and the gateway is reached over http only.'),
+        trans.__('Browsers do not allow that: let the gateway use https.')
+      ];
+    case 'policy':
+      return [
+        trans.__("The notebook server's content security policy forbids this connection."),
+        trans.__("Add %1 to the policy's connect-src.", url)
+      ];
+    case 'silent':
+      return [
+        trans.__('The gateway did not answer this browser within two seconds.'),
+        trans.__('Check that this computer reaches %1: a firewall or a VPN may be in the way.', url)
+      ];
+    case 'not opened':
+    case 'slow':
+      return [
+        trans.__('The gateway answers this browser, but it does not open the connection.'),
+        trans.__("Its log says why. If there is a proxy in front of it, that must pass on WebSockets.")
+      ];
+    case 'refused':
+      return [
+        trans.__('This browser cannot connect to the gateway.'),
+        trans.__('Open %1 in a new tab: the browser says there what is wrong.', url)
+      ];
+    default:
+      return [why];
+  }
+}
