@@ -30,9 +30,9 @@ from .local_channels import LocalChannels
 
 # The add-on, for direct mode, is a distribution of its own; the gateway works without it.
 try:
-    from notebook_remote_gateway.jupyter_server import install as install_tickets
+    from notebook_remote_gateway import jupyter_server as add_on
 except ImportError:
-    install_tickets = None
+    add_on = None  # type: ignore[assignment]
 
 FIRST_OWNER = 60.0  # seconds until whoever started us must have taken the lease
 LEASE_PATH = "/notebook-remote/lease"
@@ -124,8 +124,8 @@ class EmbeddedGatewayApp(ServerApp):
                 (url_path_join(base, "/api/kernels"), EmbeddedKernelsHandler),
             ],
         )
-        if install_tickets is not None:
-            install_tickets(self)
+        if add_on is not None:
+            add_on.install(self)
         self._await_owner(max(self.linger, FIRST_OWNER))
 
     def write_server_info_file(self) -> None:
