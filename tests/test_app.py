@@ -74,7 +74,6 @@ def test_generate_and_show_config(farm: Farm) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--mode=direct"], "Mode 'direct' is not part of this version yet"),
         (["--mode=browser"], "Mode 'browser' is not part of this version yet"),
         (["--mode=other"], "'proxy'"),
         (["--gateway-url=host:1"], "--gateway-url is not a URL that can be used"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -205,18 +204,3 @@ def test_pages_learn_the_mode_and_nothing_secret(direct: Server) -> None:
     [backend] = told["backends"]
     assert set(backend) == {"name", "mode"}
     assert backend["mode"] == "direct"
-
-
-def test_browser_mode_is_refused_with_a_sentence(farm: Farm) -> None:
-    server = farm.notebook("--mode=browser")
-    ran = subprocess.run(
-        server.command,
-        env=server.env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert ran.returncode != 0
-    assert "not part of this version yet" in ran.stderr
-    assert "Traceback" not in ran.stderr
