@@ -17,6 +17,13 @@ setup(
     license="BSD-3-Clause",
     packages=["notebook_remote_gateway"],
     package_data={"notebook_remote_gateway": ["py.typed"]},
+    # Off, but known: `jupyter server extension enable` does not take what it has not heard of.
+    data_files=[
+        (
+            "etc/jupyter/jupyter_server_config.d",
+            ["jupyter-config/notebook_remote_gateway.json"],
+        )
+    ],
     python_requires=">=3.10",
     # The gateway brings the rest. Enterprise Gateway needs jupyter_server 1, so none is named here.
     install_requires=["PyJWT>=2.8,<3", "tornado>=6.1"],

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -568,25 +570,43 @@ def test_nothing_that_others_write_forges_a_line(addon: Server, kernel_id: str) 
 def test_replicas_with_a_key_take_each_others_tickets(farm: Farm) -> None:
     """And each of them once: the README says so."""
     env = {"NOTEBOOK_REMOTE_TICKET_KEY": "k" * 32}
-    kernel_id = "12345678-1234-1234-1234-123456789012"
-    replicas = [farm.gateway("jupyter-server", addon=True, env=env).start() for _ in range(2)]
-    for replica in replicas:
-        assert replica.start_kernel(kernel_id=kernel_id) == kernel_id
-    nr_token = ticket(replicas[0], kernel_id)
-    for replica in replicas:
-        assert handshake(replica, kernel_id, nr_token) == 101
-        assert handshake(replica, kernel_id, nr_token) == 403
-    with PageChannels(replicas[0], kernel_id) as channels:
-        assert channels.run("import os; os.getenv('NOTEBOOK_REMOTE_TICKET_KEY')") == ""
+    one, other = (farm.gateway("jupyter-server", addon=True, env=env).start() for _ in range(2))
+    with one.kernel() as kernel_id:
+        nr_token = ticket(one, kernel_id)
+        assert handshake(one, kernel_id, nr_token) == 101
+        assert handshake(other, kernel_id, nr_token) == 404  # the kernel is not shared here
+        for replica in (one, other):
+            assert handshake(replica, kernel_id, nr_token) == 403
+            assert audited(replica, "redeem", kernel_id) == ["ok", "reused"]
+        with PageChannels(one, kernel_id) as channels:
+            assert channels.run("import os; os.getenv('NOTEBOOK_REMOTE_TICKET_KEY')") == ""
 
 
 def test_gateways_without_a_common_key_do_not(farm: Farm) -> None:
-    kernel_id = "12345678-1234-1234-1234-123456789012"
     one, other = (farm.gateway("jupyter-server", addon=True).start() for _ in range(2))
-    for gateway in (one, other):
-        gateway.start_kernel(kernel_id=kernel_id)
-    assert handshake(other, kernel_id, ticket(one, kernel_id)) == 403
-    assert audited(other, "redeem", kernel_id) == ["bad-signature"]
+    with one.kernel() as kernel_id:
+        assert handshake(other, kernel_id, ticket(one, kernel_id)) == 403
+        assert audited(other, "redeem", kernel_id) == ["bad-signature"]
+
+
+def test_the_readmes_line_for_jupyter_server_works(farm: Farm) -> None:
+    """It enables only what a file in the same folder names, so the package installs one.
+
+    Here, next to the test's own settings instead of the environment's.
+    """
+    installed = Path(sys.prefix, "etc/jupyter/jupyter_server_config.d/notebook_remote_gateway.json")
+    gateway = farm.gateway("jupyter-server")
+    gateway.command.remove("--ServerApp.jpserver_extensions={}")
+    gateway.start()
+    assert gateway.get("/api/notebook-remote").status_code == 404  # it is off at first
+    gateway.stop()
+    folder = Path(gateway.env["JUPYTER_CONFIG_DIR"], "jupyter_server_config.d")
+    folder.mkdir(parents=True)
+    shutil.copy(installed, folder)
+    line = ["-m", "jupyter", "server", "extension", "enable", "notebook_remote_gateway"]
+    subprocess.run([sys.executable, *line, "--user"], env=gateway.env, check=True)
+    gateway.start()
+    assert gateway.get("/api/notebook-remote").status_code == 200
 
 
 def test_a_bad_setting_stops_the_start(farm: Farm, kind: str) -> None:
