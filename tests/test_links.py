@@ -102,8 +102,8 @@ def _live(notebook: Server, intermediary: Intermediary, events: Iterator[dict[st
     assert next(events)["state"] == "connected"
 
     intermediary.cut()
-    channels.close()
     lost = next(events)
+    channels.close()
     assert (lost["state"], lost["kernel_id"]) == ("lost", kernel_id)
     assert lost["error"] == "the gateway closed the connection"
     [link] = links(notebook)
