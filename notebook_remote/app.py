@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +31,7 @@ from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
 from .places import shown_to_pages
 from .sessions import RemoteSessionManager
+from .signals import OrderlyServerApp
 
 OUR_ALIASES = {
     "gateway-url": "Gateway.url",
@@ -50,7 +49,7 @@ CONFIG_FILE = "jupyter_notebook_remote_config"
 LABEXTENSIONS = str(Path(__file__).parent / "labextension")
 
 
-class RemoteServerApp(ServerApp):
+class RemoteServerApp(OrderlyServerApp):
     """A Jupyter server whose kernels, sessions and kernelspecs are those of a gateway.
 
     The classes are defaults: what the user configures still wins.
@@ -116,15 +115,6 @@ class RemoteServerApp(ServerApp):
         for lab in self.extension_manager.extension_apps.get("jupyterlab", ()):
             lab.extra_labextensions_path = [LABEXTENSIONS, *lab.extra_labextensions_path]
         super().load_server_extensions()
-
-    def init_signal(self) -> None:
-        """Stop in an orderly way on SIGINT without a terminal too, where upstream just exits.
-
-        Otherwise kernels on a gateway would be left behind. Called while the app is initialized.
-        """
-        super().init_signal()
-        if not (sys.stdin and sys.stdin.isatty()):
-            signal.signal(signal.SIGINT, self._signal_stop)
 
     def start_ioloop(self) -> None:
         """Start the embedded gateway as soon as the event loop runs, which this starts."""

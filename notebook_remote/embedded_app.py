@@ -18,7 +18,6 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized, ws_authenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
-from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.handlers import MainKernelHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
@@ -27,6 +26,7 @@ from traitlets import default
 from traitlets.config import Config
 
 from .local_channels import LocalChannels
+from .signals import OrderlyServerApp
 
 # The add-on, for direct mode, is a distribution of its own; the gateway works without it.
 try:
@@ -94,7 +94,7 @@ class EmbeddedKernelsHandler(MainKernelHandler):
         self.finish(json.dumps(await ensure_async(manager.kernel_model(kernel_id)), default=str))
 
 
-class EmbeddedGatewayApp(ServerApp):
+class EmbeddedGatewayApp(OrderlyServerApp):
     """A Jupyter Server reduced to what a gateway needs."""
 
     default_services: ClassVar[tuple[str, ...]] = (

@@ -25,6 +25,8 @@ from jupyter_client.session import Session
 PATIENCE = 40.0  # seconds for anything that is waited for; a limit, not a measurement
 # A stop takes 5 s at most on a quiet machine; this is what tells it from one that hangs.
 STOP_PATIENCE = 12.0
+# Of the one who runs the tests, not for the processes they start.
+OTHERS_SETTINGS = ("JUPYTER", "KERNEL_", "KG_", "EG_", "JPY_", "NOTEBOOK_REMOTE_", "PYTHON")
 V1 = "v1.kernel.websocket.jupyter.org"
 ADDON = {
     "jupyter-server": "--ServerApp.jpserver_extensions=notebook_remote_gateway=True",
@@ -304,12 +306,11 @@ class Farm:
         assert not stuck, "\n".join(stuck)
 
     def env(self, name: str, **extra: str) -> dict[str, str]:
-        """An environment without this machine's Jupyter settings."""
-        kept = {
-            k: v
-            for k, v in os.environ.items()
-            if not k.startswith(("JUPYTER", "KERNEL_", "KG_", "EG_", "JPY_", "NOTEBOOK_REMOTE_"))
-        }
+        """An environment without this machine's Jupyter and Python settings.
+
+        PYTHONUNBUFFERED, say, hides a log that a signal finds half written.
+        """
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(OTHERS_SETTINGS)}
         home = self.folder / name / "home"
         home.mkdir(parents=True, exist_ok=True)
         folders = {

@@ -14,6 +14,7 @@ ORDER = [
     "_version",
     "exceptions",
     "masking",
+    "signals",
     "config",
     "auth",
     "client",
