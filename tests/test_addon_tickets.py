@@ -12,6 +12,7 @@ import jwt
 import pytest
 from notebook_remote_gateway import checks, messages, seals
 from notebook_remote_gateway.limits import Bucket
+from notebook_remote_gateway.passes import PassOffice
 from notebook_remote_gateway.refusals import Refused
 from notebook_remote_gateway.settings import Settings, SettingsError
 from notebook_remote_gateway.tickets import FEW, Expiring, Holder, TicketOffice
@@ -375,3 +376,47 @@ def test_what_cannot_be_meant_is_told(environ: dict[str, str], told: str) -> Non
     with pytest.raises(SettingsError, match=told) as error:
         Settings.take_from(environ)
     assert "k" * 32 not in str(error.value)
+
+
+# -- passes --------------------------------------------------------------------------------------
+
+
+def test_a_pass_is_bound_to_its_origin_and_expires() -> None:
+    office = PassOffice(KEY, 3600)
+    sealed = office.mint(ORIGIN, ADA)
+    assert office.check(sealed, ORIGIN).holder == ADA
+    assert office.check(sealed, ORIGIN) == office.check(sealed, ORIGIN)
+    for origin, why in ((None, "no-origin"), ("https://evil.example", "wrong-origin")):
+        with pytest.raises(Refused, match=why):
+            office.check(sealed, origin)
+    old = PassOffice(KEY, 3600, clock=Clock(time.time() - 3601))
+    with pytest.raises(Refused, match="expired"):
+        office.check(old.mint(ORIGIN, ADA), ORIGIN)
+
+
+def test_a_ticket_is_no_pass_and_a_pass_is_no_ticket(office: TicketOffice) -> None:
+    passes = PassOffice(KEY, 3600)
+    with pytest.raises(Refused, match="wrong-type"):
+        passes.check(mint(office), ORIGIN)
+    assert reason(office, passes.mint(ORIGIN, ADA)) == "wrong-type"
+
+
+def test_a_kernel_belongs_to_the_pass_it_was_started_with() -> None:
+    office = PassOffice(KEY, 3600)
+    one, other = (office.check(office.mint(ORIGIN, ADA), ORIGIN) for _ in range(2))
+    office.started(one, "k1", lambda kernel_id: True)
+    office.started(other, "k2", lambda kernel_id: True)
+    assert office.owns(one, "k1")
+    assert not office.owns(other, "k1")
+    assert not office.owns(one, "k3")
+    assert office.kernels(one) == ["k1"]
+    office.started(one, "k4", lambda kernel_id: kernel_id != "k1")
+    assert office.kernels(one) == ["k4"]
+
+
+@pytest.mark.parametrize(
+    "origins", ["*", "https://a.example/", "a.example", "https://a.example:443"]
+)
+def test_what_is_no_allowed_origin_is_told(origins: str) -> None:
+    with pytest.raises(SettingsError, match="is no origin"):
+        Settings.take_from({"NOTEBOOK_REMOTE_ALLOWED_ORIGINS": f"https://b.example,{origins}"})

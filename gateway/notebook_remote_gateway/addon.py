@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +10,17 @@ from typing import Any
 
 from .checks import printable
 from .limits import Bucket
+from .passes import PassOffice
 from .settings import Settings
 from .tickets import TicketOffice
 
 PARAM = "nr_token"
+
+
+def handler_for(ending: str, handlers: list[Any]) -> type:
+    """Return a gateway's handler of the path that ends so, from a list of its routes."""
+    found: type = next(route[1] for route in handlers if route[0].endswith(ending))
+    return found
 
 
 @dataclass(frozen=True)
@@ -21,7 +29,11 @@ class Kind:
 
     name: str  # as in our answers and in the documentation
     rest: tuple[type, ...]  # base classes of a REST handler, with the gateway's authentication
-    channels: type  # its handler of a kernel's channels
+    channels: type  # its handler of a kernel's channels; the next are its other handlers
+    kernels: type
+    kernel: type
+    action: type
+    kernelspecs: type
     # Whether requests are authenticated at all; asked for each request to make a ticket.
     asks_for_token: Callable[[Any], bool]
     # Raises HTTPError 404 for a kernel that it does not have; called with its kernel manager.
@@ -37,7 +49,10 @@ class AddOn:
     def __init__(self, kind: Kind, settings: Settings, log: logging.Logger) -> None:
         self.kind, self.settings, self.log = kind, settings, log
         self.tickets = TicketOffice(settings.key, settings.lifetime)
+        self.passes = PassOffice(settings.key, settings.pass_lifetime)
         self.bucket = Bucket(settings.rate, settings.burst)
+        # Starts with an ``env`` must not overlap: Kernel and Enterprise Gateway mix them up.
+        self.start_lock = asyncio.Lock()
 
     def audit(self, what: str, outcome: str, kernel: str, origin: str | None, user: str) -> None:
         """Log what became of a request: one line, with nothing secret in it."""

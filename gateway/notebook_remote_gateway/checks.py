@@ -12,7 +12,7 @@ ORIGIN_RULE = (
     "'origin' has to be what the browser sends as Origin: http:// or https://, the host in lower"
     " case, and the port unless it is the usual one; no path, not even a slash"
 )
-SESSION_RULE = "'session_id' has to be 1 to 128 letters, digits, dots, hyphens, tildes or _"
+ID_RULE = "has to be 1 to 128 letters, digits, dots, hyphens, tildes or _"
 
 
 def is_origin(value: object) -> bool:

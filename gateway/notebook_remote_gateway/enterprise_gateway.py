@@ -10,23 +10,30 @@ import os
 from typing import Any
 
 from enterprise_gateway.mixins import TokenAuthorizationMixin
-from enterprise_gateway.services.kernels.handlers import ZMQChannelsHandler
+from enterprise_gateway.services.kernels.handlers import default_handlers
+from enterprise_gateway.services.kernelspecs.handlers import MainKernelSpecHandler
 from jupyter_server.auth.authorizer import AllowAllAuthorizer
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.services.kernels.handlers import _kernel_action_regex, _kernel_id_regex
 from tornado.ioloop import IOLoop
 
-from .addon import Kind
+from .addon import Kind, handler_for
 from .routes import routes
 
 
 def enter(handler: Any, name: str, user: Any) -> None:
-    """Set who the user of a request is: always the same here; see ``Kind.enter``."""
+    """Set who the user of a request is; see ``Kind.enter``."""
+    handler.current_user = user or name
 
 
 KIND = Kind(
     name="enterprise-gateway",
     rest=(TokenAuthorizationMixin, APIHandler),
-    channels=ZMQChannelsHandler,
+    channels=handler_for("/channels", default_handlers),
+    kernels=handler_for("/kernels", default_handlers),
+    kernel=handler_for("/" + _kernel_id_regex, default_handlers),
+    action=handler_for("/" + _kernel_action_regex, default_handlers),
+    kernelspecs=MainKernelSpecHandler,
     asks_for_token=lambda handler: bool(handler.settings["eg_auth_token"]),
     # Its own check also looks for kernels of other replicas, where they are shared.
     check_kernel=lambda manager, kernel_id: manager.check_kernel_id(kernel_id),

@@ -9,7 +9,13 @@ from typing import Any
 from jupyter_server import CallContext
 from jupyter_server.auth import User
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.services.kernels.handlers import (
+    KernelActionHandler,
+    KernelHandler,
+    MainKernelHandler,
+)
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
+from jupyter_server.services.kernelspecs.handlers import MainKernelSpecHandler
 from tornado.web import HTTPError
 
 from .addon import Kind
@@ -32,6 +38,10 @@ KIND = Kind(
     name="jupyter-server",
     rest=(APIHandler,),
     channels=KernelWebsocketHandler,
+    kernels=MainKernelHandler,
+    kernel=KernelHandler,
+    action=KernelActionHandler,
+    kernelspecs=MainKernelSpecHandler,
     asks_for_token=lambda handler: bool(handler.identity_provider.auth_enabled),
     check_kernel=check_kernel,
     enter=enter,

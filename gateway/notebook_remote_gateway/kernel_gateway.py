@@ -6,18 +6,24 @@ import os
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.services.kernels.handlers import _kernel_action_regex, _kernel_id_regex
 from kernel_gateway.jupyter_websocket import JupyterWebsocketPersonality
 from kernel_gateway.mixins import TokenAuthorizationMixin
 from kernel_gateway.services.kernels.handlers import default_handlers
+from kernel_gateway.services.kernelspecs.handlers import default_handlers as spec_handlers
 
-from .addon import Kind
+from .addon import Kind, handler_for
 from .jupyter_server import check_kernel, enter
 from .routes import routes
 
 KIND = Kind(
     name="kernel-gateway",
     rest=(TokenAuthorizationMixin, APIHandler),
-    channels=dict(default_handlers)[next(p for p, _ in default_handlers if "/channels" in p)],
+    channels=handler_for("/channels", default_handlers),
+    kernels=handler_for("/kernels", default_handlers),
+    kernel=handler_for("/" + _kernel_id_regex, default_handlers),
+    action=handler_for("/" + _kernel_action_regex, default_handlers),
+    kernelspecs=handler_for("/kernelspecs", spec_handlers),
     asks_for_token=lambda handler: bool(handler.settings["kg_auth_token"]),
     check_kernel=check_kernel,
     enter=enter,

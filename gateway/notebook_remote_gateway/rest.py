@@ -1,4 +1,4 @@
-"""REST for notebook servers: what this gateway can do, and tickets for its kernels.
+"""REST for notebook servers: tickets for the kernels of this gateway.
 
 Authenticated by the gateway itself, but by a header and by nothing else: a token in a URL ends up
 in logs, and a cookie is sent by pages that the user did not mean to send it.
@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Any
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
-from ._version import __version__
 from .addon import PARAM, AddOn
-from .checks import ORIGIN_RULE, SESSION_RULE, is_origin, is_session_id
+from .checks import ID_RULE, ORIGIN_RULE, is_origin, is_session_id
 from .tickets import Holder
 
-FEATURES = ["tickets"]
 MAX_BODY = 16 * 1024  # bytes
 if TYPE_CHECKING:
     Base = RequestHandler
@@ -87,7 +85,7 @@ class Answers(Base):
     def session_in(self, body: dict[str, Any]) -> str:
         """Return the session id in a body; raise Problem if it is none."""
         if not is_session_id(body.get("session_id")):
-            raise Problem(400, "bad-session-id", f"{SESSION_RULE}.")
+            raise Problem(400, "bad-session-id", f"'session_id' {ID_RULE}.")
         return str(body["session_id"])
 
     async def permit(self, action: str, resource: str) -> None:
@@ -153,16 +151,6 @@ class ByTokenInHeader(Answers):
     def user_name(self) -> str:
         """The user's name for the ticket; the gateways differ in what a user is."""
         return str(getattr(self.current_user, "username", self.current_user))[:128]
-
-
-class ProbeHandler(ByTokenInHeader):
-    """``GET /api/notebook-remote``: whether the add-on is here, and what it can do."""
-
-    async def get(self) -> None:
-        """Answer with version, kind and features."""
-        await self.permit("read", "api")
-        kind = self.addon.kind.name
-        self.finish({"version": __version__, "kind": kind, "features": FEATURES})
 
 
 class TicketHandler(ByTokenInHeader):

@@ -11,10 +11,18 @@ from tornado.routing import PathMatches, Rule
 
 from .addon import AddOn, Kind
 from .channels import RedeemsTickets, TicketElsewhere, TicketElsewhereHandler
-from .rest import ProbeHandler, TicketHandler
+from .pages import (
+    PassHandler,
+    PassHandlerOfGateway,
+    PassKernelsHandler,
+    PassTicketHandler,
+    ProbeHandler,
+)
+from .rest import TicketHandler
 from .settings import Settings, SettingsError
 
 KERNEL_ID = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"  # as in the gateways' own routes
+ACTION = r"(?P<action>restart|interrupt)"
 
 
 def routes(
@@ -41,5 +49,11 @@ def routes(
         rule("notebook-remote", ProbeHandler, *kind.rest),
         rule(f"kernels/{KERNEL_ID}/channels/ticket", TicketHandler, *kind.rest),
         rule(f"kernels/{KERNEL_ID}/channels", RedeemsTickets, kind.channels),
+        rule("notebook-remote/pass", PassHandler, *kind.rest),
+        rule("notebook-remote/kernelspecs", PassHandlerOfGateway, kind.kernelspecs),
+        rule("notebook-remote/kernels", PassKernelsHandler, kind.kernels),
+        rule(f"notebook-remote/kernels/{KERNEL_ID}", PassHandlerOfGateway, kind.kernel),
+        rule(f"notebook-remote/kernels/{KERNEL_ID}/{ACTION}", PassHandlerOfGateway, kind.action),
+        rule(f"notebook-remote/kernels/{KERNEL_ID}/channels/ticket", PassTicketHandler, *kind.rest),
         Rule(TicketElsewhere(), TicketElsewhereHandler, more),
     ]
