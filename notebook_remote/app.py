@@ -30,6 +30,12 @@ from .links import tell_events
 from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
 from .places import shown_to_pages
+from .reported import (
+    NoKernelSpecManager,
+    ReportedKernelManager,
+    ReportedSessionManager,
+    scope_of,
+)
 from .sessions import RemoteSessionManager
 from .signals import OrderlyServerApp
 
@@ -69,15 +75,22 @@ class RemoteServerApp(OrderlyServerApp):
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> type:
-        local = self.gateway.mode == "local"
-        return AsyncMappingKernelManager if local else RemoteMappingKernelManager
+        of_mode: dict[str, type] = {
+            "local": AsyncMappingKernelManager,
+            "browser": ReportedKernelManager,
+        }
+        return of_mode.get(self.gateway.mode, RemoteMappingKernelManager)
 
     @default("session_manager_class")
     def _default_session_manager_class(self) -> type:
+        if self.pages_run_kernels:
+            return ReportedSessionManager
         return RemoteSessionManager if self.runs_remote_kernels else SessionManager
 
     @default("kernel_spec_manager_class")
     def _default_kernel_spec_manager_class(self) -> type:
+        if self.pages_run_kernels:
+            return NoKernelSpecManager
         return RemoteKernelSpecManager if self.runs_remote_kernels else KernelSpecManager
 
     @default("kernel_websocket_connection_class")
@@ -88,6 +101,17 @@ class RemoteServerApp(OrderlyServerApp):
     def runs_remote_kernels(self) -> bool:
         """Whether the kernel manager is ours: not in local mode, nor with one of the user's."""
         return issubclass(self.kernel_manager_class, RemoteMappingKernelManager)
+
+    @property
+    def pages_run_kernels(self) -> bool:
+        """Whether pages do that by themselves, and only report it: in browser mode."""
+        return issubclass(self.kernel_manager_class, ReportedKernelManager)
+
+    @property
+    def gateways_of_pages(self) -> list[Gateway]:
+        """The gateways that pages are told about: where the kernels run that they show."""
+        used = self.pages_run_kernels or self.gateway_backend is not None
+        return [self.gateway] if used else []
 
     def init_configurables(self) -> None:
         """Make the gateway's backend before the managers, which use it."""
@@ -135,6 +159,9 @@ class RemoteServerApp(OrderlyServerApp):
             return f"{info}\nKernels run on an embedded gateway, which stops with this server."
         if self.gateway_backend is not None:
             return f"{info}\nKernels run on the gateway at {without_secrets(self.gateway.url)}"
+        if self.gateways_of_pages:
+            where = without_secrets(self.gateway.url)
+            return f"{info}\nPages run kernels on the gateway at {where}; this server does not."
         return f"{info}\nKernels run on this computer."
 
     async def cleanup_kernels(self) -> None:
@@ -198,10 +225,14 @@ class RemoteNotebookApp(JupyterNotebookApp):
         """Add our routes, which come before the stock ones."""
         assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
         self.handlers.extend(handlers.CHECKED)
-        if self.serverapp.gateway_backend is not None:
+        if self.serverapp.gateways_of_pages:
+            secret = self.serverapp.cookie_secret
+            told = shown_to_pages(
+                self.serverapp.gateways_of_pages, lambda url: scope_of(secret, url)
+            )
             page_config = self.serverapp.web_app.settings.setdefault("page_config_data", {})
-            told = shown_to_pages([self.serverapp.gateway_backend])
             page_config["notebookRemote"] = json.dumps(told)
+        if self.serverapp.gateway_backend is not None:
             self.handlers.extend(handlers.REMOTE)
         if isinstance(self.serverapp.kernel_spec_manager, RemoteKernelSpecManager):
             self.handlers.extend(handlers.KERNELSPECS)

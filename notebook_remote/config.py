@@ -41,7 +41,6 @@ REMOTE_ONLY = (
     "validate_cert",
     "ws_url",
 )
-MODES_TO_COME = ("browser",)
 STOCK_MESSAGE_SIZE = 10 * 1024 * 1024  # bytes; tornado's default, which stock gateways have
 OWN_MESSAGE_SIZE = 256 * 1024 * 1024  # bytes, where both ends are ours
 LAUNCH_TIMEOUT_ENV = "KERNEL_LAUNCH_TIMEOUT"
@@ -83,13 +82,14 @@ class Gateway(LoggingConfigurable):
         " with its path prefix, if it has one. Empty: an embedded gateway is started.",
     ).tag(config=True, env="JUPYTER_GATEWAY_URL")
     mode = Enum(
-        ("proxy", "direct", "local", *MODES_TO_COME),
+        ("proxy", "direct", "browser", "local"),
         "proxy",
         help="'proxy': kernels run on the gateway, and this server relays everything."
         " 'direct': pages open the kernels' WebSockets at the gateway itself, with single-use"
         " tickets; where that is not possible, through this server."
-        " 'local': kernels run here, as with `jupyter notebook`; no gateway is used."
-        " ('browser' is planned and refused for now.)",
+        " 'browser': pages do all of it themselves, with a token that they ask their user for; this"
+        " server never contacts the gateway."
+        " 'local': kernels run here, as with `jupyter notebook`; no gateway is used.",
     ).tag(config=True, env="NOTEBOOK_REMOTE_MODE")
     ws_url = Text(
         "",
@@ -97,14 +97,16 @@ class Gateway(LoggingConfigurable):
     ).tag(config=True, env="JUPYTER_GATEWAY_WS_URL")
     page_ws_url = Text(
         "",
-        help="URL at which pages reach the gateway's WebSockets in direct mode, if it is not that"
-        " of this server.",
+        help="URL at which pages reach the gateway's WebSockets in direct and browser mode, if it"
+        " is not that of this server.",
     ).tag(config=True, env="NOTEBOOK_REMOTE_PAGE_WS_URL")
     insecure_token_in_page = Flag(
         False,
-        help="In direct mode, give the gateway's token itself to every page, where the gateway"
-        " gives no tickets. Whoever reads a page's traffic or memory can then use the gateway as"
-        " you can, for as long as the token is good.",
+        help="Let pages use the gateway's token itself where the gateway has no add-on: in direct"
+        " mode this server gives it to every page, in browser mode the page keeps the one that its"
+        " user enters. It then stands in the addresses of WebSockets, which logs show. Whoever"
+        " reads a page's traffic or memory can use the gateway as you can, for as long as the"
+        " token is good.",
     ).tag(config=True, env="NOTEBOOK_REMOTE_INSECURE_TOKEN_IN_PAGE")
     auth_token = Text(
         "",
@@ -239,7 +241,7 @@ class Gateway(LoggingConfigurable):
         super().__init__(**kwargs)
         self._take_environment()
         self._take_credentials_from_urls()
-        self.embedded = not self.url and self.mode != "local"
+        self.embedded = not self.url and self.mode not in ("local", "browser")
         own = self.embedded or self.mode == "local"
         if own and not self._given("max_message_size"):
             self.max_message_size = OWN_MESSAGE_SIZE
@@ -254,6 +256,11 @@ class Gateway(LoggingConfigurable):
         return [*names[:-1], "GatewayClient", names[-1]]
 
     @property
+    def name(self) -> str:
+        """What people are shown as the gateway's name."""
+        return "embedded" if self.embedded else "gateway"
+
+    @property
     def websocket_url(self) -> str:
         """The base URL for WebSockets."""
         if self.ws_url:
@@ -263,7 +270,7 @@ class Gateway(LoggingConfigurable):
 
     @property
     def page_url(self) -> str:
-        """The base URL for the WebSockets of pages in direct mode."""
+        """The base URL for the WebSockets of pages in direct and browser mode."""
         return str(self.page_ws_url or self.websocket_url)
 
     @property
@@ -324,17 +331,6 @@ class Gateway(LoggingConfigurable):
             if name in REMOTE_ONLY:
                 setattr(self, name, trait.default())
 
-    @validate("mode")
-    def _validate_mode(self, proposal: dict[str, Any]) -> str:
-        mode = str(proposal["value"])
-        if mode in MODES_TO_COME:
-            raise TraitError(
-                f"Mode {mode!r} is not part of this version yet: choose --mode=proxy (this server"
-                " relays everything), --mode=direct (pages connect to the gateway, with tickets)"
-                " or --mode=local (kernels run here)."
-            )
-        return mode
-
     @validate("url", "ws_url", "page_ws_url")
     def _validate_url(self, proposal: dict[str, Any]) -> str:
         value, name = str(proposal["value"] or "").strip(), proposal["trait"].name
@@ -367,6 +363,16 @@ class Gateway(LoggingConfigurable):
             raise TraitError(
                 'Gateway.headers is not a JSON object such as {"X-Team": "a"}.'
             ) from None
+        if self.mode == "browser" and not self.url:
+            raise TraitError(
+                "--mode=browser needs --gateway-url=URL: the address at which your browser reaches"
+                " the gateway. There is no embedded gateway in this mode, since this server"
+                " contacts none."
+            )
+        if self.mode == "browser" and (self.auth_token or self.auth_token_file):
+            self.log.warning(
+                "--mode=browser: the gateway's token is not used here; the page asks for it."
+            )
         if self.url and self.mode == "local":
             self.log.warning(
                 "--mode=local: kernels run on this computer; the gateway at %s is not used.",

@@ -10,6 +10,7 @@
     ├── GatewayLimitReached     429  it refuses to start more kernels
     ├── KernelStartFailed       502  it tried to start the kernel and could not
     ├── KernelExists            409  a kernel of this id runs there already (also upstream's error)
+    ├── LeftToPages             501  browser mode: a page does it, and this server does not
     ├── KernelSpecNotFound      501  it has no kernelspec of this name (also a NoSuchKernel)
     └── KernelNotFound          404  it says that this very kernel does not exist
 
@@ -100,6 +101,19 @@ class KernelExists(GatewayError, DuplicateKernelError):
     """
 
     http_status = 409
+
+
+class LeftToPages(GatewayError):
+    """Something that only a page does in browser mode was asked of this server."""
+
+    http_status = 501
+
+    def __init__(self) -> None:
+        super().__init__(
+            "With --mode=browser kernels are started and used by the page itself, never by this"
+            " server: reload the page; if that does not help, its extension notebook-remote was"
+            " not loaded, or is switched off. Other programs go to the gateway."
+        )
 
 
 class KernelSpecNotFound(GatewayError, NoSuchKernel):

@@ -37,7 +37,7 @@ class GatewayBackend:
         self.tls: ssl.SSLContext = ssl_context(config)
         self.auth = GatewayAuth(config)
         self.client = RestClient(config, self.auth, self.tls, ready)
-        self.links = Links("embedded" if config.embedded else "gateway")
+        self.links = Links(config.name)
         self.handshakes = Handshakes()
         self.down: GatewayError | None = None
         self._kind: str | None = None

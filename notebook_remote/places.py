@@ -6,10 +6,13 @@ the way of a direct connection is said in a sentence, and the page goes through 
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from .config import Gateway
 from .exceptions import GatewayAnswerError, GatewayLimitReached
 from .gateways import GatewayBackend
 from .messages import V1
@@ -78,6 +81,20 @@ async def _proof(
     return {str(ticket["param"]): str(ticket["ticket"])}, int(ticket["expires_in"])
 
 
-def shown_to_pages(backends: list[GatewayBackend]) -> Model:
-    """What every page is told about the backends, in its configuration: nothing secret."""
-    return {"backends": [{"name": b.links.backend, "mode": b.config.mode} for b in backends]}
+def shown_to_pages(gateways: list[Gateway], scope: Callable[[str], str]) -> Model:
+    """What every page is told about the gateways, in its configuration: nothing of their secrets.
+
+    ``scope`` makes what this server's pages share at the gateway of a URL, in browser mode.
+    """
+    return {"backends": [_shown(config, scope) for config in gateways]}
+
+
+def _shown(config: Gateway, scope: Callable[[str], str]) -> Model:
+    told: Model = {"name": config.name, "mode": config.mode}
+    if config.mode == "browser":
+        told["url"], told["ws_url"] = config.url, config.page_url
+        told["scope"] = scope(config.url)
+        told["insecure_token"] = config.insecure_token_in_page
+        user = os.environ.get("KERNEL_USERNAME")  # which Enterprise Gateway may ask for
+        told["env"] = {"KERNEL_USERNAME": user} if user else {}
+    return told

@@ -40,11 +40,12 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextlib.contextmanager
-def chromium(executable: str) -> Iterator[Browser]:
+def chromium(executable: str, *options: str) -> Iterator[Browser]:
     """A headless Chromium. While it is open, this thread counts as one with an event loop."""
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=[*QUIET, *as_root])
+        args = [*QUIET, *as_root, *options]
+        browser = playwright.chromium.launch(executable_path=executable, args=args)
         yield browser
         browser.close()
 
@@ -94,16 +95,16 @@ class Visitor:
         self.write_notebook(name, kernel)
         return self.reopen_notebook(name)
 
-    def reopen_notebook(self, name: str = "a.ipynb") -> NotebookPage:
+    def reopen_notebook(self, name: str = "a.ipynb", wait: bool = True) -> NotebookPage:
         page = self.context.new_page()
         page.goto(self._url("notebooks", f"/{name}"))
-        return NotebookPage(page)
+        return NotebookPage(page, wait)
 
-    def open_lab(self, name: str = "a.ipynb") -> NotebookPage:
+    def open_lab(self, name: str = "a.ipynb", wait: bool = True) -> NotebookPage:
         self.write_notebook(name, "python3")
         page = self.context.new_page()
         page.goto(self._url("lab/tree", f"/{name}"))
-        return NotebookPage(page)
+        return NotebookPage(page, wait)
 
     def texts_received(self) -> dict[str, str]:
         """Every page, script and answer that the browser got, by its address."""
@@ -278,9 +279,10 @@ class EditorPage(JupyterPage):
 class NotebookPage(JupyterPage):
     """An open notebook, in Notebook or in JupyterLab."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, wait: bool = True) -> None:
         super().__init__(page)
-        page.locator(".jp-Notebook-cell").first.wait_for()
+        if wait:
+            page.locator(".jp-Notebook-cell").first.wait_for()
 
     # -- the kernel -----------------------------------------------------------------------------
 

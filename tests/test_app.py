@@ -74,7 +74,7 @@ def test_generate_and_show_config(farm: Farm) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--mode=browser"], "Mode 'browser' is not part of this version yet"),
+        (["--mode=browser"], "--mode=browser needs --gateway-url=URL"),
         (["--mode=other"], "'proxy'"),
         (["--gateway-url=host:1"], "--gateway-url is not a URL that can be used"),
         (["--gateway-url=http://h:1", "--Gateway.ca_certs=nosuch"], "there is no file 'nosuch'"),

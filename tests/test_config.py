@@ -84,9 +84,10 @@ def test_an_unusable_variable_is_named_and_a_secret_is_not_shown(
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_mode_to_come_is_refused() -> None:
-    with pytest.raises(TraitError, match="Mode 'browser' is not part of this version yet"):
-        gateway(mode="browser")
+def test_browser_mode_has_no_embedded_gateway() -> None:
+    with pytest.raises(TraitError, match="--mode=browser needs --gateway-url"):
+        gateway(mode="browser", url="")
+    assert not gateway(mode="browser", url="http://gpu:8888").embedded
 
 
 def test_an_unknown_mode_is_refused() -> None:

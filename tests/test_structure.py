@@ -32,6 +32,7 @@ ORDER = [
     "sessions",
     "channels",
     "places",
+    "reported",
     "handlers",
     "local_channels",
     "embedded_app",

@@ -45,7 +45,7 @@ export async function knock(base: string, signal?: AbortSignal): Promise<number>
 
 /** Open the socket of a place. Rejects with NotOpened, also when the signal aborts it. */
 export async function dial(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
-  if (place.kind === 'direct') {
+  if (place.kind === 'direct' && !place.answers) {
     await reach(httpBase(place), signal);
   }
   return open(place, signal);

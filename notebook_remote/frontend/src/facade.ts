@@ -7,7 +7,7 @@
 
 import { ServerConnection } from '@jupyterlab/services';
 
-import { openChannels } from './opening';
+import { AskForPlaces, openChannels } from './opening';
 import { ITarget, target } from './places';
 import { Routes } from './routes';
 
@@ -33,7 +33,7 @@ export class ChannelsSocket extends EventTarget {
     private readonly _target: ITarget,
     protocols: string | string[],
     private readonly _routes: Routes,
-    settings: ServerConnection.ISettings
+    ask: AskForPlaces
   ) {
     super();
     for (const type of EVENTS) {
@@ -41,7 +41,7 @@ export class ChannelsSocket extends EventTarget {
         (this[`on${type}`] as ((event: Event) => unknown) | null)?.call(this, event);
       });
     }
-    openChannels(_target, [protocols].flat(), _routes, settings, this._abort).then(
+    openChannels(_target, [protocols].flat(), _routes, ask, this._abort).then(
       socket => this._use(socket),
       () => this._end(ABNORMAL, '', false)
     );
@@ -130,14 +130,15 @@ export class ChannelsSocket extends EventTarget {
 /** What stands in for the WebSocket class in the kernel manager's settings. */
 export function channelsSocketClass(
   routes: Routes,
-  settings: ServerConnection.ISettings
+  settings: ServerConnection.ISettings,
+  ask: AskForPlaces
 ): typeof WebSocket {
   // A function that is called with `new` and returns an object: which class that is of depends on
   // the address.
   function ChannelsOrOther(url: string | URL, protocols: string | string[] = []) {
     const channels = target(url);
     return channels
-      ? new ChannelsSocket(channels, protocols, routes, settings)
+      ? new ChannelsSocket(channels, protocols, routes, ask)
       : new settings.WebSocket(url, protocols);
   }
   const { CONNECTING, OPEN, CLOSING, CLOSED } = ChannelsSocket;

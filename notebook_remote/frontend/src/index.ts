@@ -5,20 +5,26 @@ import { ISessionContext, IToolbarWidgetRegistry } from '@jupyterlab/apputils';
 import {
   IConnectionStatus,
   IKernelManager,
+  IKernelSpecManager,
   IServerSettings,
+  ISessionManager,
   Kernel,
+  KernelSpec,
   ServerConnection,
-  ServiceManagerPlugin
+  ServiceManagerPlugin,
+  Session
 } from '@jupyterlab/services';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import '../style/indicator.css';
-import { gateways } from './config';
+import { browserBackend, gateways } from './config';
+import { BrowserGateway, IBrowserGateway } from './gateway';
 import { Indicator } from './indicator';
-import { makeKernelManager } from './kernels';
 import { Links } from './links';
+import { IManagers, Managers } from './managers';
 import { watchForProblems } from './problems';
+import { askForToken } from './prompt';
 import { IRoutes, Routes } from './routes';
 
 const DOMAIN = 'notebook_remote';
@@ -30,20 +36,72 @@ const routes: ServiceManagerPlugin<IRoutes> = {
   activate: () => new Routes()
 };
 
+const gateway: ServiceManagerPlugin<BrowserGateway | null> = {
+  id: 'notebook-remote:gateway',
+  description: 'The gateway that the page deals with by itself, in browser mode.',
+  provides: IBrowserGateway,
+  activate: () => {
+    const backend = browserBackend();
+    return backend ? new BrowserGateway(backend) : null;
+  }
+};
+
+const managers: ServiceManagerPlugin<Managers> = {
+  id: 'notebook-remote:managers',
+  description: 'Makes the stock managers, whose requests may go to a gateway.',
+  provides: IManagers,
+  requires: [IRoutes, IBrowserGateway],
+  optional: [IServerSettings, IConnectionStatus],
+  activate: (
+    _: null,
+    routes: Routes,
+    gateway: BrowserGateway | null,
+    settings: ServerConnection.ISettings | null,
+    connectionStatus: IConnectionStatus | null
+  ) => new Managers(routes, gateway, settings ?? ServerConnection.makeSettings(), connectionStatus)
+};
+
 const kernelManager: ServiceManagerPlugin<Kernel.IManager> = {
   id: 'notebook-remote:kernel-manager',
   description: 'The stock kernel manager, whose channels may go to a gateway.',
   autoStart: true,
   provides: IKernelManager,
-  requires: [IRoutes],
-  optional: [IServerSettings, IConnectionStatus],
+  requires: [IManagers],
+  activate: (_: null, managers: Managers) => managers.kernels()
+};
+
+const kernelSpecManager: ServiceManagerPlugin<KernelSpec.IManager> = {
+  id: 'notebook-remote:kernel-spec-manager',
+  description: 'The stock kernelspec manager, of a gateway in browser mode.',
+  autoStart: true,
+  provides: IKernelSpecManager,
+  requires: [IManagers],
+  activate: (_: null, managers: Managers) => managers.kernelspecs()
+};
+
+const sessionManager: ServiceManagerPlugin<Session.IManager> = {
+  id: 'notebook-remote:session-manager',
+  description: 'The stock session manager, with kernels of a gateway in browser mode.',
+  autoStart: true,
+  provides: ISessionManager,
+  requires: [IManagers, IKernelManager],
+  activate: (_: null, managers: Managers, kernels: Kernel.IManager) => managers.sessions(kernels)
+};
+
+const token: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:token',
+  description: "Asks for the gateway's token in browser mode.",
+  autoStart: true,
+  requires: [IBrowserGateway],
+  optional: [ITranslator],
   activate: (
-    _: null,
-    routes: Routes,
-    settings: ServerConnection.ISettings | null,
-    connectionStatus: IConnectionStatus | null
-  ) =>
-    makeKernelManager(routes, settings ?? ServerConnection.makeSettings(), connectionStatus)
+    _: JupyterFrontEnd,
+    gateway: BrowserGateway | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    gateway?.credentials.askBy((backend, problem) => askForToken(backend, problem, trans));
+  }
 };
 
 const indicator: JupyterFrontEndPlugin<void> = {
@@ -77,9 +135,23 @@ const problems: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:problems',
   description: 'Says why the gateway cannot be used.',
   autoStart: true,
+  requires: [IBrowserGateway],
   optional: [ITranslator],
-  activate: (app: JupyterFrontEnd, translator: ITranslator | null) =>
-    watchForProblems(app, (translator ?? nullTranslator).load(DOMAIN))
+  activate: (
+    app: JupyterFrontEnd,
+    gateway: BrowserGateway | null,
+    translator: ITranslator | null
+  ) => watchForProblems(app, gateway, (translator ?? nullTranslator).load(DOMAIN))
 };
 
-export default [routes, kernelManager, indicator, problems];
+export default [
+  routes,
+  gateway,
+  managers,
+  kernelManager,
+  kernelSpecManager,
+  sessionManager,
+  token,
+  indicator,
+  problems
+];

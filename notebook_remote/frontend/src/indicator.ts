@@ -59,16 +59,19 @@ export class Indicator extends Widget {
   protected onUpdateRequest(_: Message): void {
     const connection = this._connection();
     this.setHidden(connection === null);
-    this._options.links.follow(this, connection !== null && connection.route?.kind !== 'direct');
+    const { mode } = connection?.backend ?? { mode: 'local' };
+    const direct = mode === 'browser' || connection?.route?.kind === 'direct';
+    this._options.links.follow(this, connection !== null && !direct);
     if (connection === null) {
       return;
     }
     const { trans } = this._options;
-    const { level, mode, state } = statusOf(connection, trans);
+    const { level, state, ...used } = statusOf(connection, trans);
     const { name } = connection.backend;
-    const said = [name, mode, state].filter(Boolean).join(', ');
+    const said = [name, used.mode, state].filter(Boolean).join(', ');
+    const up = level === 'good' || level === 'fallback';
     this.node.dataset.level = level;
-    this._label.textContent = `${name} · ${level === 'good' || level === 'fallback' ? mode : state}`;
+    this._label.textContent = `${name} · ${up ? used.mode : state}`;
     this._button.setAttribute('aria-label', trans.__('Connection to the kernel: %1', said));
     this._button.title = [said, this._roundTrip(connection)].filter(Boolean).join('\n');
     this._speak(level, said);

@@ -1,19 +1,24 @@
 /* Opens a kernel's channels at the best place that can be reached. */
 
-import { ServerConnection } from '@jupyterlab/services';
-
 import { dial, httpBase, NotOpened } from './dial';
-import { askForPlaces, IPlace, ITarget } from './places';
+import { IAnswer, IPlace, ITarget } from './places';
 import { Routes, Why } from './routes';
 
-const ANSWER_WITHIN = 30_000; // milliseconds for the notebook server to say where
+const ANSWER_WITHIN = 30_000; // milliseconds to be told where
+
+/** Asks where a kernel's channels are; `protocols` are for the one that the page itself knows. */
+export type AskForPlaces = (
+  target: ITarget,
+  protocols: string[],
+  signal: AbortSignal
+) => Promise<IAnswer>;
 
 /** Open the channels; `protocols` are those that the page would ask the notebook server for. */
 export async function openChannels(
   target: ITarget,
   protocols: string[],
   routes: Routes,
-  settings: ServerConnection.ISettings,
+  ask: AskForPlaces,
   abort: AbortController
 ): Promise<WebSocket> {
   const { sessionId } = target;
@@ -22,7 +27,7 @@ export async function openChannels(
   routes.update(sessionId, { attempt });
 
   const tooLate = window.setTimeout(() => abort.abort(), ANSWER_WITHIN);
-  const answer = await askForPlaces(target, protocols, settings, abort.signal).finally(() =>
+  const answer = await ask(target, protocols, abort.signal).finally(() =>
     window.clearTimeout(tooLate)
   );
 

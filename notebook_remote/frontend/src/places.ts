@@ -7,6 +7,8 @@ export interface IPlace {
   kind: 'direct' | 'relay';
   url: string;
   protocols: string[];
+  /** Whether the gateway there has just answered this page. */
+  answers?: boolean;
 }
 
 export interface IAnswer {

@@ -9,17 +9,23 @@ import { Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
+import { BrowserGateway } from './gateway';
 import { asLinkEvent } from './links';
 
 const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
 
-export function watchForProblems(app: JupyterFrontEnd, trans: TranslationBundle): void {
-  const { events, kernelspecs, serverSettings } = app.serviceManager;
+export function watchForProblems(
+  app: JupyterFrontEnd,
+  gateway: BrowserGateway | null,
+  trans: TranslationBundle
+): void {
+  const { events, kernelspecs } = app.serviceManager;
   let shown: string | null = null; // the id of the notification while there is one
   let looking = false;
 
   /* The sentence of the server about its gateway, or null when all is well. */
   async function problem(): Promise<string | null> {
+    const { serverSettings } = kernelspecs; // of the gateway itself in browser mode
     const url = serverSettings.baseUrl + 'api/kernelspecs';
     const response = await ServerConnection.makeRequest(url, {}, serverSettings);
     if (response.ok) {
@@ -31,8 +37,16 @@ export function watchForProblems(app: JupyterFrontEnd, trans: TranslationBundle)
 
   /* There is room for 140 letters: what is wrong. What to do is behind a button. */
   function showSentence(title: string, sentence: string): string {
-    const callback = () => void showErrorMessage(title, sentence);
-    const label = trans.__('What to do');
+    let callback = (): void => void showErrorMessage(title, sentence);
+    let label = trans.__('What to do');
+    if (gateway?.credentials.declined) {
+      callback = () => {
+        shown = null; // a notification goes with a click on its button
+        gateway.credentials.askAgain();
+        void kernelspecs.refreshSpecs().catch(() => undefined); // the next look tells of it
+      };
+      label = trans.__('Enter the Token');
+    }
     return Notification.error(sentence.split(': ')[0], {
       autoClose: false,
       actions: [{ label, callback, displayType: 'accent' }]
@@ -46,13 +60,17 @@ export function watchForProblems(app: JupyterFrontEnd, trans: TranslationBundle)
     looking = true;
     try {
       let sentence: string | null;
+      let away = false;
       while ((sentence = await problem()) !== null) {
+        away = true;
         shown ??= showSentence(trans.__('The gateway cannot be used'), sentence);
         await new Promise(resolve => setTimeout(resolve, CHECK_AGAIN));
       }
-      if (shown !== null) {
-        Notification.dismiss(shown);
-        shown = null;
+      if (away) {
+        if (shown !== null) {
+          Notification.dismiss(shown);
+          shown = null;
+        }
         await kernelspecs.refreshSpecs();
         Notification.success(trans.__('The gateway can be used again'), { autoClose: 5000 });
       }

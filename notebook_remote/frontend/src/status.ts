@@ -47,8 +47,11 @@ function levelOf(connection: IConnection): IStatus['level'] {
 
 function modeOf(connection: IConnection, trans: TranslationBundle): string {
   const { backend, status, route } = connection;
-  if (backend.mode !== 'direct') {
+  if (backend.mode === 'proxy') {
     return trans.__('proxy');
+  }
+  if (backend.mode === 'browser') {
+    return trans.__('browser');
   }
   if (isFallback(connection)) {
     return trans.__('proxy (fallback)');

@@ -1,0 +1,52 @@
+/* Asks the user for a gateway's token, and says what is wrong with what was entered. */
+
+import { InputDialog } from '@jupyterlab/apputils';
+import { TranslationBundle } from '@jupyterlab/translation';
+
+import { IBrowserBackend } from './config';
+import { Problem } from './credentials';
+
+export async function askForToken(
+  backend: IBrowserBackend,
+  problem: Problem,
+  trans: TranslationBundle
+): Promise<string | null> {
+  const { value, button } = await InputDialog.getPassword({
+    title: trans.__('Token for the Gateway'),
+    label: [
+      ...sentences(problem, backend.url, trans),
+      trans.__('This page runs kernels at %1, and needs its token for that.', backend.url),
+      trans.__('It is sent to the gateway only, and kept for this tab only.')
+    ].join(' '),
+    okLabel: trans.__('Use the Token'),
+    cancelLabel: trans.__('Without Kernels')
+  });
+  return button.accept ? (value ?? '').trim() || null : null;
+}
+
+function sentences(problem: Problem, url: string, trans: TranslationBundle): string[] {
+  switch (problem) {
+    case 'refused':
+      return [trans.__('The gateway does not accept this token.')];
+    case 'insecure':
+      return [
+        trans.__('This page came over https, and the gateway is reached over http only.'),
+        trans.__('Browsers do not allow that: let the gateway use https.')
+      ];
+    case 'not allowed':
+      return [
+        trans.__('The gateway does not answer pages of %1.', location.origin),
+        trans.__(
+          'Install notebook-remote-gateway there, and start it with NOTEBOOK_REMOTE_ALLOWED_ORIGINS=%1.',
+          location.origin
+        )
+      ];
+    case 'unreachable':
+      return [
+        trans.__('This browser does not reach %1.', url),
+        trans.__('Check that the gateway runs, and that no firewall is in the way.')
+      ];
+    default:
+      return [];
+  }
+}
