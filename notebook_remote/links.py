@@ -183,6 +183,7 @@ class Links:
         trips = {leg: getattr(relay, leg).round_trip if relay else None for leg in LEGS}
         return {
             "kernel_id": link.kernel_id,
+            "session_id": link.session_id,
             "backend": self.backend,
             "state": link.state,
             "since": link.since.isoformat().replace("+00:00", "Z"),
@@ -204,6 +205,7 @@ class Links:
     def _emit(self, link: Link, state: str = "", **more: int) -> None:
         event = {
             "kernel_id": link.kernel_id,
+            "session_id": link.session_id,
             "backend": self.backend,
             "state": state or link.state,
             **more,

@@ -274,3 +274,24 @@ def test_without_our_labextension_the_page_works_through_the_relay(
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
     assert channels(visitor) == [port(server)]
     assert visitor.kernel_ids() != []
+
+
+def test_the_kernel_dialog_and_the_running_page_name_the_gateway(
+    direct: DirectServers, visit: Visit
+) -> None:
+    """In the page only: a kernelspec's name is saved in notebooks."""
+    server = direct("embedded")
+    visitor = visit(server)
+    notebook = visitor.open_notebook().wait_for_kernel()
+    notebook.choose("Kernel", "Change Kernel…")
+    options = notebook.dialog.locator("option").all_inner_texts()
+    assert "Python 3 (ipykernel) · embedded" in options
+    assert "No Kernel" in options
+    notebook.answer_dialog("Cancel")
+    notebook.save()
+    assert "embedded" not in visitor.path("a.ipynb").read_text()
+    tree = visitor.open_tree()
+    tree.page.get_by_role("tab", name="Running").click()
+    gateways = tree.page.get_by_role("region", name="Gateways")
+    expect(gateways).to_contain_text("embedded · direct")
+    expect(gateways).to_contain_text("a.ipynb")

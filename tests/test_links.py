@@ -95,6 +95,7 @@ def _live(notebook: Server, intermediary: Intermediary, events: Iterator[dict[st
 
     link = wait_for("round trips", measured)
     assert (link["kernel_id"], link["backend"]) == (kernel_id, "gateway")
+    assert link["session_id"] == channels.session_id
     assert (link["state"], link["reconnects"], link["last_error"]) == ("connected", 0, None)
     assert link["from_browser"]["frames"] >= 1
     assert link["from_gateway"]["bytes"] > 500
@@ -105,6 +106,7 @@ def _live(notebook: Server, intermediary: Intermediary, events: Iterator[dict[st
     lost = next(events)
     channels.close()
     assert (lost["state"], lost["kernel_id"]) == ("lost", kernel_id)
+    assert lost["session_id"] == channels.session_id
     assert lost["error"] == "the gateway closed the connection"
     [link] = links(notebook)
     assert link["state"] == "lost"

@@ -1,7 +1,12 @@
 /* The plugins. Each works without the others; without all of them the page works as the stock one. */
 
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ISessionContext, IToolbarWidgetRegistry } from '@jupyterlab/apputils';
+import {
+  ISessionContext,
+  ISessionContextDialogs,
+  IToolbarWidgetRegistry
+} from '@jupyterlab/apputils';
+import { IRunningSessionManagers } from '@jupyterlab/running';
 import {
   IConnectionStatus,
   IKernelManager,
@@ -14,11 +19,13 @@ import {
   ServiceManagerPlugin,
   Session
 } from '@jupyterlab/services';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import '../style/indicator.css';
 import { browserBackend, gateways } from './config';
+import { KernelDialogs } from './dialogs';
 import { BrowserGateway, IBrowserGateway } from './gateway';
 import { Indicator } from './indicator';
 import { Links } from './links';
@@ -26,6 +33,7 @@ import { IManagers, Managers } from './managers';
 import { watchForProblems } from './problems';
 import { askForToken } from './prompt';
 import { IRoutes, Routes } from './routes';
+import { GatewaysRunning } from './running';
 
 const DOMAIN = 'notebook_remote';
 
@@ -131,6 +139,38 @@ const indicator: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const dialogs: JupyterFrontEndPlugin<ISessionContextDialogs> = {
+  id: 'notebook-remote:dialogs',
+  description: 'The stock kernel dialog, which names the backends as well.',
+  autoStart: true,
+  provides: ISessionContextDialogs,
+  optional: [ITranslator, ISettingRegistry],
+  activate: (
+    _: JupyterFrontEnd,
+    translator: ITranslator | null,
+    settingRegistry: ISettingRegistry | null
+  ) => new KernelDialogs(gateways(), { translator: translator ?? undefined, settingRegistry })
+};
+
+const running: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:running',
+  description: 'Shows the gateways and their kernels among what is running.',
+  autoStart: true,
+  requires: [IRunningSessionManagers],
+  optional: [ITranslator],
+  activate: (
+    { serviceManager: { sessions, kernelspecs } }: JupyterFrontEnd,
+    managers: IRunningSessionManagers,
+    translator: ITranslator | null
+  ) => {
+    const known = gateways();
+    if (known.length) {
+      const trans = (translator ?? nullTranslator).load(DOMAIN);
+      managers.add(new GatewaysRunning(known, sessions, kernelspecs, trans));
+    }
+  }
+};
+
 const problems: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:problems',
   description: 'Says why the gateway cannot be used.',
@@ -153,5 +193,7 @@ export default [
   sessionManager,
   token,
   indicator,
+  dialogs,
+  running,
   problems
 ];

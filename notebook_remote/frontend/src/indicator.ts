@@ -85,7 +85,7 @@ export class Indicator extends Widget {
       return null;
     }
     const route = routes.get(kernel.clientId);
-    const link = links.get(kernel.id);
+    const link = links.get(kernel.clientId);
     const name = route?.backend || link?.backend;
     const only = gateways.length === 1 ? gateways[0] : undefined;
     const backend = gateways.find(gateway => gateway.name === name) ?? only;

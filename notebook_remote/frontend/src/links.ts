@@ -11,6 +11,8 @@ const AT_MOST_EVERY = 5000; // milliseconds, whatever happens
 
 interface ILinkState {
   kernel_id: string;
+  /** The id of the page's connection; its client id in JupyterLab. */
+  session_id: string;
   backend: string;
   attempt?: number;
   attempts?: number;
@@ -36,7 +38,7 @@ export function asLinkEvent(event: Event.Emission): ILinkEvent | null {
   return event.schema_id === SCHEMA ? (event as unknown as ILinkEvent) : null;
 }
 
-/** The links by their kernels, kept up to date while somebody follows them. */
+/** The links by their session ids, kept up to date while somebody follows them. */
 export class Links {
   constructor(manager: ServiceManager.IManager) {
     this._settings = manager.serverSettings;
@@ -59,9 +61,9 @@ export class Links {
     return this._changed;
   }
 
-  /** The link of a kernel; of the page that came last, if several have its notebook open. */
-  get(kernelId: string): ILink | undefined {
-    return this._links.get(kernelId);
+  /** The link of a page's connection to a kernel, by the connection's session id. */
+  get(sessionId: string): ILink | undefined {
+    return this._links.get(sessionId);
   }
 
   /** Fetch the links regularly as long as somebody wants them. */
@@ -75,16 +77,16 @@ export class Links {
     }
   }
 
-  private _note({ kernel_id, state, error, ...more }: ILinkEvent): void {
+  private _note({ session_id, state, error, ...more }: ILinkEvent): void {
     if (state === 'refused') {
       return; // the link stands
     }
     if (state === 'closed') {
-      this._links.delete(kernel_id);
+      this._links.delete(session_id);
     } else {
-      const before = this._links.get(kernel_id) ?? NEW;
+      const before = this._links.get(session_id) ?? NEW;
       const last_error = error ?? null;
-      this._links.set(kernel_id, { ...before, ...more, kernel_id, state, last_error });
+      this._links.set(session_id, { ...before, ...more, session_id, state, last_error });
     }
     this._changed.emit();
     if (this._followers.size && performance.now() - this._fetched > AT_MOST_EVERY) {
@@ -101,7 +103,7 @@ export class Links {
       throw await ServerConnection.ResponseError.create(response);
     }
     const links = (await response.json()) as ILink[];
-    this._links = new Map(links.map(link => [link.kernel_id, link]));
+    this._links = new Map(links.map(link => [link.session_id, link]));
     this._changed.emit();
   }
 
