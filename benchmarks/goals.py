@@ -13,6 +13,7 @@ PEERS = {
     "nginx-64k": "nginx with 64 kB buffers",
     "ours": "notebook-remote",
     "ours-local": "notebook-remote --mode=local",
+    "ours-direct": "notebook-remote --mode=direct",
     "embedded": "notebook-remote, embedded gateway",
 }
 

@@ -27,6 +27,8 @@ def execute(effort: Effort) -> Findings:
     """Milliseconds from a cell to its reply, on real kernels behind a stock kernel gateway."""
     with stable() as servers:
         gateway = servers.gateway("kernel-gateway").start()
+        extended = servers.gateway("kernel-gateway", addon=True).start()
+        by_ticket = servers.ours("--mode=direct", gateway=extended).start()
         peers = {
             **relays(servers, gateway),
             "local": servers.stock(),
@@ -34,6 +36,7 @@ def execute(effort: Effort) -> Findings:
             "embedded": servers.ours(),
         }
         pages = opened({"direct": gateway, **started(peers)})
+        pages["ours-direct"] = Page.in_direct_mode(by_ticket, extended)
         paused = medians(pages, Page.execute, effort.paused_cells, block=1, pause=PAUSE)
         rapid = medians(pages, Page.execute, effort.cells)
         return Findings({"execute": rapid, "execute-paused": paused})

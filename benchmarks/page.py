@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import uuid
+from typing import Any
 
 from websocket import WebSocketException
 
@@ -23,15 +25,30 @@ class Lost(Exception):
 class Page(Channels):
     """A page's WebSocket to a kernel. As browsers do, it sends small packets at once."""
 
-    def __init__(self, server: Server, kernel_id: str = "") -> None:
+    def __init__(self, server: Server, kernel_id: str = "", **options: Any) -> None:
         kernel_id = kernel_id or server.start_kernel()
         tls = {"ca_certs": server.verify} if isinstance(server.verify, str) else {}
         try:
-            super().__init__(server, kernel_id, sslopt=tls)
+            super().__init__(server, kernel_id, sslopt=tls, **options)
         except WebSocketException:
             # As JupyterLab does: stock servers before a gateway speak the JSON protocol only.
-            super().__init__(server, kernel_id, sslopt=tls, subprotocols=())
+            super().__init__(server, kernel_id, sslopt=tls, subprotocols=(), **options)
         self.kernel_id = kernel_id
+
+    @classmethod
+    def in_direct_mode(cls, server: Server, gateway: Server) -> Page:
+        """As a page of a notebook server in direct mode: at the gateway itself, by a ticket."""
+        kernel_id, session_id = server.start_kernel(), uuid.uuid4().hex
+        where = f"/notebook-remote/api/kernels/{kernel_id}/channels"
+        origin = {"Origin": server.url}
+        answer = server.post(where, {"session_id": session_id}, headers=origin).json()
+        place = answer["places"][0]
+        if place["kind"] != "direct":
+            raise RuntimeError(f"There is no direct way: {answer['why']}")
+        query = "&" + place["url"].partition("&")[2]
+        return cls(
+            gateway, kernel_id, session_id=session_id, header=[], origin=server.url, query=query
+        )
 
     def __enter__(self) -> Page:
         return self
