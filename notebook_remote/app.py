@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.application import JupyterApp
+from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.serverapp import ServerApp, aliases, flags
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from jupyter_server.services.sessions.sessionmanager import SessionManager
@@ -38,6 +39,7 @@ from .reported import (
 )
 from .sessions import RemoteSessionManager
 from .signals import OrderlyServerApp
+from .store import Store
 
 OUR_ALIASES = {
     "gateway-url": "Gateway.url",
@@ -124,6 +126,9 @@ class RemoteServerApp(OrderlyServerApp):
                 self.gateway_backend = GatewayBackend(self.gateway, self.embedded_gateway.ready)
             else:
                 self.gateway_backend = GatewayBackend(self.gateway)
+                folder = Path(jupyter_data_dir()) / "notebook-remote"
+                where = str(Path(self.root_dir).resolve())
+                self.gateway_backend.store = Store(folder, where, self.gateway.url, self.log)
             tell_events(self.event_logger, self.gateway_backend.links)
         self.tornado_settings: dict[str, Any] = {
             "websocket_max_message_size": self.gateway.max_message_size,  # for local kernels
@@ -141,7 +146,7 @@ class RemoteServerApp(OrderlyServerApp):
         super().load_server_extensions()
 
     def start_ioloop(self) -> None:
-        """Start the embedded gateway as soon as the event loop runs, which this starts."""
+        """Start the embedded gateway, or find kernels again, in the loop that this starts."""
         if self.embedded_gateway is not None:
             self.io_loop.add_callback(
                 self.embedded_gateway.start,
@@ -149,16 +154,24 @@ class RemoteServerApp(OrderlyServerApp):
                 # A session manager of the user's own keeps sessions as it likes.
                 on_sessions_file=getattr(self.session_manager, "keep_in", lambda path: None),
             )
+        elif self.runs_remote_kernels:
+            self.io_loop.add_callback(self.kernel_manager.adopt_stored)
         super().start_ioloop()
 
     def running_server_info(self, kernel_count: bool = True) -> str:
         """What is logged at start, on Ctrl-C and for SIGINFO."""
         info: str = super().running_server_info(kernel_count)
         info = info.partition("\nKernels will be managed by the Gateway server")[0]
+        keep = self.gateway.on_exit == "keep"
         if self.embedded_gateway is not None:
-            return f"{info}\nKernels run on an embedded gateway, which stops with this server."
+            how = (
+                "which outlives this server for a while" if keep else "which stops with this server"
+            )
+            return f"{info}\nKernels run on an embedded gateway, which {how}."
         if self.gateway_backend is not None:
-            return f"{info}\nKernels run on the gateway at {without_secrets(self.gateway.url)}"
+            how = "and keep running when this server stops" if keep else "until this server stops"
+            where = without_secrets(self.gateway.url)
+            return f"{info}\nKernels run on the gateway at {where}, {how}."
         if self.gateways_of_pages:
             where = without_secrets(self.gateway.url)
             return f"{info}\nPages run kernels on the gateway at {where}; this server does not."
@@ -169,9 +182,12 @@ class RemoteServerApp(OrderlyServerApp):
         try:
             await super().cleanup_kernels()
         finally:
-            if self.embedded_gateway is not None:
+            if self.embedded_gateway is not None and self.gateway.on_exit == "keep":
+                await self.embedded_gateway.leave()
+            elif self.embedded_gateway is not None:
                 await self.embedded_gateway.stop()
             if self.gateway_backend is not None:
+                self.session_manager.close()
                 await self.gateway_backend.close()
 
 

@@ -221,6 +221,13 @@ class Gateway(LoggingConfigurable):
     env_whitelist = Unicode("", help="Deprecated: use allowed_envs.").tag(
         config=True, env="JUPYTER_GATEWAY_ENV_WHITELIST"
     )
+    on_exit = Enum(
+        ("shutdown", "keep"),
+        "shutdown",
+        help="What becomes of the kernels when this server stops: 'shutdown', as with `jupyter"
+        " notebook`, or 'keep', so that the next server on the same directory has them again, with"
+        " their notebooks. An embedded gateway keeps them for embedded_linger seconds.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_ON_EXIT")
     kernels_endpoint = Unicode("/api/kernels", help="Path of the kernels at the gateway.").tag(
         config=True, env="JUPYTER_GATEWAY_KERNELS_ENDPOINT"
     )

@@ -125,11 +125,19 @@ class EmbeddedGateway:
             self._stopped = asyncio.create_task(self._stop(), name="stop the embedded gateway")
         await asyncio.shield(self._stopped)
 
-    async def _stop(self) -> None:
+    async def leave(self) -> None:
+        """Let go of it, so that the next notebook server finds it, with its kernels."""
+        await self._stop_keeping()
+        self._release()
+
+    async def _stop_keeping(self) -> None:
         self._stopping = True
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
+
+    async def _stop(self) -> None:
+        await self._stop_keeping()
         info, self._info = self._info, {}
         if info:
             await self._shut_down(info)

@@ -15,6 +15,7 @@ from .config import Gateway
 from .exceptions import GatewayError
 from .handshakes import Handshakes
 from .links import Links
+from .store import Store
 
 FEATURES_KEPT = 60.0  # seconds
 
@@ -39,6 +40,7 @@ class GatewayBackend:
         self.client = RestClient(config, self.auth, self.tls, ready)
         self.links = Links(config.name)
         self.handshakes = Handshakes()
+        self.store: Store | None = None  # an embedded gateway keeps its kernels' sessions itself
         self.down: GatewayError | None = None
         self._kind: str | None = None
         self._features: frozenset[str] = frozenset()
@@ -79,6 +81,8 @@ class GatewayBackend:
         """Close what is open to the gateway; called when the server stops."""
         self.handshakes.cancel()
         await self.client.close()
+        if self.store is not None:
+            self.store.close()
 
 
 def backend_of(configurable: Any) -> GatewayBackend:

@@ -84,6 +84,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if kernel_env:
             body["env"] = kernel_env
         kernel = self._new_kernel(kernel_name or self.default_kernel_name)
+        self._note(kernel_id, kernel.kernel_name)
         # Two gateways mix up the environments of starts that overlap (the Kernel Gateway's
         # handler patches its kernel manager for the time of a request).
         async with self._env_starts if kernel_env else nullcontext():
@@ -93,9 +94,17 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             except (GatewayUnreachable, asyncio.CancelledError) as error:
                 if getattr(error, "request_sent", True):
                     self._take_back(kernel_id)
+                else:
+                    self._forget(kernel_id)
+                raise
+            except GatewayError:
+                self._forget(kernel_id)
                 raise
             finally:
                 self._starting.discard(kernel_id)
+        if kernel.kernel_id != kernel_id:  # it has chosen another
+            self._note(kernel.kernel_id, kernel.kernel_name)
+            self._forget(kernel_id)
         self._add(kernel)
         self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
         return str(kernel.kernel_id)
@@ -124,6 +133,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             except GatewayError:  # noqa: PERF203 - not up yet, or not reachable
                 await asyncio.sleep(TAKE_BACK_PAUSE)
             else:
+                self._forget(kernel_id)
                 self.log.info("Kernel shut down, since its start took too long: %s", kernel_id)
                 return
         self.log.warning("If kernel %s still came up on the gateway, it runs there.", kernel_id)
@@ -136,6 +146,23 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             if kernel.kernel_id not in self:
                 self._add(kernel)
                 self.log.info("Kernel found again: %s (%s)", kernel.kernel_id, kernel.kernel_name)
+
+    def adopt_stored(self) -> None:
+        """Take the kernels of an earlier server on this directory as ours; called at start.
+
+        Whether the gateway still has them is asked at the first look, and it is theirs to say.
+        """
+        stored = self.backend.store.kernels() if self.backend.store is not None else {}
+        models = [{"id": k, "name": n, "execution_state": "unknown"} for k, n in stored.items()]
+        self.adopt(models)
+
+    def _note(self, kernel_id: str, name: str) -> None:
+        if self.backend.store is not None:
+            self.backend.store.add_kernel(kernel_id, name)
+
+    def _forget(self, kernel_id: str) -> None:
+        if self.backend.store is not None:
+            self.backend.store.drop_kernel(kernel_id)
 
     def _new_kernel(self, kernel_name: str) -> RemoteKernelManager:
         # Not the configured kernel_manager_class: that one is for the gateway's side.
@@ -213,6 +240,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         await kernel.shutdown_kernel(now=now, restart=restart)
         self.log.info("Kernel shut down: %s", kernel_id)
         self._drop(kernel)
+        self._forget(kernel_id)
 
     async def restart_kernel(self, kernel_id: str, now: bool = False, **kwargs: Any) -> None:
         """Restart a kernel."""
@@ -247,7 +275,11 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if self._watching is not None:
             self._watching.cancel()
         kernels: list[RemoteKernelManager] = list(self._kernels.values())
-        if not self.backend.config.embedded:
+        config = self.backend.config
+        if config.on_exit == "keep":
+            ids = ", ".join(sorted(kernel.kernel_id for kernel in kernels))
+            self.log.info("These kernels keep running on the gateway: %s", ids or "none")
+        elif not config.embedded:
             await self._shutdown_on_gateway(kernels)
         for kernel in kernels:
             self.backend.links.forget(kernel.kernel_id)
@@ -266,6 +298,9 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             for task in pending:
                 task.cancel()
             left += [tasks[t] for t in done if t.exception()] + [tasks[t] for t in pending]
+            for task in done:
+                if not task.exception():
+                    self._forget(tasks[task])
         if left:
             self.log.warning(
                 "Not shut down, because the gateway at %s did not confirm it: %s. They may still"
@@ -349,6 +384,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     def _lost(self, kernel: RemoteKernelManager) -> None:
         self.log.warning("Kernel %s is gone from its gateway: culled, or died.", kernel.kernel_id)
         self._drop(kernel)
+        self._forget(kernel.kernel_id)
         self.backend.links.forget(kernel.kernel_id)
 
     def _drop(self, kernel: RemoteKernelManager) -> None:

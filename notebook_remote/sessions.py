@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from .kernels import RemoteMappingKernelManager
 
 
 class RemoteSessionManager(SessionManager):
-    """jupyter_server's sessions over kernels on a gateway.
+    """jupyter_server's sessions over kernels on a gateway, which outlive this process.
 
     A session goes only when its kernel is known to be gone: ``kernel_culled`` of the base class
     asks our kernel manager, which keeps a kernel until the gateway answers 404 for it.
@@ -20,6 +21,26 @@ class RemoteSessionManager(SessionManager):
 
     database_filepath: str
     kernel_manager = Instance(RemoteMappingKernelManager)
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The database: that of the backend's store, unless the user has named a file."""
+        store = self.kernel_manager.backend.store
+        if store is None or self.database_filepath != ":memory:":
+            connection: sqlite3.Connection = super().connection
+            return connection
+        store.connection.row_factory = sqlite3.Row
+        return store.connection
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete a session, and shut its kernel down unless another session uses it."""
+        session = await self.get_session(session_id=session_id)
+        query = "SELECT COUNT(*) FROM session WHERE kernel_id = ?"
+        [users] = self.cursor.execute(query, (session["kernel"]["id"],)).fetchone()
+        if users > 1:
+            self.cursor.execute("DELETE FROM session WHERE session_id = ?", (session_id,))
+        else:
+            await super().delete_session(session_id)
 
     async def list_sessions(self) -> list[dict[str, Any]]:
         """All sessions. Raises GatewayError while the gateway cannot be asked about kernels."""

@@ -25,6 +25,7 @@ ORDER = [
     "metrics",
     "links",
     "handshakes",
+    "store",
     "gateways",
     "kernel",
     "kernels",
