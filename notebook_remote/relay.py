@@ -22,7 +22,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 
 from . import sockets
 from .frames import (
@@ -115,7 +115,6 @@ class Leg:
         self._waiting: list[bytes] = []  # what is to be put in where a frame ends
         self._wants_ping = False
         self._flushed = asyncio.Event()
-        self._reading: asyncio.Future[bytes] | None = None  # a read that has begun
 
     def hear(self, size: int) -> None:
         """Note that so many bytes came from there.
@@ -133,30 +132,8 @@ class Leg:
         self.asked = None
 
     async def read(self, limit: int) -> bytes:
-        """What has come from there, ``limit`` bytes at most. Raises StreamClosedError.
-
-        TLS hands out one record at a time; those that are here already are taken together, since
-        each chunk costs the relay far more than its bytes do.
-        """
-        data, self._reading = await (self._reading or self._begin_read(limit)), None
-        if not isinstance(self.stream, SSLIOStream):
-            return data
-        parts = [data]
-        left = limit - len(data)
-        while left > 0:
-            try:
-                more = self._begin_read(left)
-            except StreamClosedError:
-                break  # as the next read will find
-            if not more.done() or more.exception() is not None:
-                self._reading = more
-                break
-            parts.append(more.result())
-            left -= len(parts[-1])
-        return b"".join(parts)
-
-    def _begin_read(self, limit: int) -> asyncio.Future[bytes]:
-        return asyncio.ensure_future(self.stream.read_bytes(limit, partial=True))
+        """What has come from there, ``limit`` bytes at most. Raises StreamClosedError."""
+        return await self.stream.read_bytes(limit, partial=True)
 
     async def write(self, data: bytes) -> None:
         """Write, and wait until it is out. Raises StreamClosedError."""

@@ -15,6 +15,7 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from notebook_remote.frames import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, masked
 from notebook_remote.messages import MessageGuard
+from notebook_remote.records import start_tls
 from notebook_remote.relay import BUFFER_SIZE, Relay
 from notebook_remote.sockets import tune, unacknowledged_for
 
@@ -33,9 +34,7 @@ async def connected(tls: bool = False) -> tuple[IOStream, IOStream]:
     authority.issue_cert("localhost").configure_cert(server)
     client = ssl.create_default_context()
     authority.configure_trust(client)
-    return await asyncio.gather(
-        near.start_tls(False, client, server_hostname="localhost"), far.start_tls(True, server)
-    )
+    return await asyncio.gather(start_tls(near, client, "localhost"), far.start_tls(True, server))
 
 
 def relaying(

@@ -20,6 +20,7 @@ ORDER = [
     "client",
     "frames",
     "sockets",
+    "records",
     "relay",
     "messages",
     "metrics",
