@@ -40,6 +40,7 @@ from .frames import (
     close_frame,
     frame,
 )
+from .pace import MOMENT, Pace
 
 LINK_TIMEOUT = 15.0  # seconds until a peer that has silently gone is noticed
 BUFFER_SIZE = 64 * 1024  # bytes read at most at once, and so held at most per direction
@@ -217,6 +218,7 @@ class Relay:
         self.ending: Ending | None = None
         self._guard = guard
         self._frames = GatewayFrames()
+        self._pace = Pace()
         self._timeout = link_timeout
         self._buffer_size = buffer_size
         self._report = report
@@ -286,6 +288,7 @@ class Relay:
         while True:
             data = await page.read(self._buffer_size)
             page.hear(len(data))
+            self._pace.hurry()
             self.from_browser.bytes += len(data)
             gateway.passing = True
             try:
@@ -340,6 +343,8 @@ class Relay:
             page.passing = False
             if frames.between_messages:
                 page.flush()
+            if self._pace.is_rushed(len(data)):
+                await asyncio.sleep(MOMENT)
 
     async def _control_from_gateway(self, control: Control) -> None:
         if control.opcode == PONG and self.gateway.is_pong(control.payload):

@@ -122,6 +122,32 @@ def test_records_of_tls_are_passed_on_as_they_come_and_none_is_lost_at_the_end()
     relaying(test, tls=True)
 
 
+def test_a_rush_of_small_messages_comes_together_and_all_of_it() -> None:
+    async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
+        reads = 0
+        is_rushed = relay._pace.is_rushed
+
+        def counted(size: int) -> bool:
+            nonlocal reads
+            reads += 1
+            return is_rushed(size)
+
+        relay._pace.is_rushed = counted  # type: ignore[method-assign]
+        sent = [frame(BINARY, os.urandom(200)) for _ in range(3000)]
+
+        async def send() -> None:
+            for message in sent:
+                await kernel.write(message)
+                await asyncio.sleep(0)  # the relay's turn: it would read each message by itself
+
+        sending = asyncio.ensure_future(send())
+        assert await page.read_bytes(sum(map(len, sent))) == b"".join(sent)
+        await sending
+        assert reads < len(sent) / 4
+
+    relaying(test)
+
+
 @pytest.mark.parametrize("end", ["page", "kernel"])
 def test_when_one_end_closes_so_does_the_other(end: str) -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:

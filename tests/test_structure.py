@@ -21,6 +21,7 @@ ORDER = [
     "frames",
     "sockets",
     "records",
+    "pace",
     "relay",
     "messages",
     "metrics",
