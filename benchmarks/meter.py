@@ -24,8 +24,8 @@ class Meter:
 
     def __init__(self, server: Server) -> None:
         root = psutil.Process(server.pid)
-        processes = [root, *root.children(recursive=True)]
-        self._spent = dict.fromkeys(processes, 0.0)
+        processes: list[psutil.Process] = [root, *root.children(recursive=True)]
+        self._spent: dict[psutil.Process, float] = dict.fromkeys(processes, 0.0)
         self._resting = {process: _resident(process) for process in processes}
         self._peaks = dict(self._resting)
         self._done = threading.Event()
@@ -42,8 +42,8 @@ class Meter:
         for process in self._spent:
             with contextlib.suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
-                self._spent[process] = times.user + times.system
-        return float(sum(self._spent.values()))
+                self._spent[process] = float(times.user + times.system)
+        return sum(self._spent.values())
 
     def resident(self) -> float:
         """Bytes of memory now."""

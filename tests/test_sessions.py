@@ -63,6 +63,19 @@ def test_a_session_for_a_running_kernel(any_notebook: Server) -> None:
     any_notebook.request("DELETE", f"/api/sessions/{session['id']}")
 
 
+def test_a_session_looks_as_jupyter_server_shows_it(notebook: Server, gateway: Server) -> None:
+    """Ours makes the model itself, for speed: the same keys, and no fewer."""
+    session = notebook.post("/api/sessions", new_body()).json()
+    listed = notebook.get("/api/sessions").json()
+    stock = gateway.post("/api/sessions", new_body()).json()
+    assert [list(model) for model in listed] == [list(stock)]
+    assert stock["kernel"].keys() <= listed[0]["kernel"].keys()
+    kernels = notebook.get("/api/kernels").json()
+    assert listed[0]["kernel"] in kernels
+    notebook.request("DELETE", f"/api/sessions/{session['id']}")
+    gateway.request("DELETE", f"/api/sessions/{stock['id']}")
+
+
 def test_a_kernel_that_cannot_be_changed_to_leaves_the_session(notebook: Server) -> None:
     session = notebook.post("/api/sessions", new_body()).json()
     path = f"/api/sessions/{session['id']}"
