@@ -56,7 +56,8 @@ class Meter:
         else:
             self._done.set()
         there = [process for process in self._resting if _resident(process)]
-        return max(0.0, sum(self._peaks[p] - self._resting[p] for p in there)) / MB
+        grown: float = sum(self._peaks[p] - self._resting[p] for p in there)
+        return max(0.0, grown) / MB
 
     def _sample(self) -> None:
         while not self._done.wait(SAMPLED_EVERY):
