@@ -36,6 +36,7 @@ from .gateways import GatewayBackend
 from .kernel import RemoteKernelManager
 from .links import Link
 from .messages import MessageGuard
+from .records import start_tls
 from .relay import Relay
 
 MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
@@ -220,12 +221,9 @@ async def _exchange(stream: IOStream, request: bytes) -> tuple[int, Answered]:
 
 async def _connect(backend: GatewayBackend, url: str) -> IOStream:
     parts = urlsplit(url)
-    secure = parts.scheme == "wss"
-    return await TCPClient().connect(
-        str(parts.hostname),
-        parts.port or (443 if secure else 80),
-        ssl_options=backend.tls if secure else None,
-    )
+    host, secure = str(parts.hostname), parts.scheme == "wss"
+    stream = await TCPClient().connect(host, parts.port or (443 if secure else 80))
+    return await start_tls(stream, backend.tls, host) if secure else stream
 
 
 async def _request(backend: GatewayBackend, url: str, page: HTTPHeaders) -> bytes:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, RESERVED, OPCODE, MASKED = 0x80, 0x70, 0x0F, 0x80
 WHOLE = (FIN | BINARY, FIN | TEXT)  # heads of messages in one frame
+RUN = 8  # frames alike in a row, after which more of them are expected
 CONTROL_LIMIT = 125  # bytes of payload in a control frame
 LONGEST_REASON = 120  # bytes of a reason in a close frame; 123 fit
 
@@ -122,6 +123,20 @@ def _head(data: bytes, position: int) -> tuple[Head, int] | None:
     return Head(opcode, bool(first & FIN), length, raw[len(raw) - mask_size :], raw), begin
 
 
+def _alike(data: bytes, position: int, size: int, most: int) -> int:
+    """How many frames with the head of the one of ``size`` bytes that ends here follow it.
+
+    All of ``most`` (or of those that are here), or 0: their heads are compared all at once.
+    """
+    count = max(0, min(most, (len(data) - position) // size))
+    end = position + count * size
+    for i in range(min(4, size)):
+        head = data[position - size + i : position - size + i + 1]
+        if data[position + i : end : size] != head * count:
+            return 0
+    return count
+
+
 class GatewayFrames:
     """Finds frame boundaries in what a gateway sends."""
 
@@ -143,18 +158,26 @@ class GatewayFrames:
         size = len(data)
         pieces: list[bytes | Control] = []
         begin, position, count = 0, self._left, 0
+        last = alike = 0  # the last frame's size, and how many of that size came in a row
         while position + 1 < size:
             # The most frequent heads by hand: a burst has hundreds of thousands a second.
             first, length = data[position], data[position + 1]
-            if first in WHOLE:
-                if length < 126:
-                    position += 2 + length
-                    count += 1
+            if first in WHOLE and (length < 126 or (length == 126 and position + 4 <= size)):
+                if length == 126:
+                    length = 2 + (data[position + 2] << 8 | data[position + 3])
+                length += 2
+                position += length
+                count += 1
+                if length != last:
+                    last, alike = length, 1
                     continue
-                if length == 126 and position + 4 <= size:
-                    position += 4 + (data[position + 2] << 8 | data[position + 3])
-                    count += 1
-                    continue
+                alike += 1
+                if alike >= RUN:
+                    more = _alike(data, position, length, alike)
+                    position += more * length
+                    count += more
+                    alike = alike + more if more else 1
+                continue
             found = _head(data, position)
             if found is None:
                 break

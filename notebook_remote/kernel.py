@@ -35,11 +35,13 @@ class RemoteKernelManager(ServerKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._links = self.backend.links
         self.connections = 0
         self.execution_state = "starting"
         self.reason = ""
-        self._active(utcnow())
+        self.last_activity = utcnow()
         self._said: Model = {}  # by the gateway, when it was last asked
+        self._shown: Model = {}  # what of the model is the same until the gateway says otherwise
 
     @property
     def has_kernel(self) -> bool:
@@ -53,18 +55,19 @@ class RemoteKernelManager(ServerKernelManager):
         spec = specs.get(self.kernel_name, {}).get("spec", {})
         return KernelSpec(metadata=spec.get("metadata", {}))
 
-    def take(self, model: Model) -> None:
-        """Take over what the gateway says about this kernel.
+    def take(self, model: Model) -> bool:
+        """Take over what the gateway says about this kernel; return whether anything is new.
 
         Called for each kernel at every look at the gateway, when little has changed.
         """
         connections = model.get("connections")
         # A gateway miscounts when someone hangs up in a handshake (js, jkg); ours we know.
         given = connections if isinstance(connections, int) else 0
-        self.connections = max(given, self.backend.links.open_to(str(model["id"])))
+        before, ours = self.connections, self._links.open_to(str(model["id"]))
+        self.connections = max(given, ours)
         if model == self._said:
-            return
-        self._said = model
+            return self.connections != before
+        self._said, self._shown = model, {}
         self.kernel_id = str(model["id"])
         self.kernel_name = str(model.get("name") or self.kernel_name)
         self.execution_state = str(model.get("execution_state") or "unknown")
@@ -73,27 +76,24 @@ class RemoteKernelManager(ServerKernelManager):
             text = str(model.get("last_activity", "")).replace("Z", "+00:00")
             stamp = datetime.fromisoformat(text)
         except ValueError:
-            return  # an optional field; the one we have stays
-        self._active(stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc))
-
-    def _active(self, stamp: datetime) -> None:
-        self.last_activity = stamp
-        self._active_text = isoformat(stamp)  # written once: lists are asked for more often
+            return True  # an optional field; the one we have stays
+        self.last_activity = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
+        return True
 
     def model(self) -> Model:
-        """The kernel's model for jupyter_server's REST API."""
-        model: Model = {
-            "id": self.kernel_id,
-            "name": self.kernel_name,
-            "last_activity": self._active_text,
-            "execution_state": self.execution_state,
-            "connections": self.connections,
-            "backend": self.backend.links.backend,
-            "mode": self.backend.config.mode,
-        }
-        if self.reason:
-            model["reason"] = self.reason
-        return model
+        """The kernel's model for jupyter_server's REST API; lists ask for many of them."""
+        if not self._shown:
+            self._shown = {
+                "id": self.kernel_id,
+                "name": self.kernel_name,
+                "last_activity": isoformat(self.last_activity),
+                "execution_state": self.execution_state,
+                "connections": 0,
+                "backend": self._links.backend,
+                "mode": "",
+                **({"reason": self.reason} if self.reason else {}),
+            }
+        return {**self._shown, "connections": self.connections, "mode": self.backend.config.mode}
 
     def update_env(self, *, env: dict[str, str]) -> None:
         """Nothing: no gateway changes a running kernel's environment (called on renames)."""

@@ -216,6 +216,11 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         """The model as of the last look at the gateway. Raises 404 for a kernel not ours."""
         return self._ours(kernel_id).model()
 
+    def known_model(self, kernel_id: str) -> Model | None:
+        """The same, or None for a kernel not ours; for lists of many."""
+        kernel: RemoteKernelManager | None = self._kernels.get(kernel_id)
+        return kernel.model() if kernel is not None else None
+
     async def fresh_kernel_model(self, kernel_id: str) -> Model:
         """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
         kernel = self._ours(kernel_id)
@@ -343,10 +348,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         listed = await self.backend.client.kernels()
         by_id = {str(model.get("id")): model for model in listed or ()}
         unlisted = []
-        for kernel in list(self._kernels.values()):
-            if kernel.kernel_id in by_id:
-                kernel.take(by_id[kernel.kernel_id])
-                self._note_activity(kernel)
+        for kernel_id, kernel in list(self._kernels.items()):
+            if kernel_id in by_id:
+                if kernel.take(by_id[kernel_id]):
+                    self._note_activity(kernel)
             else:
                 unlisted.append(kernel)
         # Listing may be forbidden or incomplete (replicas): only a 404 for the kernel counts.

@@ -22,7 +22,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 
 from . import sockets
 from .frames import (
@@ -40,6 +40,7 @@ from .frames import (
     close_frame,
     frame,
 )
+from .pace import MOMENT, Pace
 
 LINK_TIMEOUT = 15.0  # seconds until a peer that has silently gone is noticed
 BUFFER_SIZE = 64 * 1024  # bytes read at most at once, and so held at most per direction
@@ -115,7 +116,6 @@ class Leg:
         self._waiting: list[bytes] = []  # what is to be put in where a frame ends
         self._wants_ping = False
         self._flushed = asyncio.Event()
-        self._reading: asyncio.Future[bytes] | None = None  # a read that has begun
 
     def hear(self, size: int) -> None:
         """Note that so many bytes came from there.
@@ -133,30 +133,8 @@ class Leg:
         self.asked = None
 
     async def read(self, limit: int) -> bytes:
-        """What has come from there, ``limit`` bytes at most. Raises StreamClosedError.
-
-        TLS hands out one record at a time; those that are here already are taken together, since
-        each chunk costs the relay far more than its bytes do.
-        """
-        data, self._reading = await (self._reading or self._begin_read(limit)), None
-        if not isinstance(self.stream, SSLIOStream):
-            return data
-        parts = [data]
-        left = limit - len(data)
-        while left > 0:
-            try:
-                more = self._begin_read(left)
-            except StreamClosedError:
-                break  # as the next read will find
-            if not more.done() or more.exception() is not None:
-                self._reading = more
-                break
-            parts.append(more.result())
-            left -= len(parts[-1])
-        return b"".join(parts)
-
-    def _begin_read(self, limit: int) -> asyncio.Future[bytes]:
-        return asyncio.ensure_future(self.stream.read_bytes(limit, partial=True))
+        """What has come from there, ``limit`` bytes at most. Raises StreamClosedError."""
+        return await self.stream.read_bytes(limit, partial=True)
 
     async def write(self, data: bytes) -> None:
         """Write, and wait until it is out. Raises StreamClosedError."""
@@ -240,6 +218,7 @@ class Relay:
         self.ending: Ending | None = None
         self._guard = guard
         self._frames = GatewayFrames()
+        self._pace = Pace()
         self._timeout = link_timeout
         self._buffer_size = buffer_size
         self._report = report
@@ -309,6 +288,7 @@ class Relay:
         while True:
             data = await page.read(self._buffer_size)
             page.hear(len(data))
+            self._pace.hurry()
             self.from_browser.bytes += len(data)
             gateway.passing = True
             try:
@@ -363,6 +343,8 @@ class Relay:
             page.passing = False
             if frames.between_messages:
                 page.flush()
+            if self._pace.is_rushed(len(data)):
+                await asyncio.sleep(MOMENT)
 
     async def _control_from_gateway(self, control: Control) -> None:
         if control.opcode == PONG and self.gateway.is_pong(control.payload):

@@ -54,6 +54,33 @@ def test_what_a_gateway_sends_passes_unchanged(seed: int) -> None:
     assert frames.between_messages
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_frames_alike_in_a_row_are_told_from_the_one_that_differs(seed: int) -> None:
+    """They are passed over many at a time, so a control frame must stop that, and so must a cut."""
+    sizes = random.Random(seed)
+    alike = frame(BINARY, b"x" * sizes.choice((0, 3, 4, 200))) * sizes.randrange(100)
+    other = sizes.choice((frame(PING, b"pppp"), frame(TEXT, b"y" * 201), fragments(TEXT, b"", b"")))
+    data = alike + other + alike
+    frames, passed = GatewayFrames(), b""
+    for chunk in chunks(data, sizes):
+        for piece in frames.feed(chunk):
+            passed += piece.raw if isinstance(piece, Control) else piece
+    assert passed == data
+    one_by_one = GatewayFrames()
+    for i in range(len(data)):
+        one_by_one.feed(data[i : i + 1])
+    assert (frames.count, frames.between_messages) == (one_by_one.count, True)
+
+
+def test_a_control_frame_behind_frames_alike_comes_apart() -> None:
+    for size in (0, 2, 200):
+        for count in range(100):
+            pong = frame(PONG, b"\x82" * min(size, 125))  # as long as those before it, if short
+            passed = GatewayFrames().feed(frame(BINARY, b"x" * size) * count + pong)
+            assert isinstance(passed[-1], Control)
+            assert passed[-1].raw == pong
+
+
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 300, 65_536])
 def test_a_frame_may_be_cut_anywhere(size: int) -> None:
     data = frame(BINARY, b"x" * size)

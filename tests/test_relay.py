@@ -15,6 +15,7 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from notebook_remote.frames import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, masked
 from notebook_remote.messages import MessageGuard
+from notebook_remote.records import start_tls
 from notebook_remote.relay import BUFFER_SIZE, Relay
 from notebook_remote.sockets import tune, unacknowledged_for
 
@@ -33,9 +34,7 @@ async def connected(tls: bool = False) -> tuple[IOStream, IOStream]:
     authority.issue_cert("localhost").configure_cert(server)
     client = ssl.create_default_context()
     authority.configure_trust(client)
-    return await asyncio.gather(
-        near.start_tls(False, client, server_hostname="localhost"), far.start_tls(True, server)
-    )
+    return await asyncio.gather(start_tls(near, client, "localhost"), far.start_tls(True, server))
 
 
 def relaying(
@@ -121,6 +120,32 @@ def test_records_of_tls_are_passed_on_as_they_come_and_none_is_lost_at_the_end()
         assert [opcode for opcode, _ in await until_closed(page)] == [CLOSE]
 
     relaying(test, tls=True)
+
+
+def test_a_rush_of_small_messages_comes_together_and_all_of_it() -> None:
+    async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
+        reads = 0
+        is_rushed = relay._pace.is_rushed
+
+        def counted(size: int) -> bool:
+            nonlocal reads
+            reads += 1
+            return is_rushed(size)
+
+        relay._pace.is_rushed = counted  # type: ignore[method-assign]
+        sent = [frame(BINARY, os.urandom(200)) for _ in range(3000)]
+
+        async def send() -> None:
+            for message in sent:
+                await kernel.write(message)
+                await asyncio.sleep(0)  # the relay's turn: it would read each message by itself
+
+        sending = asyncio.ensure_future(send())
+        assert await page.read_bytes(sum(map(len, sent))) == b"".join(sent)
+        await sending
+        assert reads < len(sent) / 4
+
+    relaying(test)
 
 
 @pytest.mark.parametrize("end", ["page", "kernel"])

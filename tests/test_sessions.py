@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+
+import pytest
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_server.services.sessions.sessionmanager import SessionManager
+from traitlets.config import Configurable
+
+from notebook_remote.config import Gateway
+from notebook_remote.gateways import GatewayBackend
+from notebook_remote.kernels import RemoteMappingKernelManager
+from notebook_remote.sessions import RemoteSessionManager
 
 from .processes import Server
 
@@ -61,6 +72,38 @@ def test_a_session_for_a_running_kernel(any_notebook: Server) -> None:
     session = any_notebook.post("/api/sessions", new_body(id=kernel_id)).json()
     assert session["kernel"]["id"] == kernel_id
     any_notebook.request("DELETE", f"/api/sessions/{session['id']}")
+
+
+class Owner(Configurable):
+    """What the server app is to its managers."""
+
+    gateway_backend: GatewayBackend
+
+
+@pytest.mark.parametrize("kind", ["notebook", "console"])
+def test_a_session_looks_as_jupyter_server_makes_it(kind: str) -> None:
+    """Ours makes the model itself, for long lists."""
+
+    async def test() -> None:
+        backend = GatewayBackend(Gateway())
+        app = Owner()
+        app.gateway_backend = backend
+        specs = KernelSpecManager()
+        kernels = RemoteMappingKernelManager(parent=app, kernel_spec_manager=specs)
+        kernel_id = str(uuid.uuid4())
+        kernels.adopt([{"id": kernel_id, "name": "python3"}])
+        sessions = RemoteSessionManager(kernel_manager=kernels)
+        await sessions.save_session("s", path="a/b", name="b", type=kind, kernel_id=kernel_id)
+        (row,) = sessions.cursor.execute("SELECT * FROM session").fetchall()
+        stock = await SessionManager.row_to_model(sessions, row)
+        assert await sessions.row_to_model(row) == stock
+        assert stock["kernel"]["id"] == kernel_id
+        await kernels.shutdown_all()
+        assert await sessions.row_to_model(row, tolerate_culled=True) is None
+        sessions.close()
+        await backend.close()
+
+    asyncio.run(test())
 
 
 def test_a_kernel_that_cannot_be_changed_to_leaves_the_session(notebook: Server) -> None:

@@ -20,6 +20,8 @@ ORDER = [
     "client",
     "frames",
     "sockets",
+    "records",
+    "pace",
     "relay",
     "messages",
     "metrics",

@@ -1,0 +1,14 @@
+"""Who is held up, and who is not; that a rush comes together is tested with the relay."""
+
+from __future__ import annotations
+
+from notebook_remote.pace import AT_ONCE, LITTLE, Pace
+
+
+def test_a_little_at_a_time_is_not_held_up_nor_what_a_page_asked_for() -> None:
+    pace = Pace()
+    assert not any(pace.is_rushed(200) for _ in range(AT_ONCE))
+    assert pace.is_rushed(200)
+    assert not pace.is_rushed(LITTLE + 1)
+    pace.hurry()
+    assert not any(pace.is_rushed(200) for _ in range(AT_ONCE))
