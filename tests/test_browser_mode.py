@@ -277,3 +277,16 @@ def test_jupyterlab_of_the_same_server_too(pairs: Pairs, visit: Visit) -> None:
     lab.wait_for_kernel()
     assert lab.run_cell("print(6 * 7)").strip() == "42"
     assert ports(visitor.websockets, "/channels") == {pair.port}
+
+
+def test_a_pass_that_is_no_more_good_is_asked_for_once(farm: Farm, visit: Visit) -> None:
+    """A gateway started again has another key, and no kernels; every request meets that."""
+    pair = Pair(farm, "kernel-gateway")
+    visitor = visit(pair.notebook)
+    notebook = opened(visitor, pair)
+    assert notebook.run_cell("print(6 * 7)").strip() == "42"
+    pair.gateway.stop()
+    pair.gateway.start()
+    enter(notebook, pair.gateway.token)
+    expect(notebook.dialog).to_have_count(0)
+    expect(notebook.kernel_name).to_have_text("No Kernel")

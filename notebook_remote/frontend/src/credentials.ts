@@ -50,17 +50,22 @@ export class Credentials {
     if (this._declined) {
       return Promise.reject(new NoProof('declined'));
     }
-    this._proof ??= this._obtain().catch(error => {
-      this._proof = null;
-      throw error;
-    });
+    this._proof ??= this._obtain().then(
+      proof => (this._taken = proof),
+      error => {
+        this._proof = null;
+        throw error;
+      }
+    );
     return this._proof;
   }
 
-  /** Forget a proof that the gateway did not take; the user is asked for a new one. */
-  refused(): void {
-    this._proof = null;
-    sessionStorage.removeItem(this._key);
+  /** Forget a proof that the gateway did not take, unless there is a newer one already. */
+  refused(proof: IProof): void {
+    if (proof === this._taken) {
+      this._proof = this._taken = null;
+      sessionStorage.removeItem(this._key);
+    }
   }
 
   /** Let the user be asked once more, who has declined. */
@@ -79,7 +84,7 @@ export class Credentials {
       if (await this._isTaken(proof)) {
         return proof;
       }
-      this.refused();
+      sessionStorage.removeItem(this._key);
     }
     const ask = await this._ask.promise;
     let problem: Problem = 'none';
@@ -149,6 +154,7 @@ export class Credentials {
   private readonly _key: string;
   private _declined = false;
   private _proof: Promise<IProof> | null = null;
+  private _taken: IProof | null = null; // what `_proof` has become
 }
 
 async function whyNot(url: string): Promise<Problem> {

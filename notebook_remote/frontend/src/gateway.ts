@@ -73,11 +73,12 @@ export class BrowserGateway {
   }
 
   private async _ask(route: string, init: RequestInit): Promise<Response> {
-    const response = await send(this.backend, route, init, await this.credentials.get());
+    const proof = await this.credentials.get();
+    const response = await send(this.backend, route, init, proof);
     if (response.status !== 401) {
       return response;
     }
-    this.credentials.refused(); // a pass expires, or the gateway was restarted
+    this.credentials.refused(proof); // a pass expires, or the gateway was restarted
     return send(this.backend, route, init, await this.credentials.get());
   }
 
