@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 from playwright.sync_api import Browser
 
 from .pages import Visitor, chromium
@@ -82,6 +83,19 @@ class SharedServers:
 @pytest.fixture(scope="session")
 def shared(shared_farm: Farm) -> SharedServers:
     return SharedServers(shared_farm)
+
+
+@pytest.fixture(scope="session")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
+    """Files of a private certificate authority, and of a certificate for localhost and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    paths = [str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem")]
+    authority.cert_pem.write_to_path(paths[0])
+    certificate.cert_chain_pems[0].write_to_path(paths[1])
+    certificate.private_key_pem.write_to_path(paths[2])
+    return paths[0], paths[1], paths[2]
 
 
 @pytest.fixture(params=ON_GATEWAYS)

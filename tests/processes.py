@@ -395,6 +395,7 @@ class Farm:
         env: dict[str, str] | None = None,
         port: int = 0,
         base_url: str = "/",
+        tls: tuple[str, str, str] | None = None,
     ) -> Server:
         """`jupyter notebook-remote`; not started yet. The same name means the same folders."""
         name = name or self._name("notebook")
@@ -418,14 +419,17 @@ class Farm:
         ]
         if base_url != "/":
             command.append(f"--ServerApp.base_url={base_url}")
+        if tls:
+            command += [f"--ServerApp.certfile={tls[1]}", f"--ServerApp.keyfile={tls[2]}"]
         root = self.folder / name / "root"
         return self._add(
             Server(
                 [*command, *options],
                 root,
                 self.env(name, **settings),
-                f"http://localhost:{port}{base_url}",
+                f"http{'s' if tls else ''}://localhost:{port}{base_url}",
                 token,
+                verify=tls[0] if tls else True,
             )
         )
 

@@ -16,7 +16,6 @@ from notebook_remote import __version__
 
 from .conftest import SharedServers
 from .processes import PATIENCE, STOP_PATIENCE, Farm, Server, alive, children, wait_for
-from .test_errors import tls  # noqa: F401 - a fixture
 
 
 def run(farm: Farm, *arguments: str, name: str = "command") -> subprocess.CompletedProcess[str]:
@@ -165,14 +164,8 @@ def test_one_word_is_changed(farm: Farm, shared: SharedServers, tmp_path: Path) 
             assert gateway.get(f"/api/kernels/{kernel_id}").status_code == 200
 
 
-def test_pages_and_api_below_a_base_url_with_tls(
-    farm: Farm,
-    tls: tuple[str, str, str],  # noqa: F811 - the fixture
-) -> None:
-    notebook = farm.notebook(f"--certfile={tls[1]}", f"--keyfile={tls[2]}", base_url="/base/")
-    notebook.url = notebook.url.replace("http", "https")
-    notebook.verify = tls[0]
-    notebook.start()
+def test_pages_and_api_below_a_base_url_with_tls(farm: Farm, tls: tuple[str, str, str]) -> None:
+    notebook = farm.notebook(base_url="/base/", tls=tls).start()
     for page in ("/tree", "/lab", "/api/status"):
         assert notebook.get(page).status_code == 200
     with notebook.kernel() as kernel_id:
