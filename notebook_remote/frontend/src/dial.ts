@@ -15,6 +15,9 @@ import { Why } from './routes';
 const SILENT_AFTER = 1900;
 const SLOW_AFTER = 20_000; // the gateway answers, but its WebSocket does not open
 
+// What browsers call the permission to reach addresses that are not public, from a page that is.
+const LOCAL_NETWORK = ['local-network-access', 'local-network', 'loopback-network'];
+
 /** Why a socket did not open. Carries no address, since that may contain a ticket. */
 export class NotOpened extends Error {
   constructor(readonly why: Why) {
@@ -62,16 +65,15 @@ async function reach(base: string, signal: AbortSignal): Promise<void> {
     done.abort();
   }, SILENT_AFTER);
   signal.addEventListener('abort', () => done.abort(), listen);
-  const onViolation = ({ blockedURI }: SecurityPolicyViolationEvent) => {
-    if (blockedURI.startsWith(new URL(base).origin)) {
-      why = 'policy';
-    }
-  };
-  document.addEventListener('securitypolicyviolation', onViolation, listen);
+  const forbidden = watchPolicy(base, done);
   try {
     await knock(base, done.signal);
   } catch {
-    await new Promise(resolve => setTimeout(resolve)); // until a violation has been told, too
+    if (await forbidden()) {
+      why = 'policy';
+    } else if (why === 'refused' && (await keptFromLocalNetwork())) {
+      why = 'local network';
+    }
     throw new NotOpened(why);
   } finally {
     window.clearTimeout(timer);
@@ -79,17 +81,46 @@ async function reach(base: string, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** Tells after an attempt to connect whether this page's policy has forbidden it. */
+function watchPolicy(address: string, done: AbortController): () => Promise<boolean> {
+  const { origin } = new URL(address);
+  let forbidden = false;
+  const onViolation = ({ blockedURI }: SecurityPolicyViolationEvent) => {
+    forbidden ||= blockedURI.startsWith(origin);
+  };
+  document.addEventListener('securitypolicyviolation', onViolation, { signal: done.signal });
+  return async () => {
+    await new Promise(resolve => setTimeout(resolve)); // until a violation has been told, too
+    return forbidden;
+  };
+}
+
+/** Whether the browser's user, or who manages it, does not let this site into local networks. */
+async function keptFromLocalNetwork(): Promise<boolean> {
+  if (!isSecureContext) {
+    return false; // there the answer is always that it is denied
+  }
+  const states = LOCAL_NETWORK.map(async name => {
+    const { state } = await navigator.permissions.query({ name: name as PermissionName });
+    return state;
+  });
+  const settled = await Promise.allSettled(states); // not every browser knows every name
+  return settled.some(one => one.status === 'fulfilled' && one.value === 'denied');
+}
+
 function open(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
     let socket: WebSocket;
+    const done = new AbortController();
+    const forbidden = watchPolicy(place.url, done);
     try {
       socket = new WebSocket(place.url, place.protocols);
     } catch {
+      done.abort();
       // An https page must not open ws://. The exception's text may contain the address.
       reject(new NotOpened('insecure'));
       return;
     }
-    const done = new AbortController();
     const finish = () => {
       done.abort();
       window.clearTimeout(timer);
@@ -109,6 +140,7 @@ function open(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
       resolve(socket);
     };
     // One that a policy blocks fires `error` and never `close`.
-    socket.onerror = socket.onclose = () => fail('not opened');
+    socket.onerror = socket.onclose = async () =>
+      fail((await forbidden()) ? 'policy' : 'not opened');
   });
 }

@@ -1,10 +1,13 @@
 /* Opens a kernel's channels at the best place that can be reached. */
 
 import { dial, httpBase, NotOpened } from './dial';
-import { IAnswer, IPlace, ITarget } from './places';
+import { Away, IAnswer, IPlace, ITarget } from './places';
 import { Routes, Why } from './routes';
 
-const ANSWER_WITHIN = 30_000; // milliseconds to be told where
+// Milliseconds.
+const ANSWER_WITHIN = 30_000; // to be told where
+const FIRST_PAUSE = 500; // before it is asked again
+const LONGEST_PAUSE = 2000;
 
 /** Asks where a kernel's channels are; `protocols` are for the one that the page itself knows. */
 export type AskForPlaces = (
@@ -22,12 +25,17 @@ export async function openChannels(
   abort: AbortController
 ): Promise<WebSocket> {
   const { sessionId } = target;
-  const start = performance.now();
-  const attempt = (routes.get(sessionId)?.attempt ?? 0) + 1;
-  routes.update(sessionId, { attempt });
+  let start = 0;
+
+  /* One attempt to be told where. */
+  function askOnce(): Promise<IAnswer> {
+    start = performance.now();
+    routes.update(sessionId, { attempt: (routes.get(sessionId)?.attempt ?? 0) + 1 });
+    return ask(target, protocols, abort.signal);
+  }
 
   const tooLate = window.setTimeout(() => abort.abort(), ANSWER_WITHIN);
-  const answer = await ask(target, protocols, abort.signal).finally(() =>
+  const answer = await untilThere(askOnce, abort.signal).finally(() =>
     window.clearTimeout(tooLate)
   );
 
@@ -73,4 +81,28 @@ export async function openChannels(
     }
   }
   throw new NotOpened(why);
+}
+
+/**
+ * Ask again while nobody is there. If this was left to JupyterLab, it would not look again for
+ * 10 to 30 seconds after an outage of one.
+ */
+async function untilThere(
+  ask: () => Promise<IAnswer>,
+  signal: AbortSignal
+): Promise<IAnswer> {
+  for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (signal.aborted || !(error instanceof Away)) {
+        throw error;
+      }
+    }
+    const spread = pause * (0.5 + Math.random()); // not all pages at the same moment
+    await new Promise(resolve => {
+      window.setTimeout(resolve, spread);
+      signal.addEventListener('abort', resolve, { once: true });
+    });
+  }
 }

@@ -26,7 +26,11 @@ export interface ITarget {
 }
 
 const CHANNELS = /\/api\/kernels\/([^/]+)\/channels$/;
-const GONE_OR_AWAY = [404, 424, 503];
+const GONE = 404;
+const AWAY = [424, 503];
+
+/** The server, or the gateway, cannot be asked now: that says nothing about the kernel. */
+export class Away extends Error {}
 
 /** What a socket's address asks for, or null if it is not for a kernel's channels. */
 export function target(address: string | URL): ITarget | null {
@@ -39,8 +43,8 @@ export function target(address: string | URL): ITarget | null {
 /**
  * Where a kernel's channels are now, best first; a ticket in them is good for one socket.
  *
- * Rejects if the kernel is gone or out of reach, or the server is. With any other trouble there is
- * still the relay, at the address that the page knows.
+ * Rejects if the kernel is gone, and with Away if it or the server is out of reach. With any other
+ * trouble there is still the relay, at the address that the page knows.
  */
 export async function askForPlaces(
   { url, kernelId, sessionId }: ITarget,
@@ -52,14 +56,19 @@ export async function askForPlaces(
     URLExt.join(settings.baseUrl, 'notebook-remote/api/kernels', kernelId, 'channels'),
     { method: 'POST', body: JSON.stringify({ session_id: sessionId }), signal },
     settings
-  );
+  ).catch(error => {
+    throw new Away(String(error));
+  });
   const answer = await response.json().catch(() => ({}));
   if (response.ok) {
     const relayed = (place: IPlace) => (place.kind === 'relay' ? { ...place, url } : place);
     return { ...answer, places: (answer.places as IPlace[]).map(relayed) };
   }
   const why = answer.message || response.statusText;
-  if (GONE_OR_AWAY.includes(response.status)) {
+  if (AWAY.includes(response.status)) {
+    throw new Away(why);
+  }
+  if (response.status === GONE) {
     throw new Error(why);
   }
   return { backend: '', places: [{ kind: 'relay', url, protocols }], why };

@@ -7,7 +7,15 @@ import { Token } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
 /** Why a place was not taken: one of these, or a sentence of the server. */
-export type Why = 'insecure' | 'policy' | 'silent' | 'refused' | 'not opened' | 'slow' | string;
+export type Why =
+  | 'insecure'
+  | 'policy'
+  | 'local network'
+  | 'silent'
+  | 'refused'
+  | 'not opened'
+  | 'slow'
+  | string;
 
 export interface IRoute {
   backend: string;

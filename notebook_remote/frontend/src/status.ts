@@ -83,6 +83,12 @@ export function duration(seconds: number): string {
   return `${milliseconds.toFixed(digits)} ms`;
 }
 
+/** What a content security policy has to allow: no path, which would have to match to the letter. */
+function sources(url: string): string {
+  const { origin } = new URL(url);
+  return `${origin} ${origin.replace(/^http/, 'ws')}`;
+}
+
 /** Why the direct way is not taken, and what can be done. */
 export function whyNotDirect(why: Why, url: string, trans: TranslationBundle): string[] {
   switch (why) {
@@ -94,12 +100,22 @@ export function whyNotDirect(why: Why, url: string, trans: TranslationBundle): s
     case 'policy':
       return [
         trans.__("The notebook server's content security policy forbids this connection."),
-        trans.__("Add %1 to the policy's connect-src.", url)
+        trans.__("Add %1 to the policy's connect-src.", sources(url))
+      ];
+    case 'local network':
+      return [
+        trans.__(
+          'This browser cannot connect to the gateway, and it does not let this site reach devices on your local network.'
+        ),
+        trans.__(
+          "If the gateway is one of them, allow that in the browser's settings for this site."
+        )
       ];
     case 'silent':
       return [
         trans.__('The gateway did not answer this browser within two seconds.'),
-        trans.__('Check that this computer reaches %1: a firewall or a VPN may be in the way.', url)
+        trans.__('Check that this computer reaches %1: a firewall or a VPN may be in the way.', url),
+        trans.__('If the browser asks whether this site may reach your local network, allow it.')
       ];
     case 'not opened':
     case 'slow':
