@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Locator, Route, expect
+from playwright.sync_api import Locator, Route, WebSocket, expect
 
-from .conftest import SharedServers
+from .conftest import ON_GATEWAYS, SharedServers
 from .pages import NotebookPage, Visitor
-from .processes import Farm, Server
-from .test_browser import BUSY, IMAGE, SLIDER, gateway_of
+from .processes import Farm, Server, wait_for
+from .test_browser import BUSY, IMAGE, SLIDER, UPLOADED, gateway_of
+from .test_browser_links import upload
 
 pytestmark = pytest.mark.browser
 
@@ -32,7 +34,8 @@ class DirectServers:
     def __call__(self, kind: str) -> Server:
         if kind not in self.notebooks:
             gateway = None if kind == "embedded" else self.shared.gateway(kind, addon=True)
-            notebook = self.shared.farm.notebook("--mode=direct", gateway=gateway)
+            env = {"KERNEL_USERNAME": "ada"}  # for Enterprise Gateway
+            notebook = self.shared.farm.notebook("--mode=direct", gateway=gateway, env=env)
             self.notebooks[kind] = notebook.start()
         return self.notebooks[kind]
 
@@ -64,6 +67,34 @@ def port(server: Server) -> str:
     return str(urlsplit(server.url).port)
 
 
+class Opening:
+    """When a visitor's page asked where the channels are, and then made its first socket."""
+
+    def __init__(self, visitor: Visitor) -> None:
+        self.asked: list[float] = []
+        self.made: list[float] = []
+        context = visitor.context
+        context.on("request", lambda request: self._note(self.asked, request.url))
+        context.on("page", lambda page: page.on("websocket", self._note_socket))
+
+    def _note_socket(self, socket: WebSocket) -> None:
+        self._note(self.made, socket.url)
+
+    def _note(self, when: list[float], url: str) -> None:
+        if "/channels" in url:
+            when.append(time.monotonic())
+
+    @property
+    def seconds(self) -> float:
+        return self.made[0] - self.asked[0]
+
+
+def relayed(visitor: Visitor) -> list[str]:
+    """The visitor's kernels whose messages the notebook server passes on."""
+    links = visitor.server.get("/notebook-remote/api/links").json()
+    return [link["kernel_id"] for link in links if link["kernel_id"] in visitor.kernel_ids()]
+
+
 def no_ticket_in(visitor: Visitor, notebook: NotebookPage) -> None:
     """Neither the console nor the page shows one."""
     assert [line for line in visitor.diary if "nr_token" in line] == []
@@ -83,7 +114,10 @@ def test_kernel_messages_go_to_the_gateway_and_nowhere_else(
     cell.wait_for_text("the kernel has 12")
     cell = notebook.start_cell(IMAGE)
     expect(cell.output.locator("img")).to_have_js_property("naturalWidth", 256)
+    digest = hashlib.sha256(upload(notebook, 8_000_000)).hexdigest()
+    wait_for("the file", lambda: digest in notebook.run_cell(UPLOADED))
     assert set(channels(visitor)) == {gateways_port(server)}
+    assert relayed(visitor) == []
     others = [url for url in visitor.websockets if "/channels" not in url]
     assert {str(urlsplit(url).port) for url in others} == {port(server)}  # events stay
     name = "embedded" if kind == "embedded" else "gateway"
@@ -93,7 +127,7 @@ def test_kernel_messages_go_to_the_gateway_and_nowhere_else(
     no_ticket_in(visitor, notebook)
 
 
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", ON_GATEWAYS)
 def test_interrupt_restart_and_reload_stay_direct(
     direct: DirectServers, kind: str, visit: Visit
 ) -> None:
@@ -134,19 +168,12 @@ def test_when_the_browser_does_not_reach_the_gateway_the_relay_takes_over_and_sa
     visitor = visit(server)
     gateway = f"**://localhost:{gateways_port(server)}/**"
     visitor.context.route(gateway, block)
-    asked: list[float] = []
-    opened: list[float] = []
-
-    def note(when: list[float], url: str) -> None:
-        if "/channels" in url:
-            when.append(time.monotonic())
-
-    visitor.context.on("request", lambda request: note(asked, request.url))
-    visitor.context.on("page", lambda page: page.on("websocket", lambda ws: note(opened, ws.url)))
+    opening = Opening(visitor)
     notebook = visitor.open_notebook().wait_for_kernel()
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
     assert channels(visitor) == [port(server)]
-    assert opened[0] - asked[0] < FALLBACK_WITHIN
+    assert relayed(visitor) == visitor.kernel_ids()
+    assert opening.seconds < FALLBACK_WITHIN
     expect(indicator(notebook)).to_have_text("gateway · proxy (fallback)")
     expect(spoken(notebook)).to_have_text("gateway, proxy (fallback), connected")
     no_ticket_in(visitor, notebook)
@@ -209,9 +236,10 @@ def test_a_lost_gateway_is_shown_and_a_dead_kernel_is_no_connection(
     gateway.kill()
     expect(indicator(notebook)).to_have_text(re.compile(r"^gateway · lost since \d+:\d\d:\d\d"))
     expect(spoken(notebook)).to_contain_text("lost since")
-    gateway.start()  # without the kernel
     indicator(notebook).click()
+    expect(notebook.dialog).to_contain_text("The page connects again by itself")
     notebook.answer_dialog("Connect Again")
+    gateway.start()  # without the kernel
     expect(notebook.kernel_name).to_have_text("No Kernel")
     expect(indicator(notebook)).to_be_hidden()
 
