@@ -5,7 +5,7 @@ import { Token } from '@lumino/coreutils';
 
 import { IBrowserBackend } from './config';
 import { Credentials, NoProof, send } from './credentials';
-import { IAnswer, ITarget } from './places';
+import { Away, IAnswer, ITarget } from './places';
 
 const V1 = 'v1.kernel.websocket.jupyter.org';
 const GIVE_UP = 503; // the status by which JupyterLab asks again later
@@ -45,7 +45,9 @@ export class BrowserGateway {
     } else {
       const route = `kernels/${kernelId}/channels/ticket`;
       const body = JSON.stringify({ session_id: sessionId });
-      const response = await this._ask(route, { method: 'POST', body, signal });
+      const response = await this._ask(route, { method: 'POST', body, signal }).catch(error => {
+        throw new Away(this._sentence(error));
+      });
       const answer = await response.json();
       if (!response.ok) {
         throw new Error(answer.message || response.statusText);
