@@ -15,8 +15,7 @@ from .latency import started
 from .page import Page
 from .servers import Stable, stable
 
-# Our server answers from memory what it has asked the gateway within the last second.
-FORGOTTEN_AFTER = 1.05  # seconds
+PAUSE = 1.05  # seconds between two lists; pages ask less often, but there are more of them
 
 
 def rest(effort: Effort) -> Findings:
@@ -64,7 +63,7 @@ def _listings(peers: dict[str, Server], path: str, effort: Effort) -> dict[str, 
     times: dict[str, list[float]] = {peer: [] for peer in peers}
     sessions = {peer: requests.Session() for peer in peers}
     for turn in range(effort.listings + 1):
-        time.sleep(FORGOTTEN_AFTER)
+        time.sleep(PAUSE)
         for peer, server in peers.items():
             headers = {"Authorization": f"token {server.token}"}
             started = time.perf_counter()

@@ -193,7 +193,7 @@ class Gateway(LoggingConfigurable):
         5.0,
         min=0.1,
         help="Seconds between two looks at the kernels on the gateway, by which a culled or dead"
-        " kernel is noticed.",
+        " kernel is noticed. Lists of kernels and sessions are no older than that.",
     ).tag(config=True, env="NOTEBOOK_REMOTE_POLL_INTERVAL")
     link_timeout = Float(
         15.0,

@@ -20,7 +20,6 @@ from .kernel import RemoteKernelManager
 
 Model = dict[str, Any]
 
-FRESH = 1.0  # seconds for which what the gateway said about its kernels is not asked again
 PARALLEL_LOOKS = 8  # requests at once when a gateway must be asked for each kernel
 TAKE_BACK_PAUSE = 1.0  # seconds between two attempts to shut down a kernel that may come up
 STOP_TIMEOUT = 3.0  # seconds for all kernels together when the server stops
@@ -317,7 +316,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     async def cull_kernels(self) -> None:
         """Cull idle kernels, judged by what the gateway says of them now."""
         try:
-            await self.refresh()
+            await self.look()
         except GatewayError:
             return  # the watch has logged it; no kernel is culled on old information
         await super().cull_kernels()
@@ -325,12 +324,20 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     # -- looking at the gateway -----------------------------------------------------------------
 
     async def refresh(self) -> None:
-        """Ask the gateway for all our kernels, at most once per FRESH seconds.
+        """Look at the gateway, unless that was done within ``poll_interval``; for lists.
 
-        Everyone who asks meanwhile shares one look. Raises GatewayError.
+        However many pages ask for lists, a gateway is asked no more often. Raises GatewayError.
         """
         now = asyncio.get_running_loop().time()
-        if not self._kernels or now - self._refreshed < FRESH:
+        if now - self._refreshed >= self.backend.config.poll_interval:
+            await self.look()
+
+    async def look(self) -> None:
+        """Ask the gateway for all our kernels. Everyone who asks meanwhile shares one look.
+
+        Raises GatewayError.
+        """
+        if not self._kernels:
             return
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._look_at_all(), name="refresh kernels")
@@ -376,7 +383,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         while True:
             await asyncio.sleep(self.backend.config.poll_interval)
             try:
-                await self.refresh()
+                await self.look()
             except GatewayError:
                 pass  # noted by _refresh_done; the next look may succeed
             except Exception:

@@ -7,10 +7,12 @@ import contextlib
 import inspect
 import os
 import signal
+from urllib.parse import urlsplit
 
 import pytest
 from jupyter_server.services.kernels.handlers import MainKernelHandler
 
+from .intermediary import Intermediary
 from .processes import STOP_PATIENCE, Farm, Server, wait_for
 from .test_channels import assert_ends
 
@@ -70,6 +72,24 @@ def test_a_kernel_culled_on_the_gateway_is_noticed(notebook: Server, gateway: Se
     assert notebook.get(f"/api/kernels/{kernel_id}").status_code == 404
     assert notebook.get("/api/kernels").json() == []
     assert f"Kernel {kernel_id} is gone from its gateway" in notebook.log
+
+
+def test_a_gateway_is_asked_no_more_often_than_at_the_interval(farm: Farm) -> None:
+    """However many lists the pages want."""
+    gateway = farm.gateway("jupyter-server").start()
+    with Intermediary(urlsplit(gateway.url).port or 0) as link:
+        env = {"JUPYTER_GATEWAY_URL": link.url, "JUPYTER_GATEWAY_AUTH_TOKEN": gateway.token}
+        notebook = farm.notebook("--Gateway.poll_interval=60", env=env).start()
+        kernel_id = notebook.start_kernel()
+        for _ in range(5):
+            assert [k["id"] for k in notebook.get("/api/kernels").json()] == [kernel_id]
+            assert notebook.get("/api/sessions").json() == []
+        assert link.to_gateway.count(b"GET /api/kernels HTTP") == 1
+        other = notebook.start_kernel()  # what is started here is known at once
+        assert len(notebook.get("/api/kernels").json()) == 2
+        notebook.request("DELETE", f"/api/kernels/{other}")
+        assert [k["id"] for k in notebook.get("/api/kernels").json()] == [kernel_id]
+        notebook.stop()
 
 
 def test_activity_is_the_gateways(notebook: Server, gateway: Server) -> None:
