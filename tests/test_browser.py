@@ -309,7 +309,8 @@ def test_a_notebook_of_an_unknown_kernelspec_asks_for_another(
 ) -> None:
     notebook = visit(shared.notebook("jupyter-server")).open_notebook(kernel="nosuch")
     expect(notebook.dialog).to_contain_text("Select Kernel")
-    expect(notebook.dialog.locator("option")).to_have_text(["Python 3 (ipykernel)", "No Kernel"])
+    names = ["Python 3 (ipykernel) · gateway", "No Kernel"]
+    expect(notebook.dialog.locator("option")).to_have_text(names)
     notebook.answer_dialog("Select")
     notebook.wait_for_kernel()
     assert notebook.run_cell("print(6 * 7)").strip() == "42"

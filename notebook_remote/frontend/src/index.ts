@@ -156,15 +156,14 @@ const running: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:running',
   description: 'Shows the gateways and their kernels among what is running.',
   autoStart: true,
-  requires: [IRunningSessionManagers],
-  optional: [ITranslator],
+  optional: [IRunningSessionManagers, ITranslator],
   activate: (
     { serviceManager: { sessions, kernelspecs } }: JupyterFrontEnd,
-    managers: IRunningSessionManagers,
+    managers: IRunningSessionManagers | null, // not in the page of a notebook
     translator: ITranslator | null
   ) => {
     const known = gateways();
-    if (known.length) {
+    if (managers && known.length) {
       const trans = (translator ?? nullTranslator).load(DOMAIN);
       managers.add(new GatewaysRunning(known, sessions, kernelspecs, trans));
     }
