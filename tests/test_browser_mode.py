@@ -183,7 +183,7 @@ def test_no_kernel_is_left_behind(pairs: Pairs, visit: Visit) -> None:
     notebook = opened(visitor, pair)
     (first,) = visitor.kernel_ids()
     notebook.choose("Kernel", "Change Kernel…")
-    notebook.dialog.locator("select").select_option(label="Python 3 (ipykernel)")
+    notebook.dialog.locator("select").select_option(label="Python 3 (ipykernel) · gateway")
     notebook.answer_dialog("Select")
     wait_for("another kernel", lambda: visitor.kernel_ids() not in ([], [first]))
     (second,) = visitor.kernel_ids()
