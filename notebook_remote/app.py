@@ -250,7 +250,8 @@ class RemoteNotebookApp(JupyterNotebookApp):
             page_config["notebookRemote"] = json.dumps(told)
         if self.serverapp.gateway_backend is not None:
             self.handlers.extend(handlers.REMOTE)
-        if isinstance(self.serverapp.kernel_spec_manager, RemoteKernelSpecManager):
+        specs = self.serverapp.kernel_spec_manager
+        if isinstance(specs, (RemoteKernelSpecManager, NoKernelSpecManager)):
             self.handlers.extend(handlers.KERNELSPECS)
         super().initialize_handlers()
 

@@ -126,3 +126,7 @@ class NoKernelSpecManager(KernelSpecManager):
     async def get_kernel_spec(self, kernel_name: str) -> NoReturn:
         """Refuse. Raises LeftToPages."""
         raise LeftToPages
+
+    async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> NoReturn:
+        """Refuse. Raises LeftToPages."""
+        raise LeftToPages

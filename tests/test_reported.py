@@ -77,6 +77,7 @@ def test_what_a_page_does_itself_is_refused_with_a_sentence(notebook: Server) ->
         ("POST", f"/api/kernels/{kernel_id}/interrupt", None),
         ("GET", "/api/kernelspecs", None),
         ("GET", "/api/kernelspecs/python3", None),
+        ("GET", "/kernelspecs/python3/logo-64x64.png", None),
     ):
         response = notebook.request(method, path, json=sent)
         assert response.status_code == 501, (path, response.text)
