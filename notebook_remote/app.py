@@ -12,8 +12,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.application import JupyterApp
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.serverapp import ServerApp, aliases, flags
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from jupyter_server.services.sessions.sessionmanager import SessionManager
+from jupyter_server.utils import url_path_join
 from notebook.app import JupyterNotebookApp
 from traitlets import Unicode, default
 from traitlets.config import Application
@@ -21,13 +21,12 @@ from traitlets.config.loader import ConfigFileNotFound
 
 from . import handlers
 from ._version import __version__
-from .config import Gateway
-from .embedded import EmbeddedGateway, kernel_config
+from .assembly import Assembly
+from .backends import Backend, Backends
+from .channels import ChannelsHandler, OnGateway
+from .config import Gateway, Gateways
 from .exceptions import without_secrets
-from .gateways import GatewayBackend
 from .kernels import RemoteMappingKernelManager
-from .kernelspecs import RemoteKernelSpecManager
-from .links import tell_events
 from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
 from .places import shown_to_pages
@@ -37,11 +36,13 @@ from .reported import (
     ReportedSessionManager,
     scope_of,
 )
+from .routing import RoutedKernelManager, RoutedKernelSpecManager
 from .sessions import RemoteSessionManager
 from .signals import OrderlyServerApp
 from .store import Store
 
 OUR_ALIASES = {
+    "gateway": "Gateways.named",
     "gateway-url": "Gateway.url",
     "gateway-token": "Gateway.auth_token",
     "gateway-token-file": "Gateway.auth_token_file",
@@ -50,7 +51,8 @@ OUR_ALIASES = {
 EXAMPLES = """\
 jupyter notebook-remote                                  # embedded gateway
 jupyter notebook-remote --gateway-url=https://gpu:8888   # token in JUPYTER_GATEWAY_AUTH_TOKEN
-jupyter notebook-remote --mode=local                     # kernels on this computer
+jupyter notebook-remote --gateway=gpu=https://gpu:8888   # beside kernels of this computer
+jupyter notebook-remote --mode=local                     # kernels on this computer only
 """
 LEAVE_AFTER = 0.5  # seconds for threads to end after everything was cleaned up
 CONFIG_FILE = "jupyter_notebook_remote_config"
@@ -67,42 +69,42 @@ class RemoteServerApp(OrderlyServerApp):
     classes: ClassVar[list[type]] = [
         *ServerApp.classes,
         Gateway,
+        Gateways,
         RemoteMappingKernelManager,
         RemoteSessionManager,
     ]
 
-    gateway: Gateway
-    gateway_backend: GatewayBackend | None = None
-    embedded_gateway: EmbeddedGateway | None = None
+    gateway_configs: list[Gateway]  # in the order in which people see them
+    assembly: Assembly | None = None
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> type:
-        of_mode: dict[str, type] = {
-            "local": AsyncMappingKernelManager,
-            "browser": ReportedKernelManager,
-        }
-        return of_mode.get(self.gateway.mode, RemoteMappingKernelManager)
+        return ReportedKernelManager if self._in_browser_mode else RoutedKernelManager
 
     @default("session_manager_class")
     def _default_session_manager_class(self) -> type:
         if self.pages_run_kernels:
             return ReportedSessionManager
-        return RemoteSessionManager if self.runs_remote_kernels else SessionManager
+        return RemoteSessionManager if self.routes_kernels else SessionManager
 
     @default("kernel_spec_manager_class")
     def _default_kernel_spec_manager_class(self) -> type:
         if self.pages_run_kernels:
             return NoKernelSpecManager
-        return RemoteKernelSpecManager if self.runs_remote_kernels else KernelSpecManager
+        return RoutedKernelSpecManager if self.routes_kernels else KernelSpecManager
 
     @default("kernel_websocket_connection_class")
     def _default_kernel_websocket_connection_class(self) -> type:
         return LocalChannels  # channels to a gateway have a handler of their own
 
     @property
-    def runs_remote_kernels(self) -> bool:
-        """Whether the kernel manager is ours: not in local mode, nor with one of the user's."""
-        return issubclass(self.kernel_manager_class, RemoteMappingKernelManager)
+    def _in_browser_mode(self) -> bool:
+        return self.gateway_configs[0].mode == "browser"
+
+    @property
+    def routes_kernels(self) -> bool:
+        """Whether the kernel manager is ours, and not one of the user's."""
+        return issubclass(self.kernel_manager_class, RoutedKernelManager)
 
     @property
     def pages_run_kernels(self) -> bool:
@@ -110,28 +112,28 @@ class RemoteServerApp(OrderlyServerApp):
         return issubclass(self.kernel_manager_class, ReportedKernelManager)
 
     @property
-    def gateways_of_pages(self) -> list[Gateway]:
-        """The gateways that pages are told about: where the kernels run that they show."""
-        used = self.pages_run_kernels or self.gateway_backend is not None
-        return [self.gateway] if used else []
+    def backends(self) -> Backends | None:
+        """Where kernels run; asked by the managers."""
+        return self.assembly.backends if self.assembly is not None else None
+
+    @property
+    def store(self) -> Store | None:
+        """What outlives this process; asked by the session manager."""
+        return self.assembly.store if self.assembly is not None else None
 
     def init_configurables(self) -> None:
-        """Make the gateway's backend before the managers, which use it."""
-        self.gateway = Gateway(parent=self)
-        if self.runs_remote_kernels:
-            if self.gateway.embedded:
-                self.embedded_gateway = EmbeddedGateway(
-                    self.gateway, self.root_dir, kernel_config(self.config)
-                )
-                self.gateway_backend = GatewayBackend(self.gateway, self.embedded_gateway.ready)
-            else:
-                self.gateway_backend = GatewayBackend(self.gateway)
-                folder = Path(jupyter_data_dir()) / "notebook-remote"
-                where = str(Path(self.root_dir).resolve())
-                self.gateway_backend.store = Store(folder, where, self.gateway.url, self.log)
-            tell_events(self.event_logger, self.gateway_backend.links)
+        """Make the backends before the managers, which use them."""
+        self.gateway_configs = Gateways(parent=self).all()
+        if self.routes_kernels:
+            self.assembly = Assembly(self, Path(jupyter_data_dir()) / "notebook-remote")
+            for config in self.gateway_configs:
+                self.assembly.add(config)
+            if any(config.mode == "local" for config in self.gateway_configs):
+                # A class that the user has chosen lists the kernelspecs of this computer.
+                self.kernel_spec_manager_class = RoutedKernelSpecManager
         self.tornado_settings: dict[str, Any] = {
-            "websocket_max_message_size": self.gateway.max_message_size,  # for local kernels
+            # For kernels of this computer.
+            "websocket_max_message_size": self.gateway_configs[0].max_message_size,
             **self.tornado_settings,
         }
         super().init_configurables()
@@ -146,34 +148,20 @@ class RemoteServerApp(OrderlyServerApp):
         super().load_server_extensions()
 
     def start_ioloop(self) -> None:
-        """Start the embedded gateway, or find kernels again, in the loop that this starts."""
-        if self.embedded_gateway is not None:
-            self.io_loop.add_callback(
-                self.embedded_gateway.start,
-                on_found=self.kernel_manager.adopt,
-                # A session manager of the user's own keeps sessions as it likes.
-                on_sessions_file=getattr(self.session_manager, "keep_in", lambda path: None),
-            )
-        elif self.runs_remote_kernels:
-            self.io_loop.add_callback(self.kernel_manager.adopt_stored)
+        """Start the backends in the loop that this starts."""
+        if self.assembly is not None:
+            for backend in self.assembly.backends:
+                self.io_loop.add_callback(self.assembly.start, backend)
         super().start_ioloop()
 
     def running_server_info(self, kernel_count: bool = True) -> str:
         """What is logged at start, on Ctrl-C and for SIGINFO."""
         info: str = super().running_server_info(kernel_count)
         info = info.partition("\nKernels will be managed by the Gateway server")[0]
-        keep = self.gateway.on_exit == "keep"
-        if self.embedded_gateway is not None:
-            how = (
-                "which outlives this server for a while" if keep else "which stops with this server"
-            )
-            return f"{info}\nKernels run on an embedded gateway, which {how}."
-        if self.gateway_backend is not None:
-            how = "and keep running when this server stops" if keep else "until this server stops"
-            where = without_secrets(self.gateway.url)
-            return f"{info}\nKernels run on the gateway at {where}, {how}."
-        if self.gateways_of_pages:
-            where = without_secrets(self.gateway.url)
+        if self.backends is not None:
+            return "\n".join([info, *(fate(backend) for backend in self.backends)])
+        if self.pages_run_kernels:
+            where = without_secrets(self.gateway_configs[0].url)
             return f"{info}\nPages run kernels on the gateway at {where}; this server does not."
         return f"{info}\nKernels run on this computer."
 
@@ -182,13 +170,9 @@ class RemoteServerApp(OrderlyServerApp):
         try:
             await super().cleanup_kernels()
         finally:
-            if self.embedded_gateway is not None and self.gateway.on_exit == "keep":
-                await self.embedded_gateway.leave()
-            elif self.embedded_gateway is not None:
-                await self.embedded_gateway.stop()
-            if self.gateway_backend is not None:
+            if self.assembly is not None:
                 self.session_manager.close()
-                await self.gateway_backend.close()
+                await self.assembly.stop()
 
 
 class RemoteNotebookApp(JupyterNotebookApp):
@@ -241,19 +225,41 @@ class RemoteNotebookApp(JupyterNotebookApp):
         """Add our routes, which come before the stock ones."""
         assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
         self.handlers.extend(handlers.CHECKED)
-        if self.serverapp.gateways_of_pages:
-            secret = self.serverapp.cookie_secret
-            told = shown_to_pages(
-                self.serverapp.gateways_of_pages, lambda url: scope_of(secret, url)
-            )
-            page_config = self.serverapp.web_app.settings.setdefault("page_config_data", {})
-            page_config["notebookRemote"] = json.dumps(told)
-        if self.serverapp.gateway_backend is not None:
-            self.handlers.extend(handlers.REMOTE)
+        if self.serverapp.routes_kernels or self.serverapp.pages_run_kernels:
+            self._tell_pages(self.serverapp)
+        if self.serverapp.backends is not None:
+            self.handlers.extend(handlers.ROUTED)
+            web_app = self.serverapp.web_app
+            channels = url_path_join(web_app.settings["base_url"], handlers.CHANNELS)
+            only = OnGateway(channels, self.serverapp.backends)
+            web_app.add_handlers(".*$", [(only, ChannelsHandler)])
         specs = self.serverapp.kernel_spec_manager
-        if isinstance(specs, (RemoteKernelSpecManager, NoKernelSpecManager)):
+        if isinstance(specs, (RoutedKernelSpecManager, NoKernelSpecManager)):
             self.handlers.extend(handlers.KERNELSPECS)
         super().initialize_handlers()
+
+    def _tell_pages(self, serverapp: RemoteServerApp) -> None:
+        secret = serverapp.cookie_secret
+        told = shown_to_pages(serverapp.gateway_configs, lambda url: scope_of(secret, url))
+        page_config = serverapp.web_app.settings.setdefault("page_config_data", {})
+        page_config["notebookRemote"] = json.dumps(told)
+
+
+def fate(backend: Backend) -> str:
+    """Where kernels run, and what becomes of them when the server stops."""
+    config = backend.config
+    if backend.gateway is None:
+        return "Kernels run on this computer, until this server stops."
+    keep = config.on_exit == "keep"
+    if config.embedded:
+        how = "which outlives this server for a while" if keep else "which stops with this server"
+        sentence = f"Kernels run on an embedded gateway, {how}."
+    else:
+        how = "and keep running when this server stops" if keep else "until this server stops"
+        name = f" {config.name!r}" if config.given_name else ""
+        sentence = f"Kernels run on the gateway{name} at {without_secrets(config.url)}, {how}."
+    kept = len(getattr(backend.kernels, "kept", ()))
+    return f"{sentence} {kept} of them are to be kept." if kept and not keep else sentence
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from jupyter_core.utils import ensure_async
@@ -21,10 +22,17 @@ from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from tornado import web
-from tornado.httputil import HTTPHeaders, HTTPInputError, parse_response_start_line
+from tornado.httputil import (
+    HTTPHeaders,
+    HTTPInputError,
+    HTTPServerRequest,
+    parse_response_start_line,
+)
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+from tornado.routing import PathMatches
 from tornado.tcpclient import TCPClient
 
+from .backends import Backends
 from .exceptions import (
     GatewayAnswerError,
     GatewayError,
@@ -84,7 +92,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             self.authorizer.is_authorized(self, user, "execute", self.auth_resource)
         ):
             raise web.HTTPError(403)
-        await self.kernel_manager.backend.ready()
+        await self.kernel_manager.backends.ready()
         kernel: RemoteKernelManager = self.kernel_manager.get_kernel(kernel_id)
         links = kernel.backend.links
         link = links.opening(kernel_id, self.get_argument("session_id", ""))
@@ -175,6 +183,21 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             self.log.info("Channels of kernel %s ended: %s", link.kernel_id, ending.text)
             if (ending.by, ending.kind) == ("gateway", "silent"):
                 await backend.client.renew_connections()
+
+
+class OnGateway(PathMatches):
+    """A route for kernels on gateways. Those of this computer are left to jupyter_server's."""
+
+    def __init__(self, pattern: str, backends: Backends) -> None:
+        super().__init__(pattern)
+        self._backends = backends
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        """Called by tornado for each request."""
+        found: dict[str, Any] | None = super().match(request)
+        kernel_id = found["path_kwargs"]["kernel_id"].decode() if found else ""
+        backend = self._backends.of_kernel(kernel_id)
+        return None if backend is not None and backend.gateway is None else found
 
 
 async def open_channels(

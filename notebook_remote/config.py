@@ -4,22 +4,28 @@ An option is one trait line. Its value comes from the configuration (command lin
 from the environment variable in its ``env`` tag, else it is the default. The section
 ``GatewayClient`` of jupyter_server's own gateway client is read too, so that a user of
 ``jupyter notebook --gateway-url`` changes nothing in his configuration.
+
+Further gateways have names. What is said of *the* gateway holds for them too, as far as it is about
+time and size; addresses and credentials of one gateway are never used for another.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase, NoOpTokenRenewer
-from traitlets import Bool, Enum, Float, Int, TraitError, Type, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Type, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
 from .exceptions import without_secrets
 
+# What is for one gateway only.
 REMOTE_ONLY = (
     "accept_cookies",
     "auth_header_key",
@@ -44,6 +50,9 @@ REMOTE_ONLY = (
 STOCK_MESSAGE_SIZE = 10 * 1024 * 1024  # bytes; tornado's default, which stock gateways have
 OWN_MESSAGE_SIZE = 256 * 1024 * 1024  # bytes, where both ends are ours
 LAUNCH_TIMEOUT_ENV = "KERNEL_LAUNCH_TIMEOUT"
+# Names are part of kernelspecs' names (python3@gpu) and of environment variables.
+NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,30}[A-Za-z0-9])?")
+TAKEN_NAMES = ("embedded", "gateway", "local")  # of the gateway without a name
 
 
 class Flag(Bool[bool, "bool | str"]):
@@ -74,7 +83,8 @@ class Text(Unicode[str, "str | bytes"]):
 class Gateway(LoggingConfigurable):
     """A gateway: where kernels run. Without a URL an embedded gateway is started."""
 
-    embedded: bool  # whether none was named, so that one has to be started
+    embedded: bool  # whether there is no address, so that one has to be started
+    given_name: str  # empty for the gateway of --gateway-url, or of this computer
 
     url = Text(
         "",
@@ -244,16 +254,25 @@ class Gateway(LoggingConfigurable):
         " back that was killed; then it stops by itself.",
     ).tag(config=True, env="NOTEBOOK_REMOTE_EMBEDDED_LINGER")
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self, given_name: str = "", options: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        """Raises TraitError with a sentence for what cannot be used.
+
+        ``options`` are those of a gateway with a name.
+        """
         super().__init__(**kwargs)
+        self.given_name = given_name
         self._take_environment()
+        if given_name:
+            self._take_own(options or {})
         self._take_credentials_from_urls()
-        self.embedded = not self.url and self.mode not in ("local", "browser")
+        self.embedded = not given_name and not self.url and self.mode not in ("local", "browser")
         own = self.embedded or self.mode == "local"
         if own and not self._given("max_message_size"):
             self.max_message_size = OWN_MESSAGE_SIZE
         if self.embedded:
-            self._forget_remote_options()
+            self._forget_options(REMOTE_ONLY)
         self._check()
 
     @classmethod
@@ -265,6 +284,10 @@ class Gateway(LoggingConfigurable):
     @property
     def name(self) -> str:
         """What people are shown as the gateway's name."""
+        if self.given_name:
+            return self.given_name
+        if self.mode == "local":
+            return "local"
         return "embedded" if self.embedded else "gateway"
 
     @property
@@ -311,15 +334,45 @@ class Gateway(LoggingConfigurable):
             if variable not in os.environ or self._configured(name):
                 continue
             value = os.environ[variable]
-            try:
-                setattr(self, name, trait.from_string(value))
-            except (TraitError, ValueError, ImportError) as error:
-                shown = "its value" if trait.metadata.get("secret") else repr(value)
-                reason = without_secrets(str(error))
+            self._take_variable(name, variable, value)
+
+    def _take_variable(self, name: str, variable: str, value: str) -> None:
+        trait = self.traits()[name]
+        try:
+            setattr(self, name, trait.from_string(value))
+        except (TraitError, ValueError, ImportError) as error:
+            shown = "its value" if trait.metadata.get("secret") else repr(value)
+            reason = without_secrets(str(error))
+            raise TraitError(
+                f"The environment variable {variable} cannot be used: {shown} is not what"
+                f" Gateway.{name} takes. {reason}"
+            ) from error
+
+    def _take_own(self, options: Mapping[str, Any]) -> None:
+        """Take what is said of this gateway by its name, and nothing that is another's."""
+        self._forget_options(("url", "mode", *REMOTE_ONLY))
+        prefix = "NOTEBOOK_REMOTE_" + re.sub(r"\W", "_", self.given_name).upper()
+        for name in self.trait_names(config=True):
+            variable = f"{prefix}_{name.upper()}"
+            if variable in os.environ:
+                self._take_variable(name, variable, os.environ[variable])
+        for name, value in options.items():
+            if name not in self.trait_names(config=True):
                 raise TraitError(
-                    f"The environment variable {variable} cannot be used: {shown} is not what"
-                    f" Gateway.{name} takes. {reason}"
-                ) from error
+                    f"The gateway {self.given_name!r} has an option {name!r}, which does not"
+                    " exist: its options are those of Gateway, such as url, mode and"
+                    " auth_token_file."
+                )
+            try:
+                setattr(self, name, value)
+            except TraitError as error:
+                reason = without_secrets(str(error))
+                raise TraitError(f"The gateway {self.given_name!r}: {reason}") from None
+        if not self.url and self.mode != "local":
+            raise TraitError(
+                f"The gateway {self.given_name!r} has no URL: it looks like"
+                f" --gateway={self.given_name}=https://host:8888/prefix."
+            )
 
     def _take_credentials_from_urls(self) -> None:
         """Move ``user:password@`` and ``?token=`` out of the URLs, which logs and errors show."""
@@ -332,11 +385,10 @@ class Gateway(LoggingConfigurable):
             netloc = parts.netloc.rpartition("@")[2]
             setattr(self, name, urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")))
 
-    def _forget_remote_options(self) -> None:
-        """What was set for another gateway is not for an embedded one, which has its own."""
-        for name, trait in self.traits().items():
-            if name in REMOTE_ONLY:
-                setattr(self, name, trait.default())
+    def _forget_options(self, names: tuple[str, ...]) -> None:
+        """Take back what was set for another gateway."""
+        for name in names:
+            setattr(self, name, self.traits()[name].default())
 
     @validate("url", "ws_url", "page_ws_url")
     def _validate_url(self, proposal: dict[str, Any]) -> str:
@@ -389,3 +441,58 @@ class Gateway(LoggingConfigurable):
             path = getattr(self, name)
             if path and not Path(path).is_file():
                 raise TraitError(f"Gateway.{name}: there is no file {path!r}.")
+
+
+class Gateways(LoggingConfigurable):
+    """The gateways with names, beside the one of --gateway-url or the kernels of this computer."""
+
+    named = Dict(
+        help="More gateways, by name: {'gpu': 'https://gpu:8888'}, or with options of Gateway,"
+        " {'gpu': {'url': 'https://gpu:8888', 'auth_token_file': 'gpu.token', 'mode': 'direct'}}."
+        " On the command line --gateway=gpu=https://gpu:8888, as often as you like. Options can"
+        " come from variables such as NOTEBOOK_REMOTE_GPU_AUTH_TOKEN too; credentials of another"
+        " gateway are never used.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_GATEWAYS")
+    own_kernels = Flag(
+        True,
+        help="With named gateways and without --gateway-url: whether there are kernels of this"
+        " computer as well, on the embedded gateway or, with --mode=local, without one.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_OWN_KERNELS")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name, trait in self.traits(env=lambda v: v is not None).items():
+            variable = trait.metadata["env"]
+            if variable in os.environ and name not in self.config[type(self).__name__]:
+                setattr(self, name, self._from_variable(name, os.environ[variable]))
+
+    def _from_variable(self, name: str, value: str) -> Any:
+        if name != "named":
+            return self.traits()[name].from_string(value)
+        pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
+        return {name: url for name, _, url in pairs}
+
+    def all(self) -> list[Gateway]:
+        """The gateways in the order in which people see them. Raises TraitError."""
+        first = Gateway(parent=self.parent, config=self.config)
+        others = [self.make(name, options) for name, options in self.named.items()]
+        alone = not self.own_kernels and not first.url and others
+        gateways = others if alone else [first, *others]
+        if len(gateways) > 1 and any(gateway.mode == "browser" for gateway in gateways):
+            raise TraitError(
+                "--mode=browser is for one gateway alone: use 'proxy' or 'direct' for the others,"
+                " or a notebook server of its own for it."
+            )
+        return gateways
+
+    def make(self, name: str, options: str | Mapping[str, Any]) -> Gateway:
+        """One gateway of this name. Raises TraitError."""
+        if not NAME.fullmatch(name) or name.lower() in TAKEN_NAMES:
+            raise TraitError(
+                f"{name!r} cannot be the name of a gateway: it has 1 to 32 letters, digits, dots,"
+                " dashes and underscores, and is not one of " + ", ".join(TAKEN_NAMES) + "."
+            )
+        if not isinstance(options, (str, Mapping)):
+            raise TraitError(f"The gateway {name!r} is neither a URL nor a dict of options.")
+        given = {"url": options} if isinstance(options, str) else options
+        return Gateway(given_name=name, options=given, parent=self.parent, config=self.config)

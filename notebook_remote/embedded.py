@@ -62,6 +62,7 @@ OLD_LIMITS = (
     "limit_rate",
     "rate_limit_window",
 )
+KEY_PREFIX = "embedded-"
 START_TIMEOUT = 60.0  # seconds; a cold disk can take long
 STOP_TIMEOUT = 3.5  # seconds, so that the notebook server stops within 5
 POLL = 0.05  # seconds between two looks for the info file of a starting gateway
@@ -86,7 +87,7 @@ class EmbeddedGateway:
         # Another environment has other kernels: its gateway is not ours.
         key = hashlib.sha256(f"{self.root_dir}\0{sys.prefix}".encode()).hexdigest()[:12]
         self.folder = Path(jupyter_runtime_dir()) / "notebook-remote"
-        self.prefix = f"embedded-{key}-"
+        self.prefix = f"{KEY_PREFIX}{key}-"
         self._process: subprocess.Popen[bytes] | None = None
         self._info: Model = {}
         self._lease: WebSocketClientConnection | None = None
@@ -95,6 +96,10 @@ class EmbeddedGateway:
         self._error: GatewayUnreachable | None = None
         self._stopping = False
         self._stopped: asyncio.Task[None] | None = None
+
+    def is_gone(self, key: str) -> bool:
+        """Whether a key in the store is that of an embedded gateway that has stopped for good."""
+        return key.startswith(KEY_PREFIX) and not (self.folder / f"{key}.json").exists()
 
     async def ready(self) -> None:
         """Wait until the gateway can be used. Raises GatewayUnreachable when it cannot start."""
@@ -107,16 +112,16 @@ class EmbeddedGateway:
 
     def start(
         self,
+        on_used: Callable[[str], None],
         on_found: Callable[[list[Model]], None],
-        on_sessions_file: Callable[[Path], None],
     ) -> None:
         """Begin to find or start it, and to keep it running; called once the loop runs.
 
-        ``on_found`` gets the models of the kernels on a gateway that was taken over from an
-        earlier notebook server; ``on_sessions_file`` gets the file for sessions beside it.
+        ``on_used`` gets the key by which the store knows the gateway; ``on_found`` the models of
+        the kernels on one that was taken over from an earlier notebook server.
         """
+        self._on_used = on_used
         self._on_found = on_found
-        self._on_sessions_file = on_sessions_file
         self._keeper = asyncio.create_task(self._keep(), name="keep the embedded gateway")
 
     async def stop(self) -> None:
@@ -270,7 +275,7 @@ class EmbeddedGateway:
 
     def _use(self, path: Path, info: Model) -> None:
         self._info = info
-        self._on_sessions_file(path.with_suffix(".sqlite"))
+        self._on_used(path.stem)
         self.config.url = str(info["url"]).rstrip("/")
         self.config.auth_token = str(info["token"])
 

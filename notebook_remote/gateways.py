@@ -5,9 +5,6 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
-
-from tornado import web
 
 from .auth import GatewayAuth, ssl_context
 from .client import RestClient
@@ -34,14 +31,16 @@ class GatewayBackend:
         self, config: Gateway, ready: Callable[[], Awaitable[None]] = _always_ready
     ) -> None:
         self.config = config
+        self.key = config.url  # by which the store knows it
         self.ready = ready
         self.tls: ssl.SSLContext = ssl_context(config)
         self.auth = GatewayAuth(config)
         self.client = RestClient(config, self.auth, self.tls, ready)
         self.links = Links(config.name)
         self.handshakes = Handshakes()
-        self.store: Store | None = None  # an embedded gateway keeps its kernels' sessions itself
+        self.store: Store | None = None
         self.down: GatewayError | None = None
+        self.down_since = 0.0  # seconds, as time.time()
         self._kind: str | None = None
         self._features: frozenset[str] = frozenset()
         self._features_until = float("-inf")
@@ -72,6 +71,7 @@ class GatewayBackend:
         """Note the outcome of a regular look at the gateway; logs when it goes down or comes up."""
         log = self.config.log
         if error is not None and self.down is None:
+            self.down_since = time.time()
             log.warning("The gateway cannot be used: %s", error.message)
         elif error is None and self.down is not None:
             log.info("The gateway at %s can be used again.", self.config.url)
@@ -81,20 +81,3 @@ class GatewayBackend:
         """Close what is open to the gateway; called when the server stops."""
         self.handshakes.cancel()
         await self.client.close()
-        if self.store is not None:
-            self.store.close()
-
-
-def backend_of(configurable: Any) -> GatewayBackend:
-    """The backend that the server app made, for a manager that belongs to the app.
-
-    Raises a 500 that says so where another app than ours uses one of our classes.
-    """
-    while configurable is not None:
-        backend = getattr(configurable, "gateway_backend", None)
-        if isinstance(backend, GatewayBackend):
-            return backend
-        configurable = getattr(configurable, "parent", None)
-    raise web.HTTPError(
-        500, "notebook_remote's classes work in `jupyter notebook-remote`, which makes the backend."
-    )

@@ -17,6 +17,8 @@ from jupyter_client.jsonutil import json_default
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.services.contents.handlers import ContentsHandler
+from jupyter_server.services.contents.handlers import default_handlers as CONTENTS  # noqa: N812
 from jupyter_server.services.kernels.handlers import (
     KernelActionHandler,
     KernelHandler,
@@ -26,11 +28,13 @@ from jupyter_server.services.kernelspecs.handlers import KernelSpecHandler, Main
 from jupyter_server.services.sessions.handlers import SessionHandler, SessionRootHandler
 from tornado import web
 
-from .channels import ChannelsHandler
 from .client import KERNEL_ID
+from .documents import DocumentsHandler
 from .exceptions import GatewayError, http_error_behind, sentence_of
-from .kernels import RemoteMappingKernelManager
-from .places import places
+from .kernel import RemoteKernelManager
+from .places import on_this_computer, places
+from .routing import RoutedKernelManager
+from .sessions import RemoteSessionManager
 
 # Where each value of a body may stand, and what it must be. None is allowed everywhere, as in
 # jupyter_server, where it means that the value was not given.
@@ -77,8 +81,8 @@ class CheckedHandler(APIHandler):
         """Authenticate, then wait for a gateway that is still starting; called by tornado."""
         await super().prepare()
         manager = self.kernel_manager
-        if self.current_user is not None and isinstance(manager, RemoteMappingKernelManager):
-            await manager.backend.ready()
+        if self.current_user is not None and isinstance(manager, RoutedKernelManager):
+            await manager.backends.ready()
 
     def get_json_body(self) -> dict[str, Any] | None:
         """The request's JSON object, or None without a body; called by the stock handlers."""
@@ -132,7 +136,7 @@ class RemoteKernelHandler(CheckedHandler, KernelHandler):
     async def get(self, kernel_id: str) -> None:
         """The kernel's model as the gateway gives it now: 503 while it does not answer."""
         manager = self.kernel_manager
-        if isinstance(manager, RemoteMappingKernelManager):
+        if isinstance(manager, RoutedKernelManager):
             model = await manager.fresh_kernel_model(kernel_id)
         else:
             model = await ensure_async(manager.kernel_model(kernel_id))
@@ -167,6 +171,52 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
     """``/api/sessions/<id>``."""
 
     body = SESSION_BODY
+
+    @web.authenticated
+    @authorized
+    async def patch(self, session_id: str) -> None:
+        """Change a session's document or kernel, as the stock handler does.
+
+        Except that the kernel it had goes on running if another session has it too.
+        """
+        sessions = self.session_manager
+        if not isinstance(sessions, RemoteSessionManager):
+            await super().patch(session_id)
+            return
+        body = self.get_json_body()
+        if body is None:
+            raise web.HTTPError(400, "No JSON data provided")
+        before = await sessions.get_session(session_id=session_id)
+        changes: dict[str, Any] = {k: body[k] for k in ("path", "name", "type") if k in body}
+        changes |= {"path": body["notebook"]["path"]} if "path" in body.get("notebook", {}) else {}
+        kernel = body.get("kernel", {})
+        if kernel.get("id") is not None:
+            if kernel["id"] not in self.kernel_manager:
+                raise web.HTTPError(400, f"No such kernel: {kernel['id']}")
+            changes["kernel_id"] = kernel["id"]
+        elif kernel.get("name") is not None:
+            document = {key: before[key] for key in ("path", "name", "type")}
+            try:
+                changes["kernel_id"] = await sessions.start_kernel_for_session(
+                    session_id, kernel_name=kernel["name"], **document
+                )
+            except Exception as error:  # noqa: BLE001 - whatever it is, the session stays
+                self._not_started(kernel["name"], error)
+                return
+        await sessions.update_session(session_id, **changes)
+        model = await sessions.get_session(session_id=session_id)
+        if model["kernel"]["id"] != before["kernel"]["id"]:
+            await sessions.release_kernel(before["kernel"]["id"])
+        self.finish(json.dumps(model, default=json_default))
+
+    def _not_started(self, name: str, error: Exception) -> None:
+        known = http_error_behind(error)
+        words = sentence_of(known) if known is not None else repr(str(error))
+        message = f"The {name!r} kernel could not be started: {words}"
+        self.log.error("Error starting kernel %s: %s", name, words)
+        self.set_status(501)
+        short = f"Error starting kernel {name}"
+        self.finish(json.dumps({"message": message, "short_message": short}))
 
 
 class RemoteMainKernelSpecHandler(CheckedHandler, MainKernelSpecHandler):
@@ -224,7 +274,9 @@ class LinksHandler(CheckedHandler):
     @authorized
     async def get(self) -> None:
         """Every link between a page and a kernel on a gateway, and what is known of it."""
-        self.finish(json.dumps(self.kernel_manager.backend.links.models()))
+        gateways = self.kernel_manager.backends.gateways()
+        links = [link for gateway in gateways for link in gateway.links.models()]
+        self.finish(json.dumps(links))
 
 
 class PlacesHandler(CheckedHandler):
@@ -243,14 +295,17 @@ class PlacesHandler(CheckedHandler):
         origin = self.request.headers.get("Origin", "")
         relay = f"{self.base_url}api/kernels/{kernel_id}/channels"
         session_id = body.get("session_id", "")
-        model = await places(kernel.backend, kernel_id, session_id, origin, relay)
+        if isinstance(kernel, RemoteKernelManager):
+            model = await places(kernel.backend, kernel_id, session_id, origin, relay)
+        else:
+            model = on_this_computer(session_id, relay)
         self.set_header("Cache-Control", "no-store")
         self.finish(json.dumps(model))
 
 
 KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 SESSION = r"(?P<session_id>\w+-\w+-\w+-\w+-\w+)"
-SPEC = r"(?P<kernel_name>[\w\.\-%]+)"
+SPEC = r"(?P<kernel_name>[\w\.\-%@]+)"
 
 # Routes for every mode.
 CHECKED = [
@@ -260,9 +315,10 @@ CHECKED = [
     (r"/api/sessions", RemoteSessionRootHandler),
     (rf"/api/sessions/{SESSION}", RemoteSessionHandler),
 ]
-# Routes for kernels on a gateway.
-REMOTE = [
-    (rf"/api/kernels/{KERNEL}/channels", ChannelsHandler),
+CHANNELS = rf"/api/kernels/{KERNEL}/channels"
+# Routes for kernels of several backends.
+ROUTED = [
+    *((pattern, DocumentsHandler) for pattern, stock in CONTENTS if stock is ContentsHandler),
     (rf"/notebook-remote/api/kernels/{KERNEL}/channels", PlacesHandler),
     (r"/notebook-remote/api/links", LinksHandler),
 ]

@@ -14,7 +14,7 @@ from jupyter_server.services.kernels.kernelmanager import (
 from traitlets import Instance, default
 
 from .exceptions import KernelNotFound
-from .gateways import GatewayBackend, backend_of
+from .gateways import GatewayBackend
 
 Model = dict[str, Any]
 
@@ -24,10 +24,6 @@ class RemoteKernelManager(ServerKernelManager):
 
     kernel_name: str
     backend = Instance(GatewayBackend)
-
-    @default("backend")
-    def _default_backend(self) -> GatewayBackend:
-        return backend_of(self.parent)
 
     @default("cache_ports")
     def _default_cache_ports(self) -> bool:
@@ -93,7 +89,11 @@ class RemoteKernelManager(ServerKernelManager):
                 "mode": "",
                 **({"reason": self.reason} if self.reason else {}),
             }
-        return {**self._shown, "connections": self.connections, "mode": self.backend.config.mode}
+        now = {"connections": self.connections, "mode": self.backend.config.mode}
+        down = self.backend.down
+        if down is not None:
+            now |= {"execution_state": "unknown", "reason": down.message}
+        return {**self._shown, **now}
 
     def update_env(self, *, env: dict[str, str]) -> None:
         """Nothing: no gateway changes a running kernel's environment (called on renames)."""

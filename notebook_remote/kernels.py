@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -15,8 +15,9 @@ from traitlets import Instance, default
 
 from .config import LAUNCH_TIMEOUT_ENV
 from .exceptions import GatewayError, GatewayUnreachable, KernelExists, KernelNotFound
-from .gateways import GatewayBackend, backend_of
+from .gateways import GatewayBackend
 from .kernel import RemoteKernelManager
+from .shared import Shared
 
 Model = dict[str, Any]
 
@@ -26,19 +27,15 @@ STOP_TIMEOUT = 3.0  # seconds for all kernels together when the server stops
 
 
 class RemoteMappingKernelManager(AsyncMappingKernelManager):
-    """All our kernels on the gateway. Only those that were started here, or adopted, are ours.
+    """All our kernels on one gateway. Only those that were started here, or adopted, are ours.
 
-    jupyter_server's handlers call it as they call the stock manager. A task looks at the gateway
+    RoutedKernelManager calls it for its gateway. A task looks at the gateway
     every ``Gateway.poll_interval`` seconds while there are kernels, so that one that was culled
     or has died there is noticed: its channels are closed and it is dropped from the lists.
     """
 
     last_kernel_activity: datetime
     backend = Instance(GatewayBackend)
-
-    @default("backend")
-    def _default_backend(self) -> GatewayBackend:
-        return backend_of(self)
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> str:
@@ -50,12 +47,12 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._refreshing: asyncio.Task[None] | None = None
-        self._refreshed = float("-inf")
+        self._looking = Shared("look at the kernels", self._look_at_all)
         self._watching: asyncio.Task[None] | None = None
         self._env_starts = asyncio.Lock()
         self._starting: set[str] = set()
         self._taken_back: dict[asyncio.Task[None], str] = {}
+        self.kept: set[str] = set()  # kernels that go on running when this server stops
 
     # -- starting and adopting ----------------------------------------------------------------
 
@@ -86,7 +83,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self._note(kernel_id, kernel.kernel_name)
         # Two gateways mix up the environments of starts that overlap (the Kernel Gateway's
         # handler patches its kernel manager for the time of a request).
-        async with self._env_starts if kernel_env else nullcontext():
+        async with self._env_starts if kernel_env else contextlib.nullcontext():
             self._starting.add(kernel_id)
             try:
                 await kernel.start_kernel(body=body)
@@ -138,26 +135,49 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self.log.warning("If kernel %s still came up on the gateway, it runs there.", kernel_id)
 
     def adopt(self, models: list[Model]) -> None:
-        """Take kernels that run already as ours; called for an embedded gateway found again."""
+        """Take kernels that run on the gateway as ours, or what it says of those that are."""
         for model in models:
+            kernel: RemoteKernelManager | None = self._kernels.get(str(model["id"]))
+            if kernel is not None:
+                kernel.take(model)
+                continue
             kernel = self._new_kernel(str(model.get("name", "")))
             kernel.take(model)
-            if kernel.kernel_id not in self:
-                self._add(kernel)
-                self.log.info("Kernel found again: %s (%s)", kernel.kernel_id, kernel.kernel_name)
+            self._note(kernel.kernel_id, kernel.kernel_name)
+            self._add(kernel)
+            self.log.info("Kernel found again: %s (%s)", kernel.kernel_id, kernel.kernel_name)
 
     def adopt_stored(self) -> None:
-        """Take the kernels of an earlier server on this directory as ours; called at start.
+        """Take the kernels of an earlier server on this directory as ours.
+
+        Called when the gateway is there: at start, or when it is added.
 
         Whether the gateway still has them is asked at the first look, and it is theirs to say.
         """
-        stored = self.backend.store.kernels() if self.backend.store is not None else {}
-        models = [{"id": k, "name": n, "execution_state": "unknown"} for k, n in stored.items()]
-        self.adopt(models)
+        store, key = self.backend.store, self.backend.key
+        if store is None:
+            return
+        store.take_over(key)
+        stored = store.kernels(key)
+        self.adopt(
+            [{"id": k.kernel_id, "name": k.name, "execution_state": "unknown"} for k in stored]
+        )
+        self.kept |= {k.kernel_id for k in stored if k.kept}
+
+    def keep(self, kernel_id: str, kept: bool) -> None:
+        """Choose whether a kernel goes on running when this server stops. Raises 404."""
+        self._ours(kernel_id)
+        (self.kept.add if kept else self.kept.discard)(kernel_id)
+        if self.backend.store is not None:
+            self.backend.store.keep_kernel(kernel_id, kept)
+
+    def is_kept(self, kernel_id: str) -> bool:
+        """Whether a kernel goes on running when this server stops."""
+        return self.backend.config.on_exit == "keep" or kernel_id in self.kept
 
     def _note(self, kernel_id: str, name: str) -> None:
         if self.backend.store is not None:
-            self.backend.store.add_kernel(kernel_id, name)
+            self.backend.store.add_kernel(kernel_id, name, self.backend.key)
 
     def _forget(self, kernel_id: str) -> None:
         if self.backend.store is not None:
@@ -170,6 +190,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             log=self.log,
             kernel_name=kernel_name,
             kernel_spec_manager=self.kernel_spec_manager,
+            backend=self.backend,
         )
 
     def _add(self, kernel: RemoteKernelManager) -> None:
@@ -228,12 +249,12 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         return kernel.model()
 
     async def list_kernels(self) -> list[Model]:
-        """The models of all our kernels.
+        """The models of all our kernels: *unknown* while the gateway cannot be asked.
 
-        Raises GatewayError while the gateway cannot be asked: an empty list would make the pages
-        drop kernels that are alive.
+        They stay in the list: without them the pages would drop kernels that are alive.
         """
-        await self.refresh()
+        with contextlib.suppress(GatewayError):
+            await self.refresh()
         return [kernel.model() for kernel in self._kernels.values()]
 
     async def shutdown_kernel(
@@ -270,24 +291,32 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             raise
         self.log.info("Kernel interrupted: %s", kernel_id)
 
+    def leave(self) -> None:
+        """Look at the gateway no longer; its kernels go on running. Called when it is removed."""
+        if self._watching is not None:
+            self._watching.cancel()
+        for kernel in list(self._kernels.values()):
+            self.backend.links.forget(kernel.kernel_id)
+            self._drop(kernel)
+
     async def shutdown_all(self, now: bool = False) -> None:
         """Shut all kernels down within STOP_TIMEOUT seconds; called when the server stops.
 
         What could not be shut down is logged with its id. The kernels of an embedded gateway end
-        with it.
+        with it, unless some are to be kept.
         """
-        if self._watching is not None:
-            self._watching.cancel()
         kernels: list[RemoteKernelManager] = list(self._kernels.values())
-        config = self.backend.config
-        if config.on_exit == "keep":
-            ids = ", ".join(sorted(kernel.kernel_id for kernel in kernels))
-            self.log.info("These kernels keep running on the gateway: %s", ids or "none")
-        elif not config.embedded:
-            await self._shutdown_on_gateway(kernels)
-        for kernel in kernels:
-            self.backend.links.forget(kernel.kernel_id)
-            self._drop(kernel)
+        kept = {kernel.kernel_id for kernel in kernels if self.is_kept(kernel.kernel_id)}
+        if kept:
+            name = self.backend.config.name
+            ids = ", ".join(sorted(kept))
+            self.log.info("These kernels keep running on the gateway %r: %s", name, ids)
+        if kept or not self.backend.config.embedded:
+            await self._shutdown_on_gateway([k for k in kernels if k.kernel_id not in kept])
+        else:
+            for kernel in kernels:
+                self._forget(kernel.kernel_id)
+        self.leave()
 
     async def _shutdown_on_gateway(self, kernels: list[RemoteKernelManager]) -> None:
         tasks = {
@@ -328,30 +357,23 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
         However many pages ask for lists, a gateway is asked no more often. Raises GatewayError.
         """
-        now = asyncio.get_running_loop().time()
-        if now - self._refreshed >= self.backend.config.poll_interval:
-            await self.look()
+        if self._kernels:
+            await self._looking.recent(self.backend.config.poll_interval)
 
     async def look(self) -> None:
-        """Ask the gateway for all our kernels. Everyone who asks meanwhile shares one look.
-
-        Raises GatewayError.
-        """
-        if not self._kernels:
-            return
-        if self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._look_at_all(), name="refresh kernels")
-            self._refreshing.add_done_callback(self._refresh_done)
-        await asyncio.shield(self._refreshing)
-
-    def _refresh_done(self, task: asyncio.Task[None]) -> None:
-        self._refreshing = None
-        error = None if task.cancelled() else task.exception()
-        if error is None:
-            self._refreshed = asyncio.get_running_loop().time()
-        self.backend.seen(error if isinstance(error, GatewayError) else None)
+        """Ask the gateway for all our kernels. Raises GatewayError."""
+        if self._kernels:
+            await self._looking.fresh()
 
     async def _look_at_all(self) -> None:
+        try:
+            await self._ask_for_all()
+        except GatewayError as error:
+            self.backend.seen(error)
+            raise
+        self.backend.seen(None)
+
+    async def _ask_for_all(self) -> None:
         listed = await self.backend.client.kernels()
         by_id = {str(model.get("id")): model for model in listed or ()}
         unlisted = []
@@ -385,7 +407,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             try:
                 await self.look()
             except GatewayError:
-                pass  # noted by _refresh_done; the next look may succeed
+                pass  # noted; the next look may succeed
             except Exception:
                 self.log.exception("Looking at the gateway's kernels failed")
 
@@ -401,6 +423,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
     def _drop(self, kernel: RemoteKernelManager) -> None:
         if self._kernels.pop(kernel.kernel_id, None) is not None:
+            self.kept.discard(kernel.kernel_id)
             KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=kernel.kernel_name).dec()
             self._kernel_connections.pop(kernel.kernel_id, None)
             self.last_kernel_activity = utcnow()

@@ -1,35 +1,36 @@
-"""The gateway's kernelspecs, and their logos, as if they were ours."""
+"""The kernelspecs of one backend: of a gateway, as if they were ours, or of this computer."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.utils import ensure_async
+from jupyter_server.services.kernelspecs.handlers import is_kernelspec_model, kernelspec_model
 from jupyter_server.utils import url_escape, url_path_join
-from traitlets import Instance, default
+from traitlets import Instance
 
-from .gateways import GatewayBackend, backend_of
+from .gateways import GatewayBackend
 
 Model = dict[str, Any]
 
 
 class RemoteKernelSpecManager(KernelSpecManager):
-    """Lists the kernelspecs of the gateway. Called by jupyter_server's kernelspec handlers."""
+    """Lists the kernelspecs of one gateway. Called by RoutedKernelSpecManager."""
 
     backend = Instance(GatewayBackend)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.last_specs: Model = {}
+        self.default_name = ""  # known once they have been listed
         self._configured_default = self._default_from_config()
 
-    @default("backend")
-    def _default_backend(self) -> GatewayBackend:
-        return backend_of(self)
-
     async def get_all_specs(self) -> Model:
-        """Models of all kernelspecs by name; sets the default kernel too. Raises GatewayError."""
+        """Models of all kernelspecs by name; notes the default one too. Raises GatewayError."""
         answer = await self.backend.client.kernelspecs(user=os.environ.get("KERNEL_USERNAME"))
         specs: Model = {}
         for name, model in answer["kernelspecs"].items():
@@ -37,7 +38,8 @@ class RemoteKernelSpecManager(KernelSpecManager):
             if isinstance(model, dict) and (not allowed or name in allowed):
                 specs[name] = self._with_our_urls(str(name), model)
         self.last_specs = specs
-        self._set_default(str(answer.get("default") or ""))
+        chosen = self._configured_default
+        self.default_name = chosen if chosen in specs else str(answer.get("default") or "")
         return specs
 
     async def get_kernel_spec(self, kernel_name: str, **kwargs: Any) -> Model:
@@ -53,12 +55,8 @@ class RemoteKernelSpecManager(KernelSpecManager):
         """Let the page get logos from us: it cannot reach, or prove itself to, the gateway."""
         resources = model.get("resources")
         base_url = getattr(self.parent, "base_url", "/")
-        ours = {}
-        for key, url in (resources if isinstance(resources, dict) else {}).items():
-            _, _, inside = str(url).rpartition("/kernelspecs/")
-            _, found, file = inside.partition("/")
-            if found:
-                ours[key] = url_path_join(base_url, "kernelspecs", url_escape(name), file)
+        given = resources.items() if isinstance(resources, dict) else ()
+        ours = {key: url for key, at in given if (url := our_url(base_url, name, str(at)))}
         return {**model, "name": name, "resources": ours}
 
     def _default_from_config(self) -> str:
@@ -69,10 +67,50 @@ class RemoteKernelSpecManager(KernelSpecManager):
         ]
         return str(chosen[0]) if chosen else ""
 
-    def _set_default(self, of_gateway: str) -> None:
-        """The default kernel: the user's choice where the gateway has it, else the gateway's."""
-        kernel_manager = getattr(self.parent, "kernel_manager", None)
-        chosen = self._configured_default
-        name = chosen if chosen in self.last_specs else of_gateway
-        if kernel_manager is not None and name:
-            kernel_manager.default_kernel_name = name
+
+class LocalKernelSpecs:
+    """The kernelspecs of this computer, with the same methods. ``app`` is the server app."""
+
+    def __init__(self, app: Any, manager: KernelSpecManager, default_name: str) -> None:
+        self.last_specs: Model = {}
+        self.default_name = default_name
+        self._app = app
+        self._manager = manager
+
+    async def get_all_specs(self) -> Model:
+        """Models of all kernelspecs by name."""
+        found = await ensure_async(self._manager.get_all_specs())
+        self.last_specs = {name: self._model(name, spec) for name, spec in found.items()}
+        return self.last_specs
+
+    async def get_kernel_spec(self, kernel_name: str) -> Model:
+        """The model of one kernelspec. Raises NoSuchKernel (a KeyError)."""
+        spec = await ensure_async(self._manager.get_kernel_spec(kernel_name))
+        if isinstance(spec, dict):
+            return spec
+        found = {"spec": spec.to_dict(), "resource_dir": spec.resource_dir}
+        return self._model(kernel_name, found)
+
+    async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> bytes | None:
+        """A kernelspec's file, such as its logo; None if it is not there, or not in its folder."""
+        spec = await ensure_async(self._manager.get_kernel_spec(kernel_name))
+        return await asyncio.to_thread(_read, Path(spec.resource_dir), path)
+
+    def _model(self, name: str, found: Model) -> Model:
+        if not is_kernelspec_model(found):
+            model: Model = kernelspec_model(self._app, name, found["spec"], found["resource_dir"])
+            return model
+        return found
+
+
+def _read(folder: Path, path: str) -> bytes | None:
+    file = (folder / path).resolve()
+    inside = file.is_relative_to(folder.resolve())
+    return file.read_bytes() if inside and file.is_file() else None
+
+
+def our_url(base_url: str, name: str, url: str) -> str:
+    """The address here of a kernelspec's file that somebody has at ``url``; else empty."""
+    _, _, inside = url.rpartition("/kernelspecs/")
+    _, found, file = inside.partition("/")
+    return url_path_join(base_url, "kernelspecs", url_escape(name), file) if found else ""

@@ -215,7 +215,10 @@ class Links:
         self.emit(event)
 
 
-def tell_events(logger: EventLogger, links: Links) -> None:
-    """Let jupyter_server's event logger tell every change of a link; called when the app starts."""
+def tell_events(logger: EventLogger) -> Callable[[Event], object]:
+    """What ``Links.emit`` is to be, so that jupyter_server's event logger tells every change.
+
+    Called once, when the app starts.
+    """
     logger.register_event_schema(EVENT_SCHEMA)
-    links.emit = lambda event: logger.emit(schema_id=EVENT_SCHEMA_ID, data=event)
+    return lambda event: logger.emit(schema_id=EVENT_SCHEMA_ID, data=event)

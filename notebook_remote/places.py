@@ -41,9 +41,18 @@ async def places(
             model["places"].append(await _direct(backend, kernel_id, session_id, origin))
         except NotDirect as why:
             model["why"] = str(why)
-    query = "?" + urlencode({"session_id": session_id}) if session_id else ""
-    model["places"].append({"kind": "relay", "url": relay + query, "protocols": [V1]})
+    model["places"].append(_through_here(session_id, relay))
     return model
+
+
+def on_this_computer(session_id: str, relay: str) -> Model:
+    """The same for a kernel of this computer, which has one place."""
+    return {"backend": "local", "mode": "local", "places": [_through_here(session_id, relay)]}
+
+
+def _through_here(session_id: str, relay: str) -> Model:
+    query = "?" + urlencode({"session_id": session_id}) if session_id else ""
+    return {"kind": "relay", "url": relay + query, "protocols": [V1]}
 
 
 async def _direct(backend: GatewayBackend, kernel_id: str, session_id: str, origin: str) -> Model:

@@ -2,59 +2,141 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from pathlib import Path
 from typing import Any
 
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 from traitlets import Instance
 
-from .kernels import RemoteMappingKernelManager
+from .backends import told_apart
+from .exceptions import GatewayError
+from .routing import RoutedKernelManager
+from .store import Store
+
+Model = dict[str, Any]
 
 
 class RemoteSessionManager(SessionManager):
-    """jupyter_server's sessions over kernels on a gateway, which outlive this process.
+    """jupyter_server's sessions over kernels of all backends, which outlive this process.
 
     A session goes only when its kernel is known to be gone: ``kernel_culled`` of the base class
-    asks our kernel manager, which keeps a kernel until the gateway answers 404 for it.
+    asks our kernel manager, which keeps a kernel until its gateway answers 404 for it.
     """
 
     database_filepath: str
-    kernel_manager = Instance(RemoteMappingKernelManager)
+    kernel_manager = Instance(RoutedKernelManager)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._creating: dict[str | None, asyncio.Task[Model]] = {}
+
+    @property
+    def store(self) -> Store | None:
+        """The server's store."""
+        store: Store | None = getattr(self.parent, "store", None)
+        return store
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """The database: that of the backend's store, unless the user has named a file."""
-        store = self.kernel_manager.backend.store
-        if store is None or self.database_filepath != ":memory:":
+        """The database: that of the store, unless the user has named a file."""
+        if self.store is None or self.database_filepath != ":memory:":
             connection: sqlite3.Connection = super().connection
             return connection
-        store.connection.row_factory = sqlite3.Row
-        return store.connection
+        self.store.connection.row_factory = sqlite3.Row
+        return self.store.connection
+
+    async def create_session(self, path: str | None = None, **kwargs: Any) -> Model:
+        """Make the session of a document. Whoever asks for the same meanwhile gets the same.
+
+        Called by the handler when there was none for the path. Raises GatewayError.
+        """
+        task = self._creating.get(path)
+        if task is None:
+            task = asyncio.create_task(self._create(path, **kwargs), name=f"session of {path}")
+            self._creating[path] = task
+            task.add_done_callback(lambda done: self._creating.pop(path, None))
+        return await asyncio.shield(task)
+
+    async def _create(self, path: str | None, **kwargs: Any) -> Model:
+        model: Model
+        if await self.session_exists(path):
+            model = await self.get_session(path=path)
+        else:
+            model = await super().create_session(path=path, **kwargs)
+            self._used(path, str(model["type"]), model["kernel"]["id"])
+        return model
+
+    async def update_session(self, session_id: str, **kwargs: Any) -> None:
+        """Change a session's document or kernel."""
+        await super().update_session(session_id, **kwargs)
+        query = "SELECT path, type, kernel_id FROM session WHERE session_id = ?"
+        self._used(*self.cursor.execute(query, (session_id,)).fetchone())
+
+    async def start_kernel_for_session(
+        self,
+        session_id: str,
+        path: str | None,
+        name: str | None,
+        type: str | None,
+        kernel_name: str | None,
+        **kwargs: Any,
+    ) -> str:
+        """Start a kernel, on the backend that the document ran on last if others have it too."""
+        backends = self.kernel_manager.backends
+        if self.store is not None and path and kernel_name and len(backends) > 1:
+            last = backends.of_key(self.store.last_used(path))
+            if last is not None and kernel_name in last.specs.last_specs:
+                kernel_name = told_apart(kernel_name, last.name)
+        kernel_id: str = await super().start_kernel_for_session(
+            session_id, path, name, type, kernel_name, **kwargs
+        )
+        return kernel_id
+
+    def _used(self, path: str | None, type_: str, kernel_id: str) -> None:
+        """Remember which backend a document runs on; a console's path is no document."""
+        backend = self.kernel_manager.backends.of_kernel(kernel_id)
+        if self.store is not None and backend is not None and path and type_ != "console":
+            self.store.used(path, backend.key)
 
     async def delete_session(self, session_id: str) -> None:
         """Delete a session, and shut its kernel down unless another session uses it."""
         session = await self.get_session(session_id=session_id)
-        query = "SELECT COUNT(*) FROM session WHERE kernel_id = ?"
-        [users] = self.cursor.execute(query, (session["kernel"]["id"],)).fetchone()
-        if users > 1:
+        if len(self.of_kernel(session["kernel"]["id"])) > 1:
             self.cursor.execute("DELETE FROM session WHERE session_id = ?", (session_id,))
         else:
             await super().delete_session(session_id)
 
-    async def list_sessions(self) -> list[dict[str, Any]]:
-        """All sessions. Raises GatewayError while the gateway cannot be asked about kernels."""
+    async def release_kernel(self, kernel_id: str) -> None:
+        """Shut down a kernel that a session had, unless another has it.
+
+        Called when a session got another kernel. One whose gateway does not answer stays ours, and
+        is listed among those without a session.
+        """
+        if kernel_id in self.kernel_manager and not self.of_kernel(kernel_id):
+            try:
+                await self.kernel_manager.shutdown_kernel(kernel_id)
+            except GatewayError as error:
+                self.log.warning("Kernel %s was not shut down: %s", kernel_id, error.message)
+
+    def of_kernel(self, kernel_id: str) -> list[tuple[str, str]]:
+        """The ids and paths of the sessions that use a kernel."""
+        query = "SELECT session_id, path FROM session WHERE kernel_id = ?"
+        return [(row[0], row[1]) for row in self.cursor.execute(query, (kernel_id,))]
+
+    async def list_sessions(self) -> list[Model]:
+        """All sessions; the state of a kernel whose gateway cannot be asked is *unknown*."""
         await self.kernel_manager.refresh()
-        sessions: list[dict[str, Any]] = await super().list_sessions()
+        sessions: list[Model] = await super().list_sessions()
         return sessions
 
-    async def row_to_model(self, row: Any, tolerate_culled: bool = False) -> dict[str, Any] | None:
+    async def row_to_model(self, row: Any, tolerate_culled: bool = False) -> Model | None:
         """A session's model, as of the last look at the gateway; called for each row of a list.
 
         As the base class makes it, without its two calls that might have to be awaited.
         """
         kernel = self.kernel_manager.known_model(row["kernel_id"])
-        model: dict[str, Any] | None
+        model: Model | None
         if kernel is None:
             model = await super().row_to_model(row, tolerate_culled)
             return model
@@ -69,15 +151,10 @@ class RemoteSessionManager(SessionManager):
             model["notebook"] = {"path": row["path"], "name": row["name"]}
         return model
 
-    def keep_in(self, path: Path) -> None:
-        """Keep the sessions in a file, unless the user has named one; before the first is made."""
-        if self.database_filepath == ":memory:" and self._connection is None:
-            self.database_filepath = str(path)
-
     def get_kernel_env(self, path: str | None, name: str | None = None) -> dict[str, str]:
         """What a session adds to its kernel's environment: not this server's environment.
 
-        Called for every session's kernel; the kernel manager decides what the gateway gets.
+        Called for every session's kernel; its kernel manager decides what the kernel gets.
         """
         env: dict[str, str] = super().get_kernel_env(path, name)
         return {"JPY_SESSION_NAME": env["JPY_SESSION_NAME"]}

@@ -1,0 +1,113 @@
+"""Makes the backends of a server, and starts and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+from .backends import Backend, Backends
+from .config import Gateway
+from .embedded import EmbeddedGateway, kernel_config
+from .gateways import GatewayBackend
+from .kernels import RemoteMappingKernelManager
+from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
+from .links import tell_events
+from .store import Store
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+
+class Assembly:
+    """Owned by the server app, which is the parent of the managers that are made here."""
+
+    def __init__(self, app: ServerApp, folder: Path) -> None:
+        self._app = app
+        root_dir = str(Path(app.root_dir).resolve())
+        self.store = Store(folder, root_dir, app.log)
+        self.backends = Backends()
+        self._embedded: EmbeddedGateway | None = None
+        self._emit = tell_events(app.event_logger)
+
+    def add(self, config: Gateway) -> Backend:
+        """Make a backend, which has to be started. Raises TraitError."""
+        backend = self._local(config) if config.mode == "local" else self._remote(config)
+        self.backends.add(backend)
+        return backend
+
+    def start(self, backend: Backend) -> None:
+        """Start an embedded gateway, and find the kernels again that an earlier server had.
+
+        Called when the event loop runs.
+        """
+        gateway, kernels = backend.gateway, backend.kernels
+        if gateway is None:
+            self.store.take_over(backend.key)  # what ran there is gone; documents are remembered
+        if gateway is None or not isinstance(kernels, RemoteMappingKernelManager):
+            return
+        if backend.config.embedded and self._embedded is not None:
+            self.store.forget_gateways(self._embedded.is_gone)
+            self._embedded.start(on_used=_adopting(gateway, kernels), on_found=kernels.adopt)
+        else:
+            kernels.adopt_stored()
+
+    async def remove(self, name: str) -> None:
+        """Use a gateway no longer; what is known of its kernels stays in the store."""
+        backend = self.backends.remove(name)
+        if isinstance(backend.kernels, RemoteMappingKernelManager):
+            backend.kernels.leave()
+        if backend.gateway is not None:
+            await backend.gateway.close()
+
+    async def stop(self) -> None:
+        """Stop an embedded gateway, unless it has kernels to keep; let go of everything."""
+        for backend in self.backends:
+            if backend.config.embedded and self._embedded is not None:
+                left = self.store.kernels(backend.key)
+                await (self._embedded.leave() if left else self._embedded.stop())
+        await asyncio.gather(*(gateway.close() for gateway in self.backends.gateways()))
+        self.store.close()
+
+    def _remote(self, config: Gateway) -> Backend:
+        app = self._app
+        if config.embedded:
+            self._embedded = EmbeddedGateway(config, app.root_dir, kernel_config(app.config))
+            gateway = GatewayBackend(config, self._embedded.ready)
+        else:
+            gateway = GatewayBackend(config)
+        gateway.store = self.store
+        gateway.links.emit = self._emit
+        specs = RemoteKernelSpecManager(parent=app, backend=gateway)
+        kernels = RemoteMappingKernelManager(
+            parent=app, log=app.log, backend=gateway, kernel_spec_manager=specs
+        )
+        return Backend(config, kernels, specs, gateway)
+
+    def _local(self, config: Gateway) -> Backend:
+        app = self._app
+        chosen = app.config.ServerApp.get("kernel_spec_manager_class")
+        chosen = app.kernel_spec_manager_class if chosen else KernelSpecManager
+        found = chosen(parent=app)
+        kernels = AsyncMappingKernelManager(
+            parent=app,
+            log=app.log,
+            connection_dir=app.runtime_dir,
+            kernel_spec_manager=found,
+        )
+        specs = LocalKernelSpecs(app, found, kernels.default_kernel_name)
+        return Backend(config, kernels, specs, None)
+
+
+def _adopting(
+    gateway: GatewayBackend, kernels: RemoteMappingKernelManager
+) -> Callable[[str], None]:
+    def use(key: str) -> None:
+        gateway.key = key
+        kernels.adopt_stored()
+
+    return use

@@ -1,0 +1,202 @@
+"""The backends of this server: gateways, and this computer; and which of them a kernelspec means.
+
+With one backend the names of kernelspecs are its own. With several, a name that more than one has
+is told with the backend's (``python3@gpu``), so that none hides another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+from .config import Gateway
+from .exceptions import GatewayError
+from .gateways import GatewayBackend
+from .kernels import RemoteMappingKernelManager
+from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
+from .shared import Shared
+
+Model = dict[str, Any]
+T = TypeVar("T")
+
+# Seconds that a list waits for one backend of several; what it says later is in the next list.
+PATIENCE = 2.0
+PATIENCE_WHEN_DOWN = 0.2
+LOCAL_KEY = "local"  # by which the store knows this computer
+
+
+class Backend:
+    """Where kernels run: a gateway, or this computer, which has no ``gateway``."""
+
+    def __init__(
+        self,
+        config: Gateway,
+        kernels: AsyncMappingKernelManager,
+        specs: RemoteKernelSpecManager | LocalKernelSpecs,
+        gateway: GatewayBackend | None,
+    ) -> None:
+        self.config = config
+        self.kernels = kernels
+        self.specs = specs
+        self.gateway = gateway
+        self._listing = Shared(f"kernelspecs of {self.name}", self._list)
+
+    @property
+    def name(self) -> str:
+        """What people and kernelspecs call it."""
+        return self.config.name
+
+    @property
+    def key(self) -> str:
+        """By which the store knows it."""
+        return self.gateway.key if self.gateway is not None else LOCAL_KEY
+
+    @property
+    def down(self) -> GatewayError | None:
+        """Why it cannot be used, as far as is known."""
+        return self.gateway.down if self.gateway is not None else None
+
+    async def kernelspecs(self) -> Model:
+        """Its kernelspecs, no older than ``poll_interval``. Raises GatewayError."""
+        return await self._listing.recent(self.config.poll_interval)
+
+    async def refresh(self) -> None:
+        """Look at its kernels, unless that was done a moment ago. Raises GatewayError."""
+        if isinstance(self.kernels, RemoteMappingKernelManager):
+            await self.kernels.refresh()
+
+    async def _list(self) -> Model:
+        try:
+            specs = await self.specs.get_all_specs()
+        except GatewayError as error:
+            if self.gateway is not None:
+                self.gateway.seen(error)
+            raise
+        if self.gateway is not None:
+            self.gateway.seen(None)
+        return specs
+
+
+class Backends:
+    """All of them, in the order in which people see them. Owned by the server app."""
+
+    def __init__(self) -> None:
+        self._backends: dict[str, Backend] = {}
+
+    def __iter__(self) -> Iterator[Backend]:
+        return iter(self._backends.values())
+
+    def __len__(self) -> int:
+        return len(self._backends)
+
+    def get(self, name: str) -> Backend | None:
+        """The one of this name."""
+        return self._backends.get(name)
+
+    def add(self, backend: Backend) -> None:
+        """Use one more."""
+        self._backends[backend.name] = backend
+
+    def remove(self, name: str) -> Backend:
+        """Use it no longer."""
+        return self._backends.pop(name)
+
+    def of_kernel(self, kernel_id: str) -> Backend | None:
+        """The one that a kernel of ours runs on."""
+        return next((b for b in self if kernel_id in b.kernels), None)
+
+    def of_key(self, key: str | None) -> Backend | None:
+        """The one that the store knows by a key."""
+        return next((b for b in self if b.key == key), None)
+
+    def gateways(self) -> list[GatewayBackend]:
+        """Those that are gateways."""
+        return [backend.gateway for backend in self if backend.gateway is not None]
+
+    async def ready(self) -> None:
+        """Wait for gateways that are being started. Raises GatewayError if there is no other."""
+        await self._ask(_ready)
+
+    async def refresh(self) -> None:
+        """Look at the kernels of all. Those of a gateway that cannot be asked are *unknown*."""
+        with contextlib.suppress(GatewayError):
+            await self._ask(Backend.refresh)
+
+    async def list_kernelspecs(self) -> None:
+        """Bring the lists of kernelspecs up to date. Raises GatewayError if there are none."""
+        await self._ask(Backend.kernelspecs)
+
+    async def _ask(self, ask: Callable[[Backend], Awaitable[object]]) -> None:
+        """Ask all at once; with several, wait for none for long. Raises if all have failed."""
+
+        async def one(backend: Backend) -> GatewayError | None:
+            patience = PATIENCE_WHEN_DOWN if backend.down else PATIENCE
+            try:
+                if len(self) == 1:
+                    await ask(backend)
+                else:
+                    await asyncio.wait_for(ask(backend), patience)
+            except asyncio.TimeoutError:
+                return backend.down
+            except GatewayError as error:
+                return error
+            return None
+
+        errors = await asyncio.gather(*(one(backend) for backend in self))
+        if errors and all(errors) and not any(backend.specs.last_specs for backend in self):
+            raise next(filter(None, errors))
+        if len(errors) == 1 and errors[0] is not None:
+            raise errors[0]
+
+    # -- which backend a kernelspec means ---------------------------------------------------------
+
+    def public_names(self) -> dict[tuple[str, str], str]:
+        """What pages call the kernelspecs that were listed, by the backend's name and their own."""
+        return public_names({backend.name: backend.specs.last_specs for backend in self})
+
+    def public_name(self, backend: Backend, name: str) -> str:
+        """What pages call a kernelspec of a backend."""
+        shared = sum(name in other.specs.last_specs for other in self) > 1
+        return told_apart(name, backend.name) if shared else name
+
+    async def resolve(self, name: str | None) -> tuple[Backend, str | None]:
+        """The backend that a name means, and its own name for it; None is its default.
+
+        A name that several have means the first of them. Raises GatewayError.
+        """
+        own, at, where = (name or "").rpartition("@")
+        named = self.get(where) if at else None
+        if named is not None:
+            return named, own
+        if name is not None and len(self) > 1:
+            if not all(backend.specs.last_specs for backend in self):
+                await self.list_kernelspecs()
+            for backend in self:
+                if name in backend.specs.last_specs:
+                    return backend, name
+        return next(iter(self)), name
+
+
+async def _ready(backend: Backend) -> None:
+    if backend.gateway is not None:
+        await backend.gateway.ready()
+
+
+def told_apart(name: str, backend: str) -> str:
+    """The name of a kernelspec that more than one backend has. Jupyter's own have no ``@``."""
+    return f"{name}@{backend}"
+
+
+def public_names(specs: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
+    """Unique names for the kernelspecs of each backend, by (backend, own name)."""
+    count = Counter(name for names in specs.values() for name in names)
+    return {
+        (backend, name): told_apart(name, backend) if count[name] > 1 else name
+        for backend, names in specs.items()
+        for name in names
+    }
