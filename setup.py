@@ -45,6 +45,7 @@ setup(
             "debugpy>=1.8",
             "playwright>=1.48",
             "psutil>=5.9",
+            "hypothesis>=6.100",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "requests>=2.32",

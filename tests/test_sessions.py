@@ -6,13 +6,15 @@ import asyncio
 import uuid
 
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 from traitlets.config import Configurable
 
+from notebook_remote.backends import Backend, Backends
 from notebook_remote.config import Gateway
 from notebook_remote.gateways import GatewayBackend
 from notebook_remote.kernels import RemoteMappingKernelManager
+from notebook_remote.kernelspecs import RemoteKernelSpecManager
+from notebook_remote.routing import RoutedKernelManager
 from notebook_remote.sessions import RemoteSessionManager
 
 from .processes import Server
@@ -77,7 +79,7 @@ def test_a_session_for_a_running_kernel(any_notebook: Server) -> None:
 class Owner(Configurable):
     """What the server app is to its managers."""
 
-    gateway_backend: GatewayBackend
+    backends: Backends
 
 
 @pytest.mark.parametrize("kind", ["notebook", "console"])
@@ -85,23 +87,25 @@ def test_a_session_looks_as_jupyter_server_makes_it(kind: str) -> None:
     """Ours makes the model itself, for long lists."""
 
     async def test() -> None:
-        backend = GatewayBackend(Gateway())
+        gateway = GatewayBackend(Gateway())
         app = Owner()
-        app.gateway_backend = backend
-        specs = KernelSpecManager()
-        kernels = RemoteMappingKernelManager(parent=app, kernel_spec_manager=specs)
+        app.backends = Backends()
+        specs = RemoteKernelSpecManager(parent=app, backend=gateway)
+        kernels = RemoteMappingKernelManager(parent=app, kernel_spec_manager=specs, backend=gateway)
+        app.backends.add(Backend(gateway.config, kernels, specs, gateway))
         kernel_id = str(uuid.uuid4())
         kernels.adopt([{"id": kernel_id, "name": "python3"}])
-        sessions = RemoteSessionManager(kernel_manager=kernels)
+        routed = RoutedKernelManager(parent=app, kernel_spec_manager=specs)
+        sessions = RemoteSessionManager(kernel_manager=routed)
         await sessions.save_session("s", path="a/b", name="b", type=kind, kernel_id=kernel_id)
         (row,) = sessions.cursor.execute("SELECT * FROM session").fetchall()
         stock = await SessionManager.row_to_model(sessions, row)
         assert await sessions.row_to_model(row) == stock
         assert stock["kernel"]["id"] == kernel_id
-        await kernels.shutdown_all()
+        await routed.shutdown_all()
         assert await sessions.row_to_model(row, tolerate_culled=True) is None
         sessions.close()
-        await backend.close()
+        await gateway.close()
 
     asyncio.run(test())
 

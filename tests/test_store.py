@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from notebook_remote.store import Store
+from notebook_remote.store import Store, left_behind
 
 from .intermediary import Intermediary
 from .processes import Farm, Server, wait_for
 from .test_sessions import new_body
 
-URL = "http://gpu:8888"
+GPU, CPU = "http://gpu:8888", "http://cpu:8888"  # keys of gateways
 
 
-def store(folder: Path, root: str = "/work", url: str = URL) -> Store:
-    return Store(folder, root, url, logging.getLogger())
+def store(folder: Path, *gateways: str, root: str = "/work") -> Store:
+    """A store as a server has it that has these gateways."""
+    made = Store(folder, root, logging.getLogger())
+    for gateway in gateways or (GPU,):
+        made.take_over(gateway)
+    return made
 
 
 def crash(held: Store) -> None:
@@ -36,64 +45,212 @@ def sessions(held: Store) -> list[str]:
     return sorted(row[0] for row in held.connection.execute("SELECT session_id FROM session"))
 
 
+def kernels(held: Store, gateway: str = GPU) -> dict[str, str]:
+    return {kernel.kernel_id: kernel.name for kernel in held.kernels(gateway)}
+
+
 def test_what_a_crash_leaves_is_found_again(tmp_path: Path) -> None:
     first = store(tmp_path)
-    first.add_kernel("k1", "python3")
+    first.add_kernel("k1", "python3", GPU)
+    first.keep_kernel("k1", True)
     session(first, "s1", "k1")
+    first.connection.execute("UPDATE session_time SET created = '2020-01-01 00:00:00'")
+    (before,) = first.kernels(GPU)
     crash(first)
     second = store(tmp_path)
-    assert second.kernels() == {"k1": "python3"}
+    assert second.kernels(GPU) == [before]
+    assert before.kept
     assert sessions(second) == ["s1"]
+    times = second.connection.execute("SELECT created, changed FROM session_time").fetchall()
+    assert [tuple(row) for row in times] == [("2020-01-01 00:00:00", before.started)]
 
 
 def test_two_servers_at_once_have_a_file_each_and_the_next_one_finds_both(tmp_path: Path) -> None:
     first, second = store(tmp_path), store(tmp_path)
-    first.add_kernel("k1", "python3")
-    second.add_kernel("k2", "ir")
+    first.add_kernel("k1", "python3", GPU)
+    second.add_kernel("k2", "ir", GPU)
     session(second, "s2", "k2")
-    assert (first.kernels(), second.kernels()) == ({"k1": "python3"}, {"k2": "ir"})
+    assert (kernels(first), kernels(second)) == ({"k1": "python3"}, {"k2": "ir"})
     crash(first)
     crash(second)
     third = store(tmp_path)
-    assert third.kernels() == {"k1": "python3", "k2": "ir"}
+    assert kernels(third) == {"k1": "python3", "k2": "ir"}
     assert sessions(third) == ["s2"]
     assert list(tmp_path.glob("*.sqlite")) == [third.path]
 
 
 def test_other_directories_and_gateways_are_not_ours(tmp_path: Path) -> None:
     first = store(tmp_path)
-    first.add_kernel("k1", "python3")
+    first.add_kernel("k1", "python3", GPU)
     crash(first)
-    assert store(tmp_path, root="/else").kernels() == {}
-    assert store(tmp_path, url="http://other:8888").kernels() == {}
-    assert store(tmp_path).kernels() == {"k1": "python3"}
+    assert kernels(store(tmp_path, root="/else")) == {}
+    other = store(tmp_path, CPU)
+    assert kernels(other, CPU) == kernels(other) == {}
+    assert kernels(store(tmp_path)) == {"k1": "python3"}
+    assert [(root, k.kernel_id) for root, k in left_behind(tmp_path)] == []
+
+
+def test_a_gateway_that_is_not_there_is_left_to_a_server_that_has_it(tmp_path: Path) -> None:
+    first = store(tmp_path, GPU, CPU)
+    first.add_kernel("k1", "python3", GPU)
+    first.add_kernel("k2", "python3", CPU)
+    session(first, "s1", "k1")
+    session(first, "s2", "k2")
+    crash(first)
+    assert {(root, k.kernel_id) for root, k in left_behind(tmp_path)} == {
+        ("/work", "k1"),
+        ("/work", "k2"),
+    }
+    second = store(tmp_path, GPU)
+    assert (sessions(second), kernels(second)) == (["s1"], {"k1": "python3"})
+    third = store(tmp_path, CPU)
+    assert (sessions(third), kernels(third, CPU)) == (["s2"], {"k2": "python3"})
+    assert len(list(tmp_path.glob("*.sqlite"))) == 2
+
+
+def test_what_was_on_a_gateway_that_is_gone_for_good_is_dropped(tmp_path: Path) -> None:
+    first = store(tmp_path, GPU, CPU)
+    first.add_kernel("k1", "python3", GPU)
+    first.add_kernel("k2", "python3", CPU)
+    crash(first)
+    second = store(tmp_path, root="/work")
+    second.forget_gateways(lambda key: key == CPU)
+    second.take_over(CPU)
+    assert kernels(second, CPU) == {}
 
 
 def test_nothing_is_left_of_a_store_without_kernels(tmp_path: Path) -> None:
     empty = store(tmp_path)
-    empty.add_kernel("k1", "python3")
+    empty.add_kernel("k1", "python3", GPU)
     session(empty, "s1", "k1")
     empty.drop_kernel("k1")
     empty.close()
     assert list(tmp_path.iterdir()) == []
     kept = store(tmp_path)
-    kept.add_kernel("k1", "python3")
+    kept.add_kernel("k1", "python3", GPU)
     session(kept, "s1", "k1")
     session(kept, "s2", "k2")  # whose kernel was shut down
     kept.close()
     assert sessions(store(tmp_path)) == ["s1"]
 
 
+def test_where_documents_ran_last_is_remembered(tmp_path: Path) -> None:
+    first = store(tmp_path, GPU, CPU)
+    first.used("a/b.ipynb", CPU)
+    first.used("a/b.ipynb", GPU)
+    first.used("ab.ipynb", CPU)
+    first.close()
+    second = store(tmp_path, GPU, CPU)
+    assert second.last_used("a/b.ipynb") == GPU
+    second.moved("a", "c")
+    assert (second.last_used("a/b.ipynb"), second.last_used("c/b.ipynb")) == (None, GPU)
+    assert second.last_used("ab.ipynb") == CPU
+    for number in range(1200):
+        second.used(f"{number}.ipynb", GPU)
+    (count,) = second.connection.execute("SELECT COUNT(*) FROM document").fetchone()
+    assert count == 1000
+    assert second.last_used("1199.ipynb") == GPU
+
+
 def test_a_file_that_cannot_be_read_is_put_aside(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = store(tmp_path)
-    broken.add_kernel("k1", "python3")
+    broken.add_kernel("k1", "python3", GPU)
     crash(broken)
     broken.path.write_bytes(b"no database" * 1000)
-    assert store(tmp_path).kernels() == {}
+    assert kernels(store(tmp_path)) == {}
     assert broken.path.with_suffix(".unreadable").exists()
     assert "cannot be read" in caplog.text
+
+
+KEYS = st.sampled_from([GPU, CPU])
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Servers on one directory that come, crash and stop, against a model of what they know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.servers: dict[str, Store] = {}
+        self.left: dict[str, tuple[str, str]] = {}  # kernel: gateway and session, of no server
+        self.held: dict[str, dict[str, tuple[str, str]]] = {}  # the same of each server
+        self.count = 0
+
+    def teardown(self) -> None:
+        for server in self.servers.values():
+            crash(server)
+        shutil.rmtree(self.folder)
+
+    @rule(gateways=st.sets(KEYS))
+    def start(self, gateways: set[str]) -> None:
+        if len(self.servers) == 3:
+            return
+        self.count += 1
+        name = f"server{self.count}"
+        self.servers[name] = Store(self.folder, "/work", logging.getLogger())
+        self.held[name] = {}
+        for gateway in gateways:
+            self._take_over(name, gateway)
+
+    @precondition(lambda self: self.servers)
+    @rule(data=st.data(), gateway=KEYS)
+    def add_gateway(self, data: st.DataObject, gateway: str) -> None:
+        self._take_over(data.draw(st.sampled_from(sorted(self.servers))), gateway)
+
+    def _take_over(self, name: str, gateway: str) -> None:
+        self.servers[name].take_over(gateway)
+        taken = {k: v for k, v in self.left.items() if v[0] == gateway}
+        self.held[name] |= taken
+        self.left = {k: v for k, v in self.left.items() if k not in taken}
+
+    @precondition(lambda self: self.servers)
+    @rule(data=st.data(), gateway=KEYS, session_too=st.booleans())
+    def start_kernel(self, data: st.DataObject, gateway: str, session_too: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.servers)))
+        self.count += 1
+        kernel_id, session_id = f"k{self.count}", f"s{self.count}" if session_too else ""
+        self.servers[name].add_kernel(kernel_id, "python3", gateway)
+        if session_too:
+            session(self.servers[name], session_id, kernel_id)
+        self.held[name][kernel_id] = (gateway, session_id)
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data())
+    def drop_kernel(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(n for n, held in self.held.items() if held)))
+        kernel_id = data.draw(st.sampled_from(sorted(self.held[name])))
+        self.servers[name].drop_kernel(kernel_id)
+        _, session_id = self.held[name].pop(kernel_id)
+        delete = "DELETE FROM session WHERE session_id = ?"
+        self.servers[name].connection.execute(delete, (session_id,))
+
+    @precondition(lambda self: self.servers)
+    @rule(data=st.data(), stop=st.booleans())
+    def end(self, data: st.DataObject, stop: bool) -> None:
+        name = data.draw(st.sampled_from(sorted(self.servers)))
+        server = self.servers.pop(name)
+        server.close() if stop else crash(server)
+        self.left |= self.held.pop(name)
+
+    @invariant()
+    def every_server_knows_what_it_should(self) -> None:
+        for name, server in self.servers.items():
+            known = {k.kernel_id: g for g in (GPU, CPU) for k in server.kernels(g)}
+            assert known == {k: gateway for k, (gateway, _) in self.held[name].items()}
+            assert sessions(server) == sorted(s for _, s in self.held[name].values() if s)
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        left = {kernel.kernel_id: kernel.gateway for _, kernel in left_behind(self.folder)}
+        assert left == {k: gateway for k, (gateway, _) in self.left.items()}
+
+
+StoreMachine.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=20, deadline=None, derandomize=True
+)
+test_the_store_against_a_model = StoreMachine.TestCase
 
 
 # -- with servers ---------------------------------------------------------------------------------
@@ -145,7 +302,7 @@ def test_with_keep_an_orderly_stop_keeps_them_too(farm: Farm, gateway: Server) -
     session_id, kernel_id = started(first)
     first.stop()
     assert "keep running when this server stops" in first.log
-    assert re.search(f"keep running on the gateway: {kernel_id}", first.log)
+    assert re.search(f"keep running on the gateway 'gateway': {kernel_id}", first.log)
     second = farm.notebook(**options).start()
     assert ids(second) == [(session_id, kernel_id)]
     assert value(second, kernel_id) == "kept"
@@ -170,9 +327,10 @@ def test_while_the_gateway_is_away_its_sessions_are_unknown_and_not_gone(farm: F
         first.stop()
         assert f"did not confirm it: {kernel_id}" in first.log
         second = farm.notebook(env=env, name="one").start()
-        assert second.get("/api/sessions").status_code == 503
+        (unknown,) = second.get("/api/sessions").json()
+        assert (unknown["id"], unknown["kernel"]["execution_state"]) == (session_id, "unknown")
         link.restore()
-        wait_for("the session", lambda: second.get("/api/sessions").ok)
+        wait_for("it to be back", lambda: second.get(f"/api/kernels/{kernel_id}").ok)
         assert ids(second) == [(session_id, kernel_id)]
         assert value(second, kernel_id) == "kept"
 
