@@ -19,10 +19,10 @@ from traitlets import Unicode, default
 from traitlets.config import Application
 from traitlets.config.loader import ConfigFileNotFound
 
-from . import handlers
+from . import backend_handlers, handlers
 from ._version import __version__
 from .assembly import Assembly
-from .backends import Backend, Backends
+from .backends import Backends
 from .channels import ChannelsHandler, OnGateway
 from .config import Gateway, Gateways
 from .exceptions import without_secrets
@@ -123,12 +123,13 @@ class RemoteServerApp(OrderlyServerApp):
 
     def init_configurables(self) -> None:
         """Make the backends before the managers, which use them."""
-        self.gateway_configs = Gateways(parent=self).all()
+        gateways = Gateways(parent=self)
+        self.gateway_configs = gateways.all()
         if self.routes_kernels:
-            self.assembly = Assembly(self, Path(jupyter_data_dir()) / "notebook-remote")
-            for config in self.gateway_configs:
-                self.assembly.add(config)
-            if any(config.mode == "local" for config in self.gateway_configs):
+            folder = Path(jupyter_data_dir()) / "notebook-remote"
+            self.assembly = Assembly(self, gateways, folder)
+            self.assembly.add_all(self.gateway_configs)
+            if any(backend.gateway is None for backend in self.assembly.backends):
                 # A class that the user has chosen lists the kernelspecs of this computer.
                 self.kernel_spec_manager_class = RoutedKernelSpecManager
         self.tornado_settings: dict[str, Any] = {
@@ -159,7 +160,7 @@ class RemoteServerApp(OrderlyServerApp):
         info: str = super().running_server_info(kernel_count)
         info = info.partition("\nKernels will be managed by the Gateway server")[0]
         if self.backends is not None:
-            return "\n".join([info, *(fate(backend) for backend in self.backends)])
+            return "\n".join([info, *(backend.fate() for backend in self.backends)])
         if self.pages_run_kernels:
             where = without_secrets(self.gateway_configs[0].url)
             return f"{info}\nPages run kernels on the gateway at {where}; this server does not."
@@ -227,8 +228,10 @@ class RemoteNotebookApp(JupyterNotebookApp):
         self.handlers.extend(handlers.CHECKED)
         if self.serverapp.routes_kernels or self.serverapp.pages_run_kernels:
             self._tell_pages(self.serverapp)
-        if self.serverapp.backends is not None:
+        if self.serverapp.assembly is not None and self.serverapp.backends is not None:
+            self.serverapp.assembly.on_change = lambda: self._tell_pages(self.serverapp)
             self.handlers.extend(handlers.ROUTED)
+            self.handlers.extend(backend_handlers.routes(self.serverapp.assembly))
             web_app = self.serverapp.web_app
             channels = url_path_join(web_app.settings["base_url"], handlers.CHANNELS)
             only = OnGateway(channels, self.serverapp.backends)
@@ -240,26 +243,12 @@ class RemoteNotebookApp(JupyterNotebookApp):
 
     def _tell_pages(self, serverapp: RemoteServerApp) -> None:
         secret = serverapp.cookie_secret
-        told = shown_to_pages(serverapp.gateway_configs, lambda url: scope_of(secret, url))
+        configs = serverapp.gateway_configs
+        if serverapp.backends is not None:
+            configs = [backend.config for backend in serverapp.backends]
+        told = shown_to_pages(configs, lambda url: scope_of(secret, url))
         page_config = serverapp.web_app.settings.setdefault("page_config_data", {})
         page_config["notebookRemote"] = json.dumps(told)
-
-
-def fate(backend: Backend) -> str:
-    """Where kernels run, and what becomes of them when the server stops."""
-    config = backend.config
-    if backend.gateway is None:
-        return "Kernels run on this computer, until this server stops."
-    keep = config.on_exit == "keep"
-    if config.embedded:
-        how = "which outlives this server for a while" if keep else "which stops with this server"
-        sentence = f"Kernels run on an embedded gateway, {how}."
-    else:
-        how = "and keep running when this server stops" if keep else "until this server stops"
-        name = f" {config.name!r}" if config.given_name else ""
-        sentence = f"Kernels run on the gateway{name} at {without_secrets(config.url)}, {how}."
-    kept = len(getattr(backend.kernels, "kept", ()))
-    return f"{sentence} {kept} of them are to be kept." if kept and not keep else sentence
 
 
 def main() -> None:

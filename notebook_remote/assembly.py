@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets import TraitError
 
 from .backends import Backend, Backends
-from .config import Gateway
+from .config import Gateway, Gateways
 from .embedded import EmbeddedGateway, kernel_config
 from .gateways import GatewayBackend
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
 from .links import tell_events
+from .saved import Options, SavedGateways
 from .store import Store
 
 if TYPE_CHECKING:
@@ -26,13 +28,46 @@ if TYPE_CHECKING:
 class Assembly:
     """Owned by the server app, which is the parent of the managers that are made here."""
 
-    def __init__(self, app: ServerApp, folder: Path) -> None:
+    def __init__(self, app: ServerApp, gateways: Gateways, folder: Path) -> None:
         self._app = app
+        self._gateways = gateways
+        self.saved = SavedGateways(folder, app.log)
+        self.added: dict[str, Options] = {}  # in pages
+        self.on_change: Callable[[], object] = lambda: None
         root_dir = str(Path(app.root_dir).resolve())
         self.store = Store(folder, root_dir, app.log)
         self.backends = Backends()
         self._embedded: EmbeddedGateway | None = None
         self._emit = tell_events(app.event_logger)
+
+    @property
+    def changes_by_pages(self) -> bool:
+        """Whether pages may change the backends."""
+        return bool(self._gateways.changes_by_pages)
+
+    def add_all(self, configured: list[Gateway]) -> None:
+        """Make those that are configured, and those that were added in pages of earlier servers."""
+        for config in configured:
+            self.add(config)
+        for name, options in self.saved.load().items():
+            if self.backends.get(name) is None:
+                try:
+                    self.add(self._gateways.make(name, options))
+                except TraitError as error:
+                    self._app.log.warning("The gateway %s that was added: %s", name, error)
+                else:
+                    self.added[name] = options
+
+    def add_named(self, name: str, options: Options) -> Backend:
+        """Make and start one while the server runs. Raises TraitError."""
+        config = self._gateways.make(name, options)
+        if config.mode not in ("proxy", "direct"):
+            raise TraitError("The mode of a gateway that is added here is 'proxy' or 'direct'.")
+        backend = self.add(config)
+        self.added[name] = dict(options)
+        self.start(backend)
+        self.on_change()
+        return backend
 
     def add(self, config: Gateway) -> Backend:
         """Make a backend, which has to be started. Raises TraitError."""
@@ -59,6 +94,8 @@ class Assembly:
     async def remove(self, name: str) -> None:
         """Use a gateway no longer; what is known of its kernels stays in the store."""
         backend = self.backends.remove(name)
+        self.added.pop(name, None)
+        self.on_change()
         if isinstance(backend.kernels, RemoteMappingKernelManager):
             backend.kernels.leave()
         if backend.gateway is not None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
 from .config import Gateway
-from .exceptions import GatewayError
+from .exceptions import GatewayError, without_secrets
 from .gateways import GatewayBackend
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
@@ -69,6 +69,37 @@ class Backend:
         """Look at its kernels, unless that was done a moment ago. Raises GatewayError."""
         if isinstance(self.kernels, RemoteMappingKernelManager):
             await self.kernels.refresh()
+
+    def starts(self) -> list[Model]:
+        """The kernels that are being started on it."""
+        if not isinstance(self.kernels, RemoteMappingKernelManager):
+            return []
+        return [{**start.model(), "backend": self.name} for start in self.kernels.starts.values()]
+
+    def fate(self) -> str:
+        """Where its kernels run, and what becomes of them when the server stops."""
+        config, count = self.config, len(self.kernels)
+        what = f"{count} kernel{'' if count == 1 else 's'}" if count else "Kernels"
+        run = "runs" if count == 1 else "run"
+        if self.gateway is None:
+            return f"{what} {run} on this computer, until this server stops."
+        keep = config.on_exit == "keep"
+        if config.embedded:
+            how = "outlives this server for a while" if keep else "stops with this server"
+            sentence = f"{what} {run} on an embedded gateway, which {how}."
+        else:
+            how = f"and {'keep' if count != 1 else 'keeps'} running when this server stops"
+            name = f" {config.name!r}" if config.given_name else ""
+            where = f"the gateway{name} at {without_secrets(config.url)}"
+            sentence = f"{what} {run} on {where}, {how if keep else 'until this server stops'}."
+        kept = len(getattr(self.kernels, "kept", ()))
+        return f"{sentence} To be kept: {kept}." if kept and not keep else sentence
+
+    def renew(self) -> None:
+        """Ask anew at the next opportunity: what proves us to it has changed."""
+        self._listing.forget()
+        if self.gateway is not None:
+            self.gateway.forget_features()
 
     async def _list(self) -> Model:
         try:

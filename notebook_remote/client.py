@@ -17,7 +17,6 @@ import httpx
 from .auth import GatewayAuth
 from .config import Gateway
 from .exceptions import (
-    HOW_TO_GIVE_IT,
     GatewayAnswerError,
     GatewayAuthError,
     GatewayError,
@@ -326,7 +325,8 @@ class RestClient:
         """The error for an answer that does not accept our credentials."""
         given = "our token" if self.config.auth_token else "us, who sent no token,"
         return GatewayAuthError(
-            f"The gateway at {self._where} refused {given} (HTTP {status}): {HOW_TO_GIVE_IT}."
+            f"The gateway at {self._where} refused {given} (HTTP {status}):"
+            f" {self.config.how_to_give_a_token}."
         )
 
     def _refusal(self, response: httpx.Response) -> GatewayError:

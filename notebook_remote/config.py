@@ -176,6 +176,18 @@ class Gateway(LoggingConfigurable):
         help="Seconds a request may take, starting a kernel above all. At least"
         " KERNEL_LAUNCH_TIMEOUT + launch_timeout_pad when that variable is set.",
     ).tag(config=True, env="JUPYTER_GATEWAY_REQUEST_TIMEOUT")
+    kernel_start_timeout = Float(
+        0.0,
+        min=0,
+        help="Seconds that a kernel's start may take, at the gateway, in its answer and in the"
+        " first connection together: this one option is enough. 0: request_timeout, or what"
+        " KERNEL_LAUNCH_TIMEOUT needs.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_KERNEL_START_TIMEOUT")
+    max_concurrent_starts = Int(
+        8,
+        min=1,
+        help="How many kernels are started on the gateway at once; others wait for their turn.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_MAX_CONCURRENT_STARTS")
     launch_timeout_pad = Float(
         2.0,
         min=0,
@@ -291,6 +303,19 @@ class Gateway(LoggingConfigurable):
         return "embedded" if self.embedded else "gateway"
 
     @property
+    def how_to_give_a_token(self) -> str:
+        """The end of a sentence for somebody whose token was refused."""
+        if not self.given_name:
+            return (
+                "set the right one with the environment variable JUPYTER_GATEWAY_AUTH_TOKEN"
+                " or with --gateway-token-file=FILE"
+            )
+        return (
+            f"set the right one with the environment variable {self._variable('auth_token')},"
+            " or with auth_token_file in its options"
+        )
+
+    @property
     def websocket_url(self) -> str:
         """The base URL for WebSockets."""
         if self.ws_url:
@@ -317,6 +342,8 @@ class Gateway(LoggingConfigurable):
     @property
     def start_timeout(self) -> float:
         """Seconds that a kernel's start may take: request_timeout, or what the launch needs."""
+        if self.kernel_start_timeout:
+            return float(self.kernel_start_timeout)
         launch = os.environ.get(LAUNCH_TIMEOUT_ENV, "")
         wanted = float(launch) + self.launch_timeout_pad if launch.isdigit() else 0.0
         return max(float(self.request_timeout), wanted)
@@ -348,12 +375,16 @@ class Gateway(LoggingConfigurable):
                 f" Gateway.{name} takes. {reason}"
             ) from error
 
+    def _variable(self, option: str) -> str:
+        """The environment variable for an option of a gateway with a name."""
+        own = re.sub(r"\W", "_", self.given_name)
+        return f"NOTEBOOK_REMOTE_{own}_{option}".upper()
+
     def _take_own(self, options: Mapping[str, Any]) -> None:
         """Take what is said of this gateway by its name, and nothing that is another's."""
         self._forget_options(("url", "mode", *REMOTE_ONLY))
-        prefix = "NOTEBOOK_REMOTE_" + re.sub(r"\W", "_", self.given_name).upper()
         for name in self.trait_names(config=True):
-            variable = f"{prefix}_{name.upper()}"
+            variable = self._variable(name)
             if variable in os.environ:
                 self._take_variable(name, variable, os.environ[variable])
         for name, value in options.items():
@@ -458,6 +489,12 @@ class Gateways(LoggingConfigurable):
         help="With named gateways and without --gateway-url: whether there are kernels of this"
         " computer as well, on the embedded gateway or, with --mode=local, without one.",
     ).tag(config=True, env="NOTEBOOK_REMOTE_OWN_KERNELS")
+
+    changes_by_pages = Flag(
+        True,
+        help="Whether users may add, change and remove gateways in the page while the server runs."
+        " They need the right to execute, as for kernels.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_CHANGES_BY_PAGES")
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -10,6 +10,7 @@
     ├── GatewayLimitReached     429  it refuses to start more kernels
     ├── KernelStartFailed       502  it tried to start the kernel and could not
     ├── KernelExists            409  a kernel of this id runs there already (also upstream's error)
+    ├── StartCancelled          409  somebody cancelled the start of the kernel
     ├── LeftToPages             501  browser mode: a page does it, and this server does not
     ├── KernelSpecNotFound      501  it has no kernelspec of this name (also a NoSuchKernel)
     └── KernelNotFound          404  it says that this very kernel does not exist
@@ -35,11 +36,6 @@ from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.multikernelmanager import DuplicateKernelError
 from tornado import web
 from tornado.util import TimeoutError as TornadoTimeoutError
-
-HOW_TO_GIVE_IT = (
-    "set the right one with the environment variable JUPYTER_GATEWAY_AUTH_TOKEN"
-    " or with --gateway-token-file=FILE"
-)
 
 
 class GatewayError(web.HTTPError):
@@ -99,6 +95,12 @@ class KernelExists(GatewayError, DuplicateKernelError):
 
     Also a ``DuplicateKernelError``, which jupyter_server's session handler knows.
     """
+
+    http_status = 409
+
+
+class StartCancelled(GatewayError):
+    """The start of a kernel was cancelled by its user."""
 
     http_status = 409
 

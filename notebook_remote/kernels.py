@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +16,13 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from traitlets import Instance, default
 
 from .config import LAUNCH_TIMEOUT_ENV
-from .exceptions import GatewayError, GatewayUnreachable, KernelExists, KernelNotFound
+from .exceptions import (
+    GatewayError,
+    GatewayUnreachable,
+    KernelExists,
+    KernelNotFound,
+    StartCancelled,
+)
 from .gateways import GatewayBackend
 from .kernel import RemoteKernelManager
 from .shared import Shared
@@ -24,6 +32,29 @@ Model = dict[str, Any]
 PARALLEL_LOOKS = 8  # requests at once when a gateway must be asked for each kernel
 TAKE_BACK_PAUSE = 1.0  # seconds between two attempts to shut down a kernel that may come up
 STOP_TIMEOUT = 3.0  # seconds for all kernels together when the server stops
+
+
+@dataclass
+class Start:
+    """A kernel that is being started."""
+
+    kernel_id: str
+    name: str  # of its kernelspec
+    document: str | None  # its API path
+    since: float = field(default_factory=time.monotonic)
+    task: asyncio.Task[None] | None = None
+    sent: bool = False  # whether the gateway may know of it; before, it waits for its turn
+    cancelled: bool = False  # by a user
+
+    def model(self) -> Model:
+        """What pages are told; ``seconds`` since it was asked for."""
+        return {
+            "id": self.kernel_id,
+            "name": self.name,
+            "document": self.document,
+            "state": "starting" if self.sent else "waiting",
+            "seconds": round(time.monotonic() - self.since, 1),
+        }
 
 
 class RemoteMappingKernelManager(AsyncMappingKernelManager):
@@ -50,7 +81,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self._looking = Shared("look at the kernels", self._look_at_all)
         self._watching: asyncio.Task[None] | None = None
         self._env_starts = asyncio.Lock()
-        self._starting: set[str] = set()
+        self._start_slots = asyncio.Semaphore(self.backend.config.max_concurrent_starts)
+        self.starts: dict[str, Start] = {}  # that are under way, by the kernel's id
         self._taken_back: dict[asyncio.Task[None], str] = {}
         self.kept: set[str] = set()  # kernels that go on running when this server stops
 
@@ -63,11 +95,13 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         path: str | None = None,
         kernel_name: str | None = None,
         env: dict[str, str] | None = None,
+        document: str | None = None,
         **kwargs: Any,
     ) -> str:
         """Start a kernel for the document in folder ``path`` (an API path) and return its id.
 
-        Called by the kernels and sessions handlers. Raises GatewayError.
+        Called by the kernels and sessions handlers; ``document`` is the API path of the document
+        itself. Raises GatewayError.
         """
         if kernel_id is not None:
             await self._refuse_existing(kernel_id)
@@ -80,11 +114,32 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if kernel_env:
             body["env"] = kernel_env
         kernel = self._new_kernel(kernel_name or self.default_kernel_name)
-        self._note(kernel_id, kernel.kernel_name)
+        start = Start(kernel_id, kernel.kernel_name, document)
+        start.task = asyncio.create_task(
+            self._start(kernel, start, body), name=f"start {kernel_id}"
+        )
+        self.starts[kernel_id] = start
+        try:
+            await asyncio.shield(start.task)
+        except asyncio.CancelledError:
+            start.task.cancel()
+            if start.cancelled:
+                raise StartCancelled("The start of the kernel was cancelled.") from None
+            raise
+        finally:
+            del self.starts[kernel_id]
+        self._add(kernel)
+        self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
+        return str(kernel.kernel_id)
+
+    async def _start(self, kernel: RemoteKernelManager, start: Start, body: Model) -> None:
+        kernel_id = start.kernel_id
         # Two gateways mix up the environments of starts that overlap (the Kernel Gateway's
         # handler patches its kernel manager for the time of a request).
-        async with self._env_starts if kernel_env else contextlib.nullcontext():
-            self._starting.add(kernel_id)
+        alone = self._env_starts if "env" in body else contextlib.nullcontext()
+        async with self._start_slots, alone:
+            start.sent = True
+            self._note(kernel_id, kernel.kernel_name)
             try:
                 await kernel.start_kernel(body=body)
             except (GatewayUnreachable, asyncio.CancelledError) as error:
@@ -96,14 +151,17 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             except GatewayError:
                 self._forget(kernel_id)
                 raise
-            finally:
-                self._starting.discard(kernel_id)
         if kernel.kernel_id != kernel_id:  # it has chosen another
             self._note(kernel.kernel_id, kernel.kernel_name)
             self._forget(kernel_id)
-        self._add(kernel)
-        self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
-        return str(kernel.kernel_id)
+
+    def cancel_start(self, kernel_id: str) -> None:
+        """Give up a start. A kernel that still comes up is shut down. Raises 404."""
+        start = self.starts.get(kernel_id)
+        if start is None or start.task is None:
+            raise KernelNotFound(f"No kernel {kernel_id} is being started (any more).")
+        start.cancelled = True
+        start.task.cancel()
 
     async def _refuse_existing(self, kernel_id: str) -> None:
         """A kernel that is there already is ours, or somebody else's; neither is started."""
@@ -130,7 +188,9 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
                 await asyncio.sleep(TAKE_BACK_PAUSE)
             else:
                 self._forget(kernel_id)
-                self.log.info("Kernel shut down, since its start took too long: %s", kernel_id)
+                self.log.info(
+                    "Kernel shut down, since nobody waits for its start any more: %s", kernel_id
+                )
                 return
         self.log.warning("If kernel %s still came up on the gateway, it runs there.", kernel_id)
 
@@ -323,7 +383,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             asyncio.create_task(k.shutdown_kernel(), name=f"shut down {k.kernel_id}"): k.kernel_id
             for k in kernels
         }
-        left = [*self._starting, *self._taken_back.values()]
+        sent = [start.kernel_id for start in self.starts.values() if start.sent]
+        left = [*sent, *self._taken_back.values()]
         for task in list(self._taken_back):
             task.cancel()
         if tasks:

@@ -72,6 +72,8 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         if kernel_id is not None and kernel_id in self:
             raise KernelExists(f"A kernel with the id {kernel_id} runs already: choose another id.")
         backend, name = await self.backends.resolve(kwargs.pop("kernel_name", None))
+        if backend.gateway is None:
+            kwargs.pop("document", None)  # of use for what may take long
         started = await backend.kernels.start_kernel(
             kernel_name=name or backend.specs.default_name or None, **kwargs
         )

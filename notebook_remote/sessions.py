@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from typing import Any
 
+from jupyter_core.utils import ensure_async
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 from traitlets import Instance
 
@@ -88,10 +89,14 @@ class RemoteSessionManager(SessionManager):
             last = backends.of_key(self.store.last_used(path))
             if last is not None and kernel_name in last.specs.last_specs:
                 kernel_name = told_apart(kernel_name, last.name)
-        kernel_id: str = await super().start_kernel_for_session(
-            session_id, path, name, type, kernel_name, **kwargs
+        folder = await ensure_async(self.contents_manager.get_kernel_path(path=path))
+        return await self.kernel_manager.start_kernel(
+            path=folder,
+            kernel_name=kernel_name,
+            env=self.get_kernel_env(path, name),
+            document=path,
+            **kwargs,
         )
-        return kernel_id
 
     def _used(self, path: str | None, type_: str, kernel_id: str) -> None:
         """Remember which backend a document runs on; a console's path is no document."""

@@ -16,6 +16,7 @@ ORDER = [
     "masking",
     "signals",
     "config",
+    "saved",
     "auth",
     "client",
     "frames",
@@ -45,6 +46,7 @@ ORDER = [
     "embedded_app",
     "embedded",
     "assembly",
+    "backend_handlers",
     "app",
     "__main__",
 ]
@@ -52,6 +54,9 @@ ORDER = [
 TESTED_WITH = {
     "kernel": "kernels",
     "gateways": "errors",
+    "assembly": "backends",
+    "documents": "backends",
+    "routing": "backends",
     "metrics": "links",
     "sockets": "relay",
     "embedded_app": "embedded",

@@ -1,0 +1,212 @@
+"""Backends are added, changed and removed while the server runs; kernels are kept and adopted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from .intermediary import Intermediary
+from .processes import Farm, Server, wait_for
+from .test_backends import new_session, several, specs
+
+BACKENDS = "/notebook-remote/api/backends"
+KERNELS = "/notebook-remote/api/kernels"
+
+
+@pytest.fixture(scope="module")
+def farm_of_two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    farm = Farm(tmp_path_factory.mktemp("two"))
+    yield farm
+    farm.close()
+
+
+@pytest.fixture(scope="module")
+def gateway(farm_of_two: Farm) -> Server:
+    return farm_of_two.gateway("jupyter-server").start()
+
+
+@pytest.fixture(scope="module")
+def notebook(farm_of_two: Farm) -> Server:
+    return farm_of_two.notebook("--mode=local").start()
+
+
+def add(notebook: Server, gateway: Server, **options: Any) -> Any:
+    body = {"name": "gpu", "url": gateway.url, "auth_token": gateway.token, **options}
+    return notebook.post(BACKENDS, body)
+
+
+def backends(notebook: Server) -> dict[str, Any]:
+    return {model["name"]: model for model in notebook.get(BACKENDS).json()}
+
+
+def ours(notebook: Server) -> dict[str, Any]:
+    return {model["id"]: model for model in notebook.get(KERNELS).json()["kernels"]}
+
+
+@pytest.fixture
+def added(notebook: Server, gateway: Server) -> Iterator[dict[str, Any]]:
+    answer = add(notebook, gateway)
+    assert answer.status_code == 201, answer.text
+    yield answer.json()
+    notebook.request("DELETE", f"{BACKENDS}/gpu?leave_kernels=1")
+
+
+def test_a_gateway_is_added_and_removed(
+    notebook: Server, gateway: Server, added: dict[str, Any]
+) -> None:
+    assert (added["state"], added["kind"], added["mode"]) == ("up", "jupyter", "proxy")
+    assert gateway.token not in str(backends(notebook))
+    assert set(specs(notebook)) == {"python3@local", "python3@gpu"}
+    with notebook.kernel(name="python3@gpu") as kernel_id:
+        assert gateway.get(f"/api/kernels/{kernel_id}").ok
+        refused = notebook.request("DELETE", f"{BACKENDS}/gpu")
+        assert refused.status_code == 409
+        assert "1 kernels" in refused.json()["message"]
+    assert notebook.request("DELETE", f"{BACKENDS}/gpu").status_code == 204
+    assert set(specs(notebook)) == {"python3"}
+    assert set(backends(notebook)) == {"local"}
+
+
+def test_what_was_added_is_there_after_a_restart(
+    farm_of_two: Farm, notebook: Server, gateway: Server, added: dict[str, Any]
+) -> None:
+    kernel_id = new_session(notebook, "r.ipynb", "python3@gpu")["kernel"]["id"]
+    notebook.request("PATCH", f"{KERNELS}/{kernel_id}", json={"on_exit": "keep"})
+    notebook.stop()
+    assert f"keep running on the gateway 'gpu': {kernel_id}" in notebook.log
+    notebook.start()
+    found = backends(notebook)["gpu"]
+    assert (found["state"], found["kernels"]) == ("down", 1)  # the token was in memory only
+    assert "token" in found["error"]
+    (session,) = notebook.get("/api/sessions").json()
+    assert session["kernel"]["execution_state"] == "unknown"
+    body = {"auth_token": gateway.token}
+    changed = notebook.request("PATCH", f"{BACKENDS}/gpu", json=body).json()
+    assert changed["state"] == "up"
+    assert notebook.get(f"/api/kernels/{kernel_id}").json()["backend"] == "gpu"
+    files = (path for path in notebook.folder.parent.rglob("*") if path.is_file())
+    assert not [path for path in files if gateway.token.encode() in path.read_bytes()]
+    notebook.request("DELETE", f"/api/sessions/{session['id']}")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "words"),
+    [
+        ({"name": "local"}, 409, "already"),
+        ({"name": "a/b"}, 400, "cannot be the name"),
+        ({"name": "x", "url": "nonsense"}, 400, "not a URL"),
+        ({"name": "x", "mode": "browser"}, 400, "'proxy' or 'direct'"),
+        ({"name": "x", "mode": "local"}, 400, "'proxy' or 'direct'"),
+        ({"name": "x", "auth_token_file": "/etc/passwd"}, 400, "auth_token_file"),
+        ({"name": 5}, 400, "'name'"),
+    ],
+)
+def test_a_gateway_that_cannot_be_used_is_refused(
+    notebook: Server, gateway: Server, options: dict[str, Any], status: int, words: str
+) -> None:
+    answer = add(notebook, gateway, **options)
+    assert (answer.status_code, words in answer.json()["message"]) == (status, True), answer.text
+    assert set(backends(notebook)) == {"local"}
+
+
+def test_a_gateway_that_does_not_answer_can_be_added(notebook: Server, gateway: Server) -> None:
+    answer = add(notebook, gateway, url="http://127.0.0.1:1", name="nowhere")
+    assert answer.status_code == 201
+    assert answer.json()["state"] == "down"
+    assert "connection refused" in answer.json()["error"]
+    assert set(specs(notebook)) == {"python3"}
+    assert notebook.request("DELETE", f"{BACKENDS}/nowhere").status_code == 204
+
+
+def test_a_page_of_somebody_else_adds_nothing(notebook: Server, gateway: Server) -> None:
+    body = {"name": "evil", "url": gateway.url}
+    for headers in ({"Authorization": ""}, {"Authorization": "token wrong"}):
+        answer = notebook.request("POST", BACKENDS, json=body, headers=headers)
+        assert answer.status_code == 403
+    assert set(backends(notebook)) == {"local"}
+
+
+def test_an_administrator_can_forbid_it(farm: Farm, gateway: Server) -> None:
+    notebook = farm.notebook("--mode=local", "--Gateways.changes_by_pages=False").start()
+    answer = add(notebook, gateway)
+    assert answer.status_code == 403
+    assert "changes_by_pages" in answer.json()["message"]
+
+
+def test_kernels_without_a_session_are_listed_and_adopted(
+    notebook: Server, gateway: Server, added: dict[str, Any]
+) -> None:
+    foreign = gateway.start_kernel()
+    assert foreign not in ours(notebook)
+    with notebook.kernel(name="python3@gpu") as kernel_id:
+        listed = ours(notebook)[kernel_id]
+        assert (listed["sessions"], listed["on_exit"]) == ([], "shutdown")
+        body = {"path": "x.ipynb", "name": "", "type": "notebook", "kernel": {"id": kernel_id}}
+        session = notebook.post("/api/sessions", body).json()
+        (found,) = ours(notebook)[kernel_id]["sessions"]
+        assert found == {"id": session["id"], "path": "x.ipynb"}
+        notebook.request("DELETE", f"/api/sessions/{session['id']}")
+    adopted = notebook.post(KERNELS, {"backend": "gpu", "kernel_id": foreign})
+    assert adopted.status_code == 201, adopted.text
+    assert foreign in ours(notebook)
+    assert notebook.request("DELETE", f"/api/kernels/{foreign}").status_code == 204
+    missing = notebook.post(KERNELS, {"backend": "gpu", "kernel_id": foreign})
+    assert missing.status_code == 404
+
+
+def test_a_kernel_of_this_computer_cannot_be_kept(notebook: Server) -> None:
+    with notebook.kernel(name="python3") as kernel_id:
+        assert not ours(notebook)[kernel_id]["can_be_kept"]
+        answer = notebook.request("PATCH", f"{KERNELS}/{kernel_id}", json={"on_exit": "keep"})
+        assert answer.status_code == 409
+
+
+def test_one_kernel_of_an_embedded_gateway_is_kept(farm: Farm) -> None:
+    first = farm.notebook(name="one").start()
+    kept, other = first.start_kernel(), first.start_kernel()
+    first.request("PATCH", f"{KERNELS}/{kept}", json={"on_exit": "keep"})
+    first.stop()
+    second = farm.notebook(name="one").start()
+    assert set(ours(second)) == {kept}
+    assert ours(second)[kept]["on_exit"] == "keep"
+    second.request("PATCH", f"{KERNELS}/{kept}", json={"on_exit": "shutdown"})
+    second.stop()
+    third = farm.notebook(name="one").start()
+    assert ours(third) == {}
+    assert other
+
+
+def test_a_start_that_takes_long_is_told_and_cancelled(farm: Farm) -> None:
+    """The answer of the gateway is held back; nothing of the kernel is left there."""
+    gateway = farm.gateway("kernel-gateway", "--JupyterWebsocketPersonality.list_kernels=True")
+    gateway.start()
+    with Intermediary(urlsplit(gateway.url).port or 0) as link:
+        gateway.url, own = link.url, gateway.url
+        notebook = several(farm, "--mode=local", far=gateway).start()
+        gateway.url = own
+        specs(notebook)
+        link.blackhole("from_server")
+        answers: list[Any] = []
+        body = {"path": "slow.ipynb", "name": "", "type": "notebook"}
+        body["kernel"] = {"name": "python3@far"}  # type: ignore[assignment]
+        asking = threading.Thread(
+            target=lambda: answers.append(notebook.post("/api/sessions", body))
+        )
+        asking.start()
+        start = wait_for("the start", lambda: notebook.get(KERNELS).json()["starts"])[0]
+        assert (start["document"], start["backend"]) == ("slow.ipynb", "far")
+        wait_for("the kernel to be there", lambda: gateway.get("/api/kernels").json())
+        cancelled = notebook.request("DELETE", f"/notebook-remote/api/starts/{start['id']}")
+        assert cancelled.status_code == 204
+        asking.join()
+        assert answers[0].status_code == 409
+        assert "cancelled" in answers[0].json()["message"]
+        assert notebook.get(KERNELS).json()["starts"] == []
+        link.restore()
+        wait_for("no kernel to be left", lambda: gateway.get("/api/kernels").json() == [])
+        again = notebook.request("DELETE", f"/notebook-remote/api/starts/{start['id']}")
+        assert again.status_code == 404
