@@ -107,16 +107,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             await self._refuse_existing(kernel_id)
         # Chosen here, so that a start whose answer is lost can be taken back.
         kernel_id = kernel_id or self.new_kernel_id()
-        body: Model = {"kernel_id": kernel_id}
-        if path is not None:
-            body["path"] = path
-        kernel_env = await self._kernel_env(env or {}, path, kernel_id)
-        if kernel_env:
-            body["env"] = kernel_env
         kernel = self._new_kernel(kernel_name or self.default_kernel_name)
         start = Start(kernel_id, kernel.kernel_name, document)
         start.task = asyncio.create_task(
-            self._start(kernel, start, body), name=f"start {kernel_id}"
+            self._start(kernel, start, path, env or {}), name=f"start {kernel_id}"
         )
         self.starts[kernel_id] = start
         try:
@@ -132,8 +126,16 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
         return str(kernel.kernel_id)
 
-    async def _start(self, kernel: RemoteKernelManager, start: Start, body: Model) -> None:
+    async def _start(
+        self, kernel: RemoteKernelManager, start: Start, path: str | None, env: dict[str, str]
+    ) -> None:
         kernel_id = start.kernel_id
+        body: Model = {"kernel_id": kernel_id}
+        if path is not None:
+            body["path"] = path
+        kernel_env = await self._kernel_env(env, path, kernel_id)
+        if kernel_env:
+            body["env"] = kernel_env
         # Two gateways mix up the environments of starts that overlap (the Kernel Gateway's
         # handler patches its kernel manager for the time of a request).
         alone = self._env_starts if "env" in body else contextlib.nullcontext()

@@ -188,8 +188,9 @@ def test_a_start_that_takes_long_is_told_and_cancelled(farm: Farm) -> None:
         gateway.url, own = link.url, gateway.url
         notebook = several(farm, "--mode=local", far=gateway).start()
         gateway.url = own
-        specs(notebook)
-        link.blackhole("from_server")
+        with notebook.kernel(name="python3@far"):
+            pass  # what the gateway is has been asked
+        link.blackhole("down")
         answers: list[Any] = []
         body = {"path": "slow.ipynb", "name": "", "type": "notebook"}
         body["kernel"] = {"name": "python3@far"}  # type: ignore[assignment]
