@@ -318,7 +318,12 @@ CHECKED = [
 CHANNELS = rf"/api/kernels/{KERNEL}/channels"
 # Routes for kernels of several backends.
 ROUTED = [
-    *((pattern, DocumentsHandler) for pattern, stock in CONTENTS if stock is ContentsHandler),
+    # All of them, since the more particular ones come first.
+    *(
+        (pattern, DocumentsHandler if stock is ContentsHandler else stock)
+        for pattern, stock in CONTENTS
+        if pattern.startswith("/api/contents")
+    ),
     (rf"/notebook-remote/api/kernels/{KERNEL}/channels", PlacesHandler),
     (r"/notebook-remote/api/links", LinksHandler),
 ]

@@ -13,6 +13,7 @@ from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway import gateway_client
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents.handlers import ContentsHandler
 from jupyter_server.services.kernels import handlers as kernel_handlers
 from jupyter_server.services.kernels.connection.base import (
     deserialize_msg_from_ws_v1,
@@ -84,8 +85,18 @@ def test_the_handlers_that_ours_extend() -> None:
     stock = {pattern for pattern, _ in kernel_handlers.default_handlers}
     stock |= {pattern for pattern, _ in session_handlers.default_handlers}
     stock |= {pattern for pattern, _ in kernelspec_handlers.default_handlers}
-    ours = {pattern for pattern, _ in [*handlers.CHECKED, *handlers.REMOTE, *handlers.KERNELSPECS]}
+    ours = {pattern for pattern, _ in [*handlers.CHECKED, *handlers.ROUTED, *handlers.KERNELSPECS]}
+    ours.add(handlers.CHANNELS)
+    ours = {pattern.replace("%@]", "%]") for pattern in ours}  # of kernelspecs, a little wider
     assert stock <= ours, f"routes of upstream without ours: {stock - ours}"
+
+
+def test_the_seams_of_the_contents_handler() -> None:
+    source = inspect.getsource(ContentsHandler)
+    assert "self._finish_model(model, location=False)" in inspect.getsource(ContentsHandler.get)
+    assert source.count("model = self.get_json_body()") == 3
+    patterns = {pattern for pattern, _ in handlers.ROUTED}
+    assert any(pattern.startswith("/api/contents") for pattern in patterns)
 
 
 def test_the_stock_handlers_hide_errors_behind_a_500() -> None:

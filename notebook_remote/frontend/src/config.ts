@@ -1,6 +1,7 @@
 /* What the server tells its pages about its backends, in the page's configuration. */
 
 import { PageConfig } from '@jupyterlab/coreutils';
+import { KernelSpec } from '@jupyterlab/services';
 
 export interface IBackend {
   name: string;
@@ -21,11 +22,35 @@ export interface IBrowserBackend extends IBackend {
   env: Record<string, string>;
 }
 
-/** The gateways among the backends; none in local mode, or if the server says nothing. */
-export function gateways(): IBackend[] {
+/** All backends; none if the server says nothing. */
+export function backends(): IBackend[] {
   const option = PageConfig.getOption('notebookRemote');
   const { backends = [] } = option ? (JSON.parse(option) as { backends?: IBackend[] }) : {};
-  return backends.filter(({ mode }) => mode !== 'local');
+  return backends;
+}
+
+/** The gateways among them. */
+export function gateways(): IBackend[] {
+  return backends().filter(({ mode }) => mode !== 'local');
+}
+
+/** Note which backends there are now: they may be added and removed while the page is open. */
+export function noteBackends(now: IBackend[]): void {
+  const before = backends();
+  const told = now.map(({ name, mode }) => before.find(b => b.name === name) ?? { name, mode });
+  PageConfig.setOption('notebookRemote', JSON.stringify({ backends: told }));
+}
+
+/** The backend of a kernelspec. If there are several, the server says it in the metadata. */
+export function backendOf(
+  kernelspec: string,
+  specs: KernelSpec.ISpecModels | null
+): IBackend | undefined {
+  const all = backends();
+  const told = specs?.kernelspecs[kernelspec]?.metadata?.['notebook_remote'] as
+    | { backend?: string }
+    | undefined;
+  return all.length === 1 ? all[0] : all.find(({ name }) => name === told?.backend);
 }
 
 /** The gateway that is used in browser mode, if one is. */

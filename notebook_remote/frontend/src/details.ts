@@ -10,6 +10,7 @@ import { duration, IConnection, isFallback, statusOf, whyNotDirect } from './sta
 /** Show the details. Resolves with whether the user wants to connect again. */
 export async function showDetails(
   connection: IConnection,
+  keep: Widget,
   trans: TranslationBundle
 ): Promise<boolean> {
   const { level } = statusOf(connection, trans);
@@ -19,7 +20,7 @@ export async function showDetails(
   });
   const result = await showDialog({
     title: trans.__('Connection to the Kernel'),
-    body: new Details(connection, trans),
+    body: new Details(connection, keep, trans),
     buttons: level === 'good' ? [close] : [close, again],
     defaultButton: 0
   });
@@ -27,7 +28,7 @@ export async function showDetails(
 }
 
 class Details extends Widget {
-  constructor(connection: IConnection, trans: TranslationBundle) {
+  constructor(connection: IConnection, keep: Widget, trans: TranslationBundle) {
     super();
     this.addClass('nbr-Details');
     this.node.append(this._list);
@@ -48,6 +49,7 @@ class Details extends Widget {
       this._add(trans.__('Last error'), link.last_error);
     }
     this._advise(advice(connection, trans));
+    this.node.append(keep.node);
   }
 
   private _addTimes({ route, link }: IConnection, trans: TranslationBundle): void {

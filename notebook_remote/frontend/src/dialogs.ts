@@ -2,16 +2,9 @@
 
 import { Dialog, ISessionContext, SessionContextDialogs } from '@jupyterlab/apputils';
 
-import { IBackend } from './config';
+import { backends } from './config';
 
 export class KernelDialogs extends SessionContextDialogs {
-  constructor(
-    private readonly _gateways: IBackend[],
-    options: ISessionContext.IDialogsOptions
-  ) {
-    super(options);
-  }
-
   async selectKernel(sessionContext: ISessionContext): Promise<void> {
     const { tracker } = Dialog;
     const name = (_: unknown, dialog: Dialog<unknown>) => {
@@ -26,11 +19,11 @@ export class KernelDialogs extends SessionContextDialogs {
     }
   }
 
-  /** The names are in the dialog only: those of kernelspecs are saved in notebooks. */
+  /** While there is one gateway, all kernels are on it; of several, the server tells the names. */
   private _nameBackends(dialog: HTMLElement): void {
-    const [only] = this._gateways; // while there is one gateway, all kernels are on it
+    const [only, second] = backends();
     for (const option of dialog.querySelectorAll('option')) {
-      if (only && option.value !== 'null') {
+      if (only && only.mode !== 'local' && !second && option.value !== 'null') {
         option.text += ` · ${only.name}`;
       }
     }

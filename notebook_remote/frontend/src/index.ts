@@ -4,7 +4,8 @@ import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application'
 import {
   ISessionContext,
   ISessionContextDialogs,
-  IToolbarWidgetRegistry
+  IToolbarWidgetRegistry,
+  showErrorMessage
 } from '@jupyterlab/apputils';
 import { IRunningSessionManagers } from '@jupyterlab/running';
 import {
@@ -24,11 +25,12 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import '../style/indicator.css';
-import { browserBackend, gateways } from './config';
+import { backends, browserBackend } from './config';
 import { KernelDialogs } from './dialogs';
 import { BrowserGateway, IBrowserGateway } from './gateway';
 import { Indicator } from './indicator';
 import { Links } from './links';
+import { GatewayDialogs } from './manage';
 import { IManagers, Managers } from './managers';
 import { watchForProblems } from './problems';
 import { askForToken } from './prompt';
@@ -124,17 +126,17 @@ const indicator: JupyterFrontEndPlugin<void> = {
     toolbars: IToolbarWidgetRegistry | null,
     translator: ITranslator | null
   ) => {
-    const known = gateways();
-    if (!toolbars || known.length === 0) {
+    if (!toolbars || backends().length === 0) {
       return;
     }
+    const { serverSettings: settings, kernelspecs: specs } = app.serviceManager;
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     const links = new Links(app.serviceManager);
     toolbars.addFactory(
       'Notebook',
       'notebookRemote',
       ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
-        new Indicator({ sessionContext, gateways: known, routes, links, trans })
+        new Indicator({ sessionContext, specs, settings, routes, links, trans })
     );
   }
 };
@@ -149,7 +151,7 @@ const dialogs: JupyterFrontEndPlugin<ISessionContextDialogs> = {
     _: JupyterFrontEnd,
     translator: ITranslator | null,
     settingRegistry: ISettingRegistry | null
-  ) => new KernelDialogs(gateways(), { translator: translator ?? undefined, settingRegistry })
+  ) => new KernelDialogs({ translator: translator ?? undefined, settingRegistry })
 };
 
 const running: JupyterFrontEndPlugin<void> = {
@@ -158,15 +160,49 @@ const running: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   optional: [IRunningSessionManagers, ITranslator],
   activate: (
-    { serviceManager: { sessions, kernelspecs } }: JupyterFrontEnd,
+    { commands, serviceManager }: JupyterFrontEnd,
     managers: IRunningSessionManagers | null, // not in the page of a notebook
     translator: ITranslator | null
   ) => {
-    const known = gateways();
-    if (managers && known.length) {
+    if (managers && backends().length) {
+      const { sessions, kernelspecs, serverSettings: settings } = serviceManager;
       const trans = (translator ?? nullTranslator).load(DOMAIN);
-      managers.add(new GatewaysRunning(known, sessions, kernelspecs, trans));
+      const adopt = async (kernelId: string) => {
+        const { path } = await serviceManager.contents.newUntitled({ type: 'notebook' });
+        await ServerConnection.makeRequest(
+          `${settings.baseUrl}api/sessions`,
+          {
+            method: 'POST',
+            body: JSON.stringify({ path, name: path, type: 'notebook', kernel: { id: kernelId } })
+          },
+          settings
+        );
+        await commands.execute('docmanager:open', { path });
+        await sessions.refreshRunning();
+      };
+      managers.add(new GatewaysRunning({ sessions, kernelspecs, settings, trans, adopt }));
     }
+  }
+};
+
+const manage: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:gateways',
+  description: 'Lets users see, add, test and remove gateways.',
+  autoStart: true,
+  optional: [ITranslator],
+  activate: ({ commands, serviceManager }: JupyterFrontEnd, translator: ITranslator | null) => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const isVisible = () => backends().length > 0 && !browserBackend();
+    commands.addCommand('notebook-remote:gateways', {
+      label: trans.__('Gateways…'),
+      caption: trans.__('See, add and remove the gateways on which kernels run'),
+      isVisible,
+      isEnabled: isVisible,
+      execute: () =>
+        new GatewayDialogs(serviceManager, trans)
+          .show()
+          .catch(error => showErrorMessage(trans.__('Gateways'), error as Error))
+    });
   }
 };
 
@@ -194,5 +230,6 @@ export default [
   indicator,
   dialogs,
   running,
+  manage,
   problems
 ];

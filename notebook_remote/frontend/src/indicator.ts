@@ -1,22 +1,26 @@
 /* In the notebook's toolbar: which gateway the kernel runs on, and how it is connected. */
 
 import { ISessionContext } from '@jupyterlab/apputils';
-import { Kernel } from '@jupyterlab/services';
+import { Kernel, KernelSpec, ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
-import { IBackend } from './config';
+import { backendOf, gateways } from './config';
 import { showDetails } from './details';
+import { IStart } from './api';
+import { Keep } from './keep';
 import { Links } from './links';
 import { IRoutes } from './routes';
+import { askToCancel, startInWords, Starting } from './starting';
 import { duration, IConnection, statusOf } from './status';
 
 const LOST_AFTER = 1500; // milliseconds without a connection: a restart is not worth a word
 
 export interface IIndicatorOptions {
   sessionContext: ISessionContext;
-  gateways: IBackend[];
+  specs: KernelSpec.IManager;
+  settings: ServerConnection.ISettings;
   routes: IRoutes;
   links: Links;
   trans: TranslationBundle;
@@ -36,7 +40,10 @@ export class Indicator extends Widget {
     this.node.append(this._button, this._spoken);
     this._tabStop.observe(this._button, { attributeFilter: ['tabindex'] });
 
-    const { sessionContext, routes, links } = _options;
+    const { sessionContext, specs, settings, routes, links } = _options;
+    this._starting = new Starting(sessionContext, settings);
+    this._starting.changed.connect(this.update, this);
+    specs.specsChanged.connect(this.update, this);
     sessionContext.connectionStatusChanged.connect(this._onStatus, this);
     sessionContext.kernelChanged.connect(this._onKernel, this);
     routes.changed.connect(this.update, this);
@@ -47,7 +54,9 @@ export class Indicator extends Widget {
   dispose(): void {
     window.clearTimeout(this._timer);
     this._tabStop.disconnect();
-    const { sessionContext, routes, links } = this._options;
+    const { sessionContext, specs, routes, links } = this._options;
+    this._starting.dispose();
+    specs.specsChanged.disconnect(this.update, this);
     sessionContext.connectionStatusChanged.disconnect(this._onStatus, this);
     sessionContext.kernelChanged.disconnect(this._onKernel, this);
     routes.changed.disconnect(this.update, this);
@@ -57,6 +66,11 @@ export class Indicator extends Widget {
   }
 
   protected onUpdateRequest(_: Message): void {
+    const start = this._starting.now;
+    if (start) {
+      this._showStart(start);
+      return;
+    }
     const connection = this._connection();
     this.setHidden(connection === null);
     const { mode } = connection?.backend ?? { mode: 'local' };
@@ -77,18 +91,29 @@ export class Indicator extends Widget {
     this._speak(level, said);
   }
 
+  private _showStart(start: IStart): void {
+    const { trans } = this._options;
+    const state = startInWords(start, trans);
+    this.setHidden(false);
+    this.node.dataset.level = 'busy';
+    this._label.textContent = `${start.backend} · ${state}`;
+    const said = trans.__('The kernel on %1: %2', start.backend, state);
+    this._button.setAttribute('aria-label', said);
+    this._button.title = trans.__('Click to see more, or to cancel the start.');
+  }
+
   /** What the page knows now; null if there is no kernel, or not one on a gateway. */
   private _connection(): IConnection | null {
-    const { sessionContext, gateways, routes, links } = this._options;
+    const { sessionContext, specs, routes, links } = this._options;
     const kernel = sessionContext.session?.kernel;
     if (!kernel) {
       return null;
     }
     const route = routes.get(kernel.clientId);
     const link = links.get(kernel.clientId);
-    const name = route?.backend || link?.backend;
-    const only = gateways.length === 1 ? gateways[0] : undefined;
-    const backend = gateways.find(gateway => gateway.name === name) ?? only;
+    const name =
+      route?.backend || link?.backend || backendOf(kernel.name, specs.specs)?.name;
+    const backend = gateways().find(gateway => gateway.name === name);
     return backend
       ? { backend, status: kernel.connectionStatus, lostAt: this._lostAt, route, link }
       : null;
@@ -142,13 +167,23 @@ export class Indicator extends Widget {
   }
 
   private async _showDetails(): Promise<void> {
+    const start = this._starting.now;
+    if (start) {
+      if (await askToCancel(start, this._options.trans)) {
+        await this._starting.cancel(start);
+      }
+      return;
+    }
     const connection = this._connection();
-    if (connection && (await showDetails(connection, this._options.trans))) {
+    const kernelId = this._options.sessionContext.session?.kernel?.id ?? '';
+    const keep = new Keep(kernelId, this._options.settings, this._options.trans);
+    if (connection && (await showDetails(connection, keep, this._options.trans))) {
       this._options.routes.retryDirect();
       await this._options.sessionContext.session?.kernel?.reconnect();
     }
   }
 
+  private readonly _starting: Starting;
   private readonly _button = document.createElement('button');
   // The toolbar leaves one tab stop for all its items, which may be a hidden one: then nothing in
   // it can be reached with the keyboard.

@@ -1,9 +1,10 @@
 /* What the notebook server says about the links it relays: to this page, to the gateway. */
 
-import { URLExt } from '@jupyterlab/coreutils';
 import { Event, ServerConnection, ServiceManager } from '@jupyterlab/services';
 import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
+
+import { ask, NO_ACTIVITY } from './api';
 
 const SCHEMA = 'https://events.jupyter.org/notebook_remote/link/v1';
 const POLL_EVERY = 10_000; // milliseconds, while the page is visible
@@ -96,13 +97,7 @@ export class Links {
 
   private async _fetch(): Promise<void> {
     this._fetched = performance.now();
-    const path = 'notebook-remote/api/links?no_track_activity=1'; // this is no sign of a user
-    const url = URLExt.join(this._settings.baseUrl, path);
-    const response = await ServerConnection.makeRequest(url, {}, this._settings);
-    if (!response.ok) {
-      throw await ServerConnection.ResponseError.create(response);
-    }
-    const links = (await response.json()) as ILink[];
+    const links = await ask<ILink[]>(this._settings, `links${NO_ACTIVITY}`);
     this._links = new Map(links.map(link => [link.session_id, link]));
     this._changed.emit();
   }

@@ -1,61 +1,133 @@
-/* A section of the Running page: each gateway, and the kernels of this server on it. */
+/* A section of the Running page: each backend, and the kernels of this server on it. */
 
 import { IRunningSessions } from '@jupyterlab/running';
-import { KernelSpec, Session } from '@jupyterlab/services';
+import { KernelSpec, ServerConnection, Session } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { kernelIcon } from '@jupyterlab/ui-components';
-import { ISignal } from '@lumino/signaling';
+import { ISignal, Signal } from '@lumino/signaling';
 
-import { IBackend } from './config';
+import { ask, IOurKernel, IOurKernels, NO_ACTIVITY } from './api';
+import { backends, browserBackend, IBackend } from './config';
+
+export interface IGatewaysRunningOptions {
+  sessions: Session.IManager;
+  kernelspecs: KernelSpec.IManager;
+  settings: ServerConnection.ISettings;
+  trans: TranslationBundle;
+  /** Open a new notebook with a kernel that has none. */
+  adopt: (kernelId: string) => Promise<void>;
+}
 
 export class GatewaysRunning implements IRunningSessions.IManager {
-  constructor(
-    private readonly _gateways: IBackend[],
-    private readonly _sessions: Session.IManager,
-    private readonly _kernelspecs: KernelSpec.IManager,
-    private readonly _trans: TranslationBundle
-  ) {
-    this.name = _trans.__('Gateways');
-    this.shutdownLabel = _trans.__('Shut Down Kernel');
-    this.shutdownAllConfirmationText = _trans.__('Shut down all kernels on the gateway?');
+  constructor(private readonly _options: IGatewaysRunningOptions) {
+    const { sessions, trans } = _options;
+    this.name = trans.__('Gateways');
+    this.shutdownLabel = trans.__('Shut Down Kernel');
+    this.shutdownAllConfirmationText = trans.__('Shut down all kernels of all gateways?');
+    sessions.runningChanged.connect(() => void this._refresh());
+    void this._refresh();
   }
 
   readonly name: string;
   readonly shutdownLabel: string;
   readonly shutdownAllConfirmationText: string;
 
-  get runningChanged(): ISignal<Session.IManager, Session.IModel[]> {
-    return this._sessions.runningChanged;
+  get runningChanged(): ISignal<this, void> {
+    return this._runningChanged;
   }
 
-  /** While there is one gateway, all kernels are on it. */
   running(): IRunningSessions.IRunningItem[] {
-    const children = [...this._sessions.running()].map(session => this._item(session));
-    return this._gateways.map(({ name, mode }) => ({
-      icon: () => kernelIcon,
-      label: () => `${name} · ${mode}`,
-      labelTitle: () => this._trans.__('Gateway %1, used in %2 mode', name, mode),
-      detail: () => this._trans._n('%1 kernel', '%1 kernels', children.length),
-      children
-    }));
+    const all = backends();
+    const sessions = [...this._options.sessions.running()];
+    return all.map(backend => {
+      const children = [
+        ...sessions
+          .filter(({ kernel }) => all.length === 1 || placeOf(kernel) === backend.name)
+          .map(session => this._session(session)),
+        ...this._alone.filter(kernel => kernel.backend === backend.name).map(k => this._kernel(k))
+      ];
+      return this._backend(backend, children);
+    });
   }
 
   refreshRunning(): void {
-    void this._sessions.refreshRunning();
+    void this._options.sessions.refreshRunning();
+    void this._refresh();
   }
 
   shutdownAll(): void {
-    void this._sessions.shutdownAll();
+    void this._options.sessions.shutdownAll();
+    this._alone.forEach(({ id }) => void this._shutDown(id));
   }
 
-  private _item({ id, name, path, kernel }: Session.IModel): IRunningSessions.IRunningItem {
-    const spec = this._kernelspecs.specs?.kernelspecs[kernel?.name ?? ''];
+  private _backend(
+    { name, mode }: IBackend,
+    children: IRunningSessions.IRunningItem[]
+  ): IRunningSessions.IRunningItem {
+    const { trans } = this._options;
+    return {
+      icon: () => kernelIcon,
+      label: () => `${name} · ${mode}`,
+      labelTitle: () =>
+        mode === 'local'
+          ? trans.__('Kernels of this computer')
+          : trans.__('Gateway %1, used in %2 mode', name, mode),
+      detail: () => trans._n('%1 kernel', '%1 kernels', children.length),
+      children
+    };
+  }
+
+  private _session({ id, name, path, kernel }: Session.IModel): IRunningSessions.IRunningItem {
+    const unknown = kernel?.execution_state === 'unknown';
+    const { sessions, trans } = this._options;
+    const spec = this._display(kernel?.name ?? '');
     return {
       icon: () => kernelIcon,
       label: () => name || path,
       labelTitle: () => path,
-      detail: () => spec?.display_name ?? kernel?.name ?? '',
-      shutdown: () => void this._sessions.shutdown(id)
+      detail: () => (unknown ? trans.__('%1, state unknown', spec) : spec),
+      shutdown: () => void sessions.shutdown(id)
     };
   }
+
+  /** A kernel that no notebook uses. */
+  private _kernel({ id, name }: IOurKernel): IRunningSessions.IRunningItem {
+    const { trans, adopt } = this._options;
+    return {
+      icon: () => kernelIcon,
+      label: () => trans.__('Without a notebook'),
+      labelTitle: () => trans.__('Kernel %1: open it in a new notebook', id),
+      detail: () => this._display(name),
+      open: () => void adopt(id),
+      shutdown: () => void this._shutDown(id)
+    };
+  }
+
+  private _display(name: string): string {
+    return this._options.kernelspecs.specs?.kernelspecs[name]?.display_name ?? name;
+  }
+
+  private async _shutDown(kernelId: string): Promise<void> {
+    const { sessions, settings } = this._options;
+    const url = `${settings.baseUrl}api/kernels/${kernelId}`;
+    await ServerConnection.makeRequest(url, { method: 'DELETE' }, settings);
+    await sessions.refreshRunning();
+    await this._refresh();
+  }
+
+  private async _refresh(): Promise<void> {
+    if (!browserBackend()) {
+      const { settings } = this._options;
+      const ours = await ask<IOurKernels>(settings, `kernels${NO_ACTIVITY}`).catch(() => null);
+      this._alone = ours?.kernels.filter(({ sessions }) => !sessions.length) ?? this._alone;
+    }
+    this._runningChanged.emit();
+  }
+
+  private _alone: IOurKernel[] = [];
+  private readonly _runningChanged = new Signal<this, void>(this);
+}
+
+function placeOf(kernel: Session.IModel['kernel']): string | undefined {
+  return (kernel as { backend?: string } | null)?.backend;
 }

@@ -1,0 +1,217 @@
+/* The dialogs in which users see, add, test and remove gateways. */
+
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { ServiceManager } from '@jupyterlab/services';
+import { TranslationBundle } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
+
+import { ask, IBackendState, IFinding } from './api';
+import { noteBackends } from './config';
+
+interface IValues {
+  name: string;
+  url: string;
+  auth_token: string;
+  mode: string;
+}
+
+const NEW: IValues = { name: '', url: '', auth_token: '', mode: 'proxy' };
+
+export class GatewayDialogs {
+  constructor(
+    private readonly _services: ServiceManager.IManager,
+    private readonly _trans: TranslationBundle
+  ) {}
+
+  /** All backends and how they are; from here one is added or removed. */
+  async show(): Promise<void> {
+    const trans = this._trans;
+    for (;;) {
+      const backends = await this._ask<IBackendState[]>('backends');
+      const list = new BackendList(backends, trans);
+      const { button } = await showDialog({
+        title: trans.__('Gateways'),
+        body: list,
+        buttons: [
+          Dialog.cancelButton({ label: trans.__('Close') }),
+          Dialog.okButton({ label: trans.__('Add Gateway…') })
+        ],
+        defaultButton: 0
+      });
+      if (list.removed) {
+        await this._remove(list.removed);
+      } else if (button.accept) {
+        await this._add();
+      } else {
+        return;
+      }
+    }
+  }
+
+  private async _add(): Promise<void> {
+    const trans = this._trans;
+    let values = NEW;
+    let said: string[] = [];
+    for (;;) {
+      const { button, value } = await showDialog<IValues>({
+        title: trans.__('Add a Gateway'),
+        body: new GatewayForm(values, said, trans),
+        buttons: [
+          Dialog.cancelButton(),
+          Dialog.createButton({ label: trans.__('Test'), accept: true, actions: ['test'] }),
+          Dialog.okButton({ label: trans.__('Add') })
+        ],
+        defaultButton: 2,
+        focusNodeSelector: 'input'
+      });
+      if (!button.accept || !value) {
+        return;
+      }
+      values = value;
+      try {
+        if (!button.actions.includes('test')) {
+          await this._ask('backends', 'POST', values);
+          return await this._changed();
+        }
+        const findings = await this._ask<IFinding[]>('examinations', 'POST', values);
+        said = findings.filter(f => f.verdict !== 'skip').map(f => inWords(f, trans));
+      } catch (error) {
+        said = [(error as Error).message];
+      }
+    }
+  }
+
+  private async _remove({ name, kernels }: IBackendState): Promise<void> {
+    const trans = this._trans;
+    if (kernels) {
+      const { button } = await showDialog({
+        title: trans.__('Remove %1?', name),
+        body: trans._n(
+          'A kernel of yours runs there. It goes on running, and is yours again if you add the gateway again.',
+          '%1 kernels of yours run there. They go on running, and are yours again if you add the gateway again.',
+          kernels
+        ),
+        buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Remove') })]
+      });
+      if (!button.accept) {
+        return;
+      }
+    }
+    await this._ask(`backends/${name}?leave_kernels=1`, 'DELETE');
+    await this._changed();
+  }
+
+  /** The page learns which backends and kernelspecs there are now. */
+  private async _changed(): Promise<void> {
+    noteBackends(await this._ask<IBackendState[]>('backends'));
+    await this._services.kernelspecs.refreshSpecs();
+    await this._services.sessions.refreshRunning();
+  }
+
+  private _ask<T>(path: string, method?: string, body?: object): Promise<T> {
+    return ask<T>(this._services.serverSettings, path, method, body);
+  }
+}
+
+function inWords({ verdict, text, next_step }: IFinding, trans: TranslationBundle): string {
+  const mark = { pass: '✓', warn: '!', fail: '✗', skip: '' }[verdict];
+  return [mark, text, next_step && trans.__('Next: %1', next_step)].filter(Boolean).join(' ');
+}
+
+class BackendList extends Widget {
+  constructor(backends: IBackendState[], trans: TranslationBundle) {
+    super();
+    this.addClass('nbr-Backends');
+    const table = document.createElement('table');
+    const titles = [trans.__('Name'), trans.__('Mode'), trans.__('Address'), trans.__('State'), ''];
+    table.createTHead().insertRow().append(...titles.map(title => cell('th', title)));
+    const body = table.createTBody();
+    for (const backend of backends) {
+      const { name, mode, url, state, error, kernels } = backend;
+      const well = [trans.__('works'), trans._n('%1 kernel', '%1 kernels', kernels)].join(', ');
+      const row = body.insertRow();
+      row.dataset.state = state;
+      row.append(...[name, mode, url, state === 'up' ? well : (error ?? '')].map(t => cell('td', t)));
+      const last = row.insertCell();
+      if (backend.added) {
+        last.append(this._button(backend, trans));
+      }
+    }
+    this.node.append(table);
+  }
+
+  /** The one that the user wants to be removed; the dialog is closed then. */
+  removed: IBackendState | null = null;
+
+  private _button(backend: IBackendState, trans: TranslationBundle): HTMLElement {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'jp-mod-styled';
+    button.textContent = trans.__('Remove');
+    button.setAttribute('aria-label', trans.__('Remove %1', backend.name));
+    button.addEventListener('click', () => {
+      this.removed = backend;
+      Dialog.flush();
+    });
+    return button;
+  }
+}
+
+function cell(kind: 'th' | 'td', text: string): HTMLElement {
+  const element = document.createElement(kind);
+  element.textContent = text;
+  return element;
+}
+
+class GatewayForm extends Widget implements Dialog.IBodyWidget<IValues> {
+  constructor(values: IValues, said: string[], trans: TranslationBundle) {
+    super();
+    this.addClass('nbr-Form');
+    const modes = document.createElement('select');
+    modes.append(
+      new Option(trans.__('proxy: through the notebook server'), 'proxy'),
+      new Option(trans.__('direct: pages connect by themselves'), 'direct')
+    );
+    this._add('name', trans.__('Name'), document.createElement('input'), values.name, 'gpu');
+    this._add('url', trans.__('URL'), document.createElement('input'), values.url, 'https://gpu:8888');
+    const token = document.createElement('input');
+    token.type = 'password';
+    token.autocomplete = 'off';
+    this._add('auth_token', trans.__('Token'), token, values.auth_token, '');
+    this._add('mode', trans.__('Mode'), modes, values.mode, '');
+    if (said.length) {
+      const list = document.createElement('ul');
+      list.setAttribute('role', 'alert');
+      list.append(
+        ...said.map(text => Object.assign(document.createElement('li'), { textContent: text }))
+      );
+      this.node.append(list);
+    }
+  }
+
+  getValue(): IValues {
+    const entries = [...this._fields].map(([key, field]) => [key, field.value.trim()]);
+    return Object.fromEntries(entries) as IValues;
+  }
+
+  private _add(
+    key: keyof IValues,
+    label: string,
+    field: HTMLInputElement | HTMLSelectElement,
+    value: string,
+    example: string
+  ): void {
+    const row = document.createElement('label');
+    field.value = value;
+    field.name = key;
+    field.className = 'jp-mod-styled';
+    if (field instanceof HTMLInputElement) {
+      field.placeholder = example;
+    }
+    row.append(Object.assign(document.createElement('span'), { textContent: label }), field);
+    this.node.append(row);
+    this._fields.set(key, field);
+  }
+
+  private readonly _fields = new Map<keyof IValues, HTMLInputElement | HTMLSelectElement>();
+}
