@@ -27,6 +27,7 @@ from .channels import ChannelsHandler, OnGateway
 from .config import Gateway, Gateways
 from .exceptions import without_secrets
 from .kernels import RemoteMappingKernelManager
+from .kernels_app import KernelsApp
 from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
 from .places import shown_to_pages
@@ -194,6 +195,10 @@ class RemoteNotebookApp(JupyterNotebookApp):
     classes: ClassVar[list[type]] = [RemoteServerApp, *RemoteServerApp.classes]
     aliases: ClassVar[dict[str, str]] = {**aliases, **OUR_ALIASES}
     flags: ClassVar[dict[str, Any]] = {**flags, **JupyterNotebookApp.flags}
+
+    subcommands: ClassVar[dict[str, Any]] = {
+        "kernels": (KernelsApp, "List your kernels on all gateways, and shut them down."),
+    }
 
     # Ours, so that the pages find our labextension; LabApp serves the stock address without it.
     labextensions_url = Unicode("/notebook-remote/labextensions").tag(config=True)

@@ -32,6 +32,7 @@ class RemoteKernelManager(ServerKernelManager):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._links = self.backend.links
+        self.awaited_until = 0.0  # monotonic; until then it may come up that its gateway has not
         self.connections = 0
         self.execution_state = "starting"
         self.reason = ""

@@ -156,6 +156,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if kernel.kernel_id != kernel_id:  # it has chosen another
             self._note(kernel.kernel_id, kernel.kernel_name)
             self._forget(kernel_id)
+        if self.backend.store is not None:
+            self.backend.store.confirm_kernel(kernel.kernel_id)
 
     def cancel_start(self, kernel_id: str) -> None:
         """Give up a start. A kernel that still comes up is shut down. Raises 404."""
@@ -225,6 +227,11 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             [{"id": k.kernel_id, "name": k.name, "execution_state": "unknown"} for k in stored]
         )
         self.kept |= {k.kernel_id for k in stored if k.kept}
+        # Their start may be under way still: the server before had no answer.
+        deadline = time.monotonic() + self.backend.config.start_timeout
+        for kernel in stored:
+            if not kernel.answered:
+                self._kernels[kernel.kernel_id].awaited_until = deadline
 
     def keep(self, kernel_id: str, kept: bool) -> None:
         """Choose whether a kernel goes on running when this server stops. Raises 404."""
@@ -442,6 +449,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         unlisted = []
         for kernel_id, kernel in list(self._kernels.items()):
             if kernel_id in by_id:
+                self._confirm(kernel)
                 if kernel.take(by_id[kernel_id]):
                     self._note_activity(kernel)
             else:
@@ -457,12 +465,21 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
     async def _look(self, kernel: RemoteKernelManager) -> bool:
         """Ask for one kernel; drop it if it is gone. Returns whether it is there."""
-        alive = await kernel.is_alive()
-        if alive:
+        if await kernel.is_alive():
+            self._confirm(kernel)
             self._note_activity(kernel)
+        elif time.monotonic() < kernel.awaited_until:
+            return False
         else:
             self._lost(kernel)
-        return alive
+            return False
+        return True
+
+    def _confirm(self, kernel: RemoteKernelManager) -> None:
+        """Its gateway has it: from now on a 404 means that it is gone."""
+        if kernel.awaited_until and self.backend.store is not None:
+            self.backend.store.confirm_kernel(kernel.kernel_id)
+        kernel.awaited_until = 0.0
 
     async def _watch(self) -> None:
         while True:

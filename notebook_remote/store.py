@@ -24,7 +24,8 @@ BRIEFLY = 0.1  # seconds for somebody who only looks; a living server holds its 
 TABLES = """
 CREATE TABLE IF NOT EXISTS session (session_id PRIMARY KEY, path, name, type, kernel_id);
 CREATE TABLE IF NOT EXISTS session_time (session_id PRIMARY KEY, created, changed);
-CREATE TABLE IF NOT EXISTS kernel (kernel_id PRIMARY KEY, name, gateway, kept, started);
+CREATE TABLE IF NOT EXISTS kernel
+    (kernel_id PRIMARY KEY, name, gateway, kept, started, answered);
 CREATE TABLE IF NOT EXISTS document (path PRIMARY KEY, gateway, at);
 CREATE TABLE IF NOT EXISTS directory (path PRIMARY KEY);
 CREATE TRIGGER IF NOT EXISTS made AFTER INSERT ON session BEGIN
@@ -59,7 +60,7 @@ TAKE_OVER = (
     ),
     (
         "SELECT * FROM kernel WHERE gateway = ?",
-        "INSERT OR REPLACE INTO kernel VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO kernel VALUES (?, ?, ?, ?, ?, ?)",
     ),
 )
 
@@ -73,6 +74,7 @@ class StoredKernel:
     gateway: str  # its key
     kept: bool  # whether it is to outlive the server
     started: str  # UTC
+    answered: bool  # whether its gateway has said that it is there
 
 
 class Store:
@@ -114,10 +116,14 @@ class Store:
     def add_kernel(self, kernel_id: str, name: str, gateway: str) -> None:
         """Note a kernel; called before it is started, so that none is ever lost."""
         self.connection.execute(
-            "INSERT INTO kernel VALUES (?, ?, ?, 0, datetime('now')) ON CONFLICT (kernel_id)"
+            "INSERT INTO kernel VALUES (?, ?, ?, 0, datetime('now'), 0) ON CONFLICT (kernel_id)"
             " DO UPDATE SET name = excluded.name, gateway = excluded.gateway",
             (kernel_id, name, gateway),
         )
+
+    def confirm_kernel(self, kernel_id: str) -> None:
+        """Note that its gateway has it."""
+        self.connection.execute("UPDATE kernel SET answered = 1 WHERE kernel_id = ?", (kernel_id,))
 
     def keep_kernel(self, kernel_id: str, kept: bool) -> None:
         """Note whether a kernel is to outlive the server."""
@@ -197,8 +203,11 @@ def left_behind(folder: Path) -> Iterator[tuple[str, StoredKernel]]:
 
 
 def _kernels(connection: sqlite3.Connection) -> list[StoredKernel]:
-    rows = connection.execute("SELECT kernel_id, name, gateway, kept, started FROM kernel")
-    return [StoredKernel(k, n, g, bool(kept), at) for k, n, g, kept, at in rows]
+    columns = "SELECT kernel_id, name, gateway, kept, started, answered FROM kernel"
+    return [
+        StoredKernel(kernel_id, name, gateway, bool(kept), started, bool(answered))
+        for kernel_id, name, gateway, kept, started, answered in connection.execute(columns)
+    ]
 
 
 def _delete(connection: sqlite3.Connection, gateway: str) -> None:

@@ -29,6 +29,7 @@ ORDER = [
     "links",
     "handshakes",
     "store",
+    "kernels_app",
     "gateways",
     "kernel",
     "shared",

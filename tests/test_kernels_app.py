@@ -1,0 +1,62 @@
+"""``jupyter notebook-remote kernels`` in a terminal, with real servers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from .conftest import SharedServers
+from .processes import PATIENCE, Farm, Server
+from .test_backends import new_session
+
+
+def run(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
+    """As the user of this server."""
+    return subprocess.run(
+        [sys.executable, "-m", "notebook_remote", "kernels", *words],
+        capture_output=True,
+        text=True,
+        env=server.env,
+        cwd=server.folder,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_list_and_shutdown(farm: Farm, shared: SharedServers) -> None:
+    gateway = shared.gateway("kernel-gateway")
+    foreign = gateway.start_kernel()
+    notebook = farm.notebook(gateway=gateway, name="one").start()
+    session = new_session(notebook, "a.ipynb", "python3")
+    used, unused = session["kernel"]["id"], notebook.start_kernel()
+    said = run(notebook, "list")
+    assert said.returncode == 0, said.stderr
+    lines = {line.split()[0]: line for line in said.stdout.splitlines()}
+    assert lines[used].endswith("a.ipynb")
+    assert lines[unused].endswith("without a notebook")
+    assert foreign not in said.stdout
+    assert notebook.token not in said.stdout + said.stderr
+    assert run(notebook, "shutdown", unused).returncode == 0
+    assert gateway.get(f"/api/kernels/{unused}").status_code == 404
+    missing = run(notebook, "shutdown", foreign)
+    assert (missing.returncode, "No kernel of yours" in missing.stderr) == (1, True)
+    assert gateway.request("DELETE", f"/api/kernels/{foreign}").status_code == 204
+
+    notebook.kill()
+    found = json.loads(run(notebook, "list", "--json").stdout)
+    assert found["kernels"] == []
+    assert [kernel["kernel_id"] for kernel in found["left_behind"]] == [used]
+    left = run(notebook, "list").stdout
+    assert "that has stopped" in left
+    assert used in left
+    assert "start one there" in run(notebook, "shutdown", used).stderr
+    second = farm.notebook(gateway=gateway, name="one").start()
+    assert used in run(second).stdout
+
+
+def test_what_is_not_understood(farm: Farm) -> None:
+    said = run(farm.notebook(), "lst")
+    assert (said.returncode, "kernels list" in said.stderr) == (1, True)
+    assert "Traceback" not in said.stderr
+    assert "There are no kernels" in run(farm.notebook()).stdout
