@@ -1,0 +1,221 @@
+"""Several backends and sessions that last, in Chromium."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from .intermediary import Intermediary
+from .pages import JupyterPage, NotebookPage, Visitor
+from .processes import Farm, Server, wait_for
+from .test_backends import several
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[[Server], Visitor]
+PYTHON = "Python 3 (ipykernel)"
+
+
+class Several:
+    """A notebook server with kernels of its own beside two gateways."""
+
+    def __init__(self, farm: Farm) -> None:
+        self.gateways = {
+            "js": farm.gateway("jupyter-server").start(),
+            "jkg": farm.gateway("kernel-gateway").start(),
+        }
+        self.notebook = several(farm, "--mode=local", **self.gateways).start()
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Several]:
+    farm = Farm(tmp_path_factory.mktemp("several"))
+    yield Several(farm)
+    farm.close()
+
+
+def indicator(page: JupyterPage) -> Locator:
+    return page.page.locator(".nbr-Indicator button")
+
+
+def backend_of(visitor: Visitor) -> list[str]:
+    sessions = visitor.server.get("/api/sessions").json()
+    mine = (s for s in sessions if s["path"].startswith(f"{visitor.folder}/"))
+    return [session["kernel"]["backend"] for session in mine]
+
+
+def test_kernels_of_all_backends_are_offered_and_run_where_they_say(
+    servers: Several, visit: Visit
+) -> None:
+    visitor = visit(servers.notebook)
+    tree = visitor.open_tree()
+    offered = tree.new_menu()
+    for where in ("local", "js", "jkg"):
+        assert f"{PYTHON} · {where}" in offered
+    notebook = tree.new_notebook(f"{PYTHON} · jkg").wait_for_kernel(f"{PYTHON} · jkg")
+    assert backend_of(visitor) == ["jkg"]
+    expect(indicator(notebook)).to_have_text("jkg · proxy")
+    assert notebook.run_cell("print(6 * 7)").strip() == "42"
+    notebook.save()
+    (file,) = visitor.path("").glob("*.ipynb")
+    kernelspec = json.loads(file.read_text())["metadata"]["kernelspec"]
+    assert kernelspec == {"display_name": PYTHON, "language": "python", "name": "python3"}
+
+    notebook.choose("Kernel", "Change Kernel…")
+    names = notebook.dialog.locator("optgroup").first.locator("option").all_inner_texts()
+    assert set(names) == {f"{PYTHON} · {where}" for where in ("local", "js", "jkg")}
+    notebook.dialog.locator("select").select_option(label=f"{PYTHON} · local")
+    notebook.answer_dialog("Select")
+    notebook.wait_for_kernel(f"{PYTHON} · local")
+    assert backend_of(visitor) == ["local"]
+    assert notebook.run_cell("print(6 * 7)").strip() == "42"
+    expect(indicator(notebook)).to_be_hidden()
+
+
+def test_a_notebook_opens_where_it_ran_and_an_unknown_one_asks(
+    servers: Several, visit: Visit
+) -> None:
+    visitor = visit(servers.notebook)
+    visitor.write_notebook("a.ipynb", "python3")
+    notebook = visitor.reopen_notebook()
+    expect(notebook.dialog).to_contain_text("Select Kernel")
+    notebook.dialog.locator("select").select_option(label=f"{PYTHON} · js")
+    notebook.answer_dialog("Select")
+    notebook.wait_for_kernel(f"{PYTHON} · js")
+    notebook.save()
+    notebook.choose("Kernel", "Shut Down Kernel")
+    expect(notebook.kernel_name).to_have_text("No Kernel")
+    notebook.close()
+    again = visitor.reopen_notebook().wait_for_kernel(f"{PYTHON} · js")
+    expect(again.dialog).to_have_count(0)
+    assert backend_of(visitor) == ["js"]
+
+
+def test_jupyterlab_of_the_same_server_too(servers: Several, visit: Visit) -> None:
+    visitor = visit(servers.notebook)
+    lab = visitor.open_lab()
+    lab.dialog.locator("select").select_option(label=f"{PYTHON} · jkg")
+    lab.answer_dialog("Select")
+    lab.wait_for_kernel(f"{PYTHON} · jkg")
+    assert lab.run_cell("print(6 * 7)").strip() == "42"
+    expect(indicator(lab)).to_have_text("jkg · proxy")
+
+
+def test_a_gateway_is_added_and_removed_in_the_page(farm: Farm, visit: Visit) -> None:
+    gateway = farm.gateway("jupyter-server").start()
+    visitor = visit(farm.notebook("--mode=local").start())
+    tree = visitor.open_tree()
+    tree.choose("Settings", "Gateways…")
+    tree.answer_dialog("Add Gateway…")
+    for name, value in (("name", "gpu"), ("url", "nonsense"), ("auth_token", gateway.token)):
+        tree.dialog.locator(f"[name={name}]").fill(value)
+    tree.answer_dialog("Add")
+    expect(tree.dialog.get_by_role("alert")).to_contain_text("not a URL that can be used")
+    expect(tree.dialog.locator("[name=auth_token]")).to_have_value(gateway.token)
+    tree.dialog.locator("[name=url]").fill(gateway.url)
+    tree.answer_dialog("Add")
+    row = tree.dialog.locator("tr", has_text="gpu")
+    expect(row).to_contain_text("works, 0 kernels")
+    tree.answer_dialog("Close")
+    notebook = tree.new_notebook(f"{PYTHON} · gpu").wait_for_kernel(f"{PYTHON} · gpu")
+    assert notebook.run_cell("print(6 * 7)").strip() == "42"
+    expect(indicator(notebook)).to_have_text("gpu · proxy")
+    notebook.choose("Kernel", "Shut Down Kernel")
+    expect(notebook.kernel_name).to_have_text("No Kernel")
+    notebook.close()
+    tree.choose("Settings", "Gateways…")
+    tree.dialog.get_by_role("button", name="Remove gpu").click()
+    expect(row).to_have_count(0)
+    tree.answer_dialog("Close")
+    wait_for("the New menu without it", lambda: not [t for t in tree.new_menu() if "gpu" in t])
+    assert gateway.token not in visitor.server.log
+    assert not [text for text in visitor.texts_received().values() if gateway.token in text]
+
+
+def test_the_server_is_started_again_while_the_notebook_is_open(farm: Farm, visit: Visit) -> None:
+    gateway = farm.gateway("kernel-gateway").start()
+    server = several(farm, "--mode=local", gpu=gateway).start()
+    visitor = visit(server)
+    notebook = visitor.open_tree().new_notebook(f"{PYTHON} · gpu")
+    notebook.wait_for_kernel(f"{PYTHON} · gpu").run_cell("x = 'kept'")
+    notebook.save()
+    server.kill()
+    expect(indicator(notebook)).to_have_text(re.compile("lost since"))
+    server.start()
+    expect(indicator(notebook)).to_have_text("gpu · proxy")
+    assert notebook.run_cell("print(x)").strip() == "kept"
+    notebook.reload()
+    notebook.wait_for_kernel(f"{PYTHON} · gpu")
+    assert notebook.run_cell("print(x)").strip() == "kept"
+
+
+def test_a_kernel_that_is_kept_has_its_notebook_again(farm: Farm, visit: Visit) -> None:
+    server = farm.notebook(name="one").start()
+    visitor = visit(server)
+    notebook = visitor.open_notebook().wait_for_kernel()
+    notebook.run_cell("x = 'kept'")
+    indicator(notebook).click()
+    box = notebook.dialog.get_by_label("Keep running when the notebook server stops")
+    box.check()
+    wait_for(
+        "the server to know",
+        lambda: (
+            [
+                kernel["on_exit"]
+                for kernel in server.get("/notebook-remote/api/kernels").json()["kernels"]
+            ]
+            == ["keep"]
+        ),
+    )
+    expect(box).to_be_checked()
+    notebook.answer_dialog("Close")
+    notebook.save()
+    notebook.close()
+    server.stop()
+    server.start()
+    again = visitor.reopen_notebook().wait_for_kernel()
+    assert again.run_cell("print(x)").strip() == "kept"
+
+
+def test_a_kernel_without_a_notebook_is_shown_and_adopted(farm: Farm, visit: Visit) -> None:
+    server = farm.notebook(name="one").start()
+    kernel_id = server.start_kernel(name="python3")
+    with server.channels(kernel_id) as channels:
+        channels.run("x = 'adopted'")
+    visitor = visit(server)
+    tree = visitor.open_tree()
+    tree.page.get_by_role("tab", name="Running").click()
+    alone = tree.page.get_by_text("Without a notebook")
+    expect(alone).to_be_visible()
+    with tree.page.context.expect_page() as opened:
+        alone.click()
+    notebook = NotebookPage(opened.value).wait_for_kernel()
+    assert notebook.run_cell("print(x)").strip() == "adopted"
+    (session,) = server.get("/api/sessions").json()
+    assert session["kernel"]["id"] == kernel_id
+    expect(alone).to_have_count(0)
+
+
+def test_a_start_that_takes_long_is_shown_and_cancelled(farm: Farm, visit: Visit) -> None:
+    gateway = farm.gateway("kernel-gateway", "--JupyterWebsocketPersonality.list_kernels=True")
+    gateway.start()
+    with Intermediary(urlsplit(gateway.url).port or 0) as link:
+        env = {"JUPYTER_GATEWAY_URL": link.url, "JUPYTER_GATEWAY_AUTH_TOKEN": gateway.token}
+        visitor = visit(farm.notebook(env=env).start())
+        visitor.write_notebook("a.ipynb", "python3")
+        visitor.server.get("/api/kernelspecs")
+        link.blackhole("down")
+        notebook = visitor.reopen_notebook()
+        expect(indicator(notebook)).to_have_text(re.compile(r"gateway · starting, \d+ s"))
+        wait_for("the kernel to be there", lambda: gateway.get("/api/kernels").json())
+        indicator(notebook).click()
+        expect(notebook.dialog).to_contain_text("no kernel is left there")
+        notebook.answer_dialog("Cancel the Start")
+        expect(notebook.dialog).to_contain_text("was cancelled")
+        link.restore()
+        wait_for("no kernel to be left", lambda: gateway.get("/api/kernels").json() == [])
