@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-import trustme
 from playwright.sync_api import Browser
 
+from .certificates import Authority, Files
+from .intermediary import Intermediary
 from .pages import Visitor, chromium
 from .processes import Farm, Server
 
@@ -28,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = {
         "eg": None if os.environ.get("NOTEBOOK_REMOTE_EG_PYTHON") else "NOTEBOOK_REMOTE_EG_PYTHON",
         "browser": None if find_browser() else "chromium",
+        "certutil": None if shutil.which("certutil") else "certutil",
     }
     for item in items:
         for mark, what in missing.items():
@@ -86,16 +90,14 @@ def shared(shared_farm: Farm) -> SharedServers:
 
 
 @pytest.fixture(scope="session")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, str]:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="session")
+def tls(authority: Authority) -> Files:
     """Files of a private certificate authority, and of a certificate for localhost and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    paths = [str(folder / name) for name in ("ca.pem", "cert.pem", "key.pem")]
-    authority.cert_pem.write_to_path(paths[0])
-    certificate.cert_chain_pems[0].write_to_path(paths[1])
-    certificate.private_key_pem.write_to_path(paths[2])
-    return paths[0], paths[1], paths[2]
+    return authority.certificate("localhost", "127.0.0.1")
 
 
 @pytest.fixture(params=ON_GATEWAYS)
@@ -147,3 +149,12 @@ def visit(
         if request.session.testsfailed > failed_before:
             visitor.leave_evidence(tmp_path)
         visitor.leave()
+
+
+@pytest.fixture
+def link() -> Iterator[Callable[..., Intermediary]]:
+    """Puts an intermediary before a server, which is there longer than who visits it."""
+    with contextlib.ExitStack() as links:
+        yield lambda server, tls=None: links.enter_context(
+            Intermediary(urlsplit(server.url).port, tls=tls)
+        )

@@ -1,6 +1,7 @@
-"""Install Chromium with apt where there is none and where that is possible; tox runs this.
+"""Install Chromium, and certutil, with apt where they are missing and apt is there; tox runs this.
 
-Elsewhere install a Chromium or Chrome by hand, or name one in NOTEBOOK_REMOTE_BROWSER.
+Elsewhere install a Chromium or Chrome by hand, or name one in NOTEBOOK_REMOTE_BROWSER; certutil is
+in the package of NSS's tools.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from .conftest import find_browser
 
 
 def main() -> None:
-    if find_browser() or not shutil.which("apt-get"):
+    missing = [] if find_browser() else ["chromium"]
+    if not shutil.which("certutil"):
+        missing.append("libnss3-tools")
+    if not missing or not shutil.which("apt-get"):
         return
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     if sudo and not shutil.which("sudo"):
         return
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update", "-q"], ["install", "-q", "-y", "chromium"]):
+    for command in (["update", "-q"], ["install", "-q", "-y", *missing]):
         if subprocess.run([*sudo, "apt-get", *command], env=env, check=False).returncode:
-            print("Chromium could not be installed; see CONTRIBUTING.md.", flush=True)
+            what = " and ".join(missing)
+            print(f"{what} could not be installed; see CONTRIBUTING.md.", flush=True)
             return
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from playwright.sync_api import (
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from .certificates import Authority
 from .processes import PATIENCE, Server, wait_for
 
 PATIENCE_MS = PATIENCE * 1000
@@ -40,12 +42,19 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @contextlib.contextmanager
-def chromium(executable: str, *options: str) -> Iterator[Browser]:
+def chromium(executable: str, *options: str, trusts: Authority | None = None) -> Iterator[Browser]:
     """A headless Chromium. While it is open, this thread counts as one with an event loop."""
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        args = [*QUIET, *as_root, *options]
-        browser = playwright.chromium.launch(executable_path=executable, args=args)
+    args = [*QUIET, *as_root, *options]
+    with contextlib.ExitStack() as stack:
+        env = None
+        if trusts:
+            temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+            home = stack.enter_context(temporary)
+            trusts.trusted_by_chromium(Path(home))
+            env = {**os.environ, "HOME": home}
+        playwright = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=executable, args=args, env=env)
         yield browser
         browser.close()
 

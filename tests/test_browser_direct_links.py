@@ -1,27 +1,19 @@
-"""Direct mode in Chromium and what is between page and gateway: TLS, what blocks, what breaks."""
+"""Direct mode in Chromium and what is between page and gateway: what blocks, what breaks."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import hashlib
 import re
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import Browser, expect
 
 from .conftest import SharedServers, find_browser
 from .intermediary import Intermediary
 from .pages import Cell, NotebookPage, Visitor, chromium
 from .processes import Farm, Server, free_port, wait_for
-from .test_browser import SLIDER
 from .test_browser_direct import (
     FALLBACK_WITHIN,
     Opening,
@@ -37,18 +29,9 @@ from .test_outages import PRINTING
 
 pytestmark = pytest.mark.browser
 
-Files = tuple[str, str, str]  # of an authority, a certificate and its key
 Between = Callable[..., Intermediary]
-NAME = "gateway.example"  # this computer's, known to the browser only
 LINES = 80
 OUTAGE = 60  # of these lines, which take 3 seconds
-
-
-def fingerprint(certificate: str) -> str:
-    """What Chromium knows a certificate's key by."""
-    key = x509.load_pem_x509_certificate(Path(certificate).read_bytes()).public_key()
-    encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return base64.b64encode(hashlib.sha256(encoded).digest()).decode()
 
 
 @pytest.fixture(scope="module")
@@ -58,29 +41,17 @@ def public_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def browser(tls: Files, public_port: int) -> Iterator[Browser]:
-    """One that trusts our certificate, and no other of the same authority."""
+def browser(public_port: int) -> Iterator[Browser]:
     executable = find_browser()
     assert executable, "no Chromium; see CONTRIBUTING.md"
-    options = (
-        f"--ignore-certificate-errors-spki-list={fingerprint(tls[1])}",
-        f"--host-resolver-rules=MAP {NAME} 127.0.0.1",
-        f"--ip-address-space-overrides=127.0.0.1:{public_port}=public",
-    )
-    with chromium(executable, *options) as browser:
+    option = f"--ip-address-space-overrides=127.0.0.1:{public_port}=public"
+    with chromium(executable, option) as browser:
         yield browser
 
 
 @pytest.fixture
 def gateway(shared: SharedServers) -> Server:
     return shared.gateway("jupyter-server", addon=True)
-
-
-@pytest.fixture
-def link() -> Iterator[Between]:
-    """Puts an intermediary before a server, which is there longer than who visits it."""
-    with contextlib.ExitStack() as links:
-        yield lambda server, tls=None: links.enter_context(Intermediary(int(port(server)), tls=tls))
 
 
 def at(url: str) -> str:
@@ -92,44 +63,6 @@ def policy(sources: str) -> str:
     """The option of an admin's content security policy."""
     settings = {"headers": {"Content-Security-Policy": f"connect-src {sources}"}}
     return f"--ServerApp.tornado_settings={settings}"
-
-
-def places(visitor: Visitor) -> set[str]:
-    """Where the page's kernel WebSockets went to."""
-    parts = [urlsplit(url) for url in visitor.websockets if "/channels" in url]
-    return {f"{part.scheme}://{part.netloc}" for part in parts}
-
-
-# -- TLS -----------------------------------------------------------------------------------------
-
-
-def test_an_https_page_and_an_https_gateway_of_another_name(
-    farm: Farm, tls: Files, visit: Visit
-) -> None:
-    gateway = farm.gateway("kernel-gateway", tls=tls, addon=True).start()
-    url = f"wss://{NAME}:{port(gateway)}"
-    env = {"JUPYTER_GATEWAY_CA_CERTS": tls[0]}
-    server = farm.notebook("--mode=direct", at(url), gateway=gateway, env=env, tls=tls).start()
-    visitor = visit(server)
-    notebook = visitor.open_notebook().wait_for_kernel()
-    assert notebook.run_cell("print(6 * 7)").strip() == "42"
-    cell = notebook.start_cell(SLIDER)
-    cell.output.locator(".noUi-handle").press("PageUp")
-    cell.wait_for_text("the kernel has 12")
-    assert places(visitor) == {url}
-    assert relayed(visitor) == []
-    expect(indicator(notebook)).to_have_text("gateway · direct")
-    no_ticket_in(visitor, notebook)
-
-
-def test_an_https_page_reaches_a_gateway_without_tls_on_the_same_computer(
-    farm: Farm, gateway: Server, tls: Files, visit: Visit
-) -> None:
-    url = f"ws://127.0.0.1:{port(gateway)}"
-    visitor = visit(farm.notebook("--mode=direct", at(url), gateway=gateway, tls=tls).start())
-    notebook = visitor.open_notebook().wait_for_kernel()
-    assert notebook.run_cell("print(6 * 7)").strip() == "42"
-    assert places(visitor) == {url}
 
 
 # -- what blocks ---------------------------------------------------------------------------------
@@ -148,29 +81,6 @@ def falls_back(visitor: Visitor, *reason: str) -> NotebookPage:
     for words in reason:
         expect(notebook.dialog).to_contain_text(words)
     return notebook
-
-
-def test_an_https_page_may_not_reach_a_gateway_without_tls(
-    farm: Farm, gateway: Server, tls: Files, visit: Visit
-) -> None:
-    option = at(f"ws://{NAME}:{port(gateway)}")
-    server = farm.notebook("--mode=direct", option, gateway=gateway, tls=tls).start()
-    visitor = visit(server)
-    notebook = falls_back(visitor, "reached over http only", "let the gateway use https")
-    no_ticket_in(visitor, notebook)
-
-
-def test_a_certificate_that_the_browser_does_not_trust(
-    farm: Farm, gateway: Server, tls: Files, link: Between, visit: Visit
-) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    trustme.CA().issue_cert("localhost").configure_cert(context)
-    front = link(gateway, context)
-    option = at(f"wss://localhost:{front.port}")
-    visitor = visit(farm.notebook("--mode=direct", option, gateway=gateway, tls=tls).start())
-    notebook = falls_back(visitor, "cannot connect", f"Open {front.url} in a new tab")
-    assert "ERR_CERT_AUTHORITY_INVALID" in "".join(visitor.diary)
-    no_ticket_in(visitor, notebook)
 
 
 def test_a_policy_forbids_the_gateway_until_it_has_what_the_dialog_says(

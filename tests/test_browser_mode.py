@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from .certificates import Files
 from .conftest import SharedServers, find_browser
 from .intermediary import Intermediary
 from .pages import NotebookPage, Visitor, chromium
@@ -52,20 +53,30 @@ class Pair:
         kind: str,
         *options: str,
         addon: bool = True,
+        host: str = HOST,
         port: int = 0,
         via: int = 0,
+        tls: Files | None = None,
+        page_tls: Files | None = None,
     ) -> None:
-        """``port`` is the gateway's, ``via`` that of an intermediary in front of it."""
+        """``port`` is the gateway's, ``via`` that of an intermediary in front of it.
+
+        ``tls`` is for both, ``page_tls`` for the notebook server only.
+        """
         here = free_port()
-        origin = f"http://localhost:{here}"
+        origin = f"http{'s' if tls or page_tls else ''}://localhost:{here}"
         stock = STOCK_CORS[kind](origin) if not addon and kind in STOCK_CORS else []
         remote = ["--ServerApp.allow_remote_access=True"] if kind == "jupyter-server" else []
         allowed = {"NOTEBOOK_REMOTE_ALLOWED_ORIGINS": origin}
-        self.gateway = farm.gateway(kind, *stock, *remote, addon=addon, port=port, env=allowed)
+        self.gateway = farm.gateway(
+            kind, *stock, *remote, addon=addon, port=port, env=allowed, tls=tls
+        )
         self.port = via or urlsplit(self.gateway.url).port
         user = {"KERNEL_USERNAME": "ada"} if kind == "enterprise-gateway" else {}
-        url = f"--gateway-url=http://{HOST}:{self.port}"
-        self.notebook = farm.notebook("--mode=browser", url, *options, env=user, port=here)
+        url = f"--gateway-url=http{'s' if tls else ''}://{host}:{self.port}"
+        self.notebook = farm.notebook(
+            "--mode=browser", url, *options, env=user, port=here, tls=tls or page_tls
+        )
         self.gateway.start()
         self.notebook.start()
 
@@ -105,8 +116,25 @@ def opened(visitor: Visitor, pair: Pair, name: str = "a.ipynb") -> NotebookPage:
     return notebook.wait_for_kernel()
 
 
+def interrupt_and_restart(notebook: NotebookPage) -> None:
+    cell = notebook.start_cell(BUSY)
+    cell.wait_for_text("busy")
+    notebook.press_button("notebook:interrupt-kernel")
+    cell.wait_for_text("KeyboardInterrupt")
+    notebook.run_cell("x = 1")
+    notebook.choose("Kernel", "Restart Kernel…")
+    notebook.answer_dialog("Restart")
+    notebook.wait_for_kernel()
+    assert "NameError" in notebook.run_cell("x")
+
+
 def ports(urls: list[str], part: str) -> set[int | None]:
     return {urlsplit(url).port for url in urls if part in url}
+
+
+def origins(urls: list[str], part: str) -> set[str]:
+    parts = [urlsplit(url) for url in urls if part in urlsplit(url).path]
+    return {f"{part.scheme}://{part.netloc}" for part in parts}
 
 
 def kernels_of(pair: Pair) -> list[str]:
@@ -132,15 +160,7 @@ def test_the_page_does_everything_itself(pairs: Pairs, kind: str, visit: Visit) 
         expect(cell.output.locator("img")).to_have_js_property("naturalWidth", 256)
         content = upload(notebook, 2_000_000)
         wait_for("the file", lambda: str(len(content)) in notebook.run_cell(UPLOADED))
-    cell = notebook.start_cell(BUSY)
-    cell.wait_for_text("busy")
-    notebook.press_button("notebook:interrupt-kernel")
-    cell.wait_for_text("KeyboardInterrupt")
-    notebook.run_cell("x = 1")
-    notebook.choose("Kernel", "Restart Kernel…")
-    notebook.answer_dialog("Restart")
-    notebook.wait_for_kernel()
-    assert "NameError" in notebook.run_cell("x")
+    interrupt_and_restart(notebook)
     indicator = notebook.page.get_by_role("button", name="Connection to the kernel")
     expect(indicator).to_have_text("gateway · browser")
 
