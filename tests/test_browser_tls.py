@@ -20,9 +20,11 @@ from .test_browser_mode import (
     HOST,
     KINDS,
     Pair,
+    enter,
     interrupt_and_restart,
     opened,
     origins,
+    token_field,
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.certutil]
@@ -98,7 +100,7 @@ def test_a_certificate_that_the_browser_does_not_trust(
     front = link(gateway, served(stranger.certificate("localhost")))
     option = at(f"wss://localhost:{front.port}")
     visitor = visit(farm.notebook("--mode=direct", option, gateway=gateway, tls=tls).start())
-    notebook = falls_back(visitor, "cannot connect", f"Open {front.url} in a new tab")
+    notebook = falls_back(visitor, "does not trust its certificate", f"Open {front.url}")
     assert "ERR_CERT_AUTHORITY_INVALID" in "".join(visitor.diary)
     no_ticket_in(visitor, notebook)
 
@@ -111,7 +113,7 @@ def test_a_certificate_that_has_expired_until_it_is_renewed(
     front = link(gateway, certificate)
     option = at(f"wss://localhost:{front.port}")
     visitor = visit(farm.notebook("--mode=direct", option, gateway=gateway, tls=tls).start())
-    notebook = falls_back(visitor, "cannot connect", f"Open {front.url} in a new tab")
+    notebook = falls_back(visitor, "which may have expired", f"Open {front.url} in a new tab")
     assert "ERR_CERT_DATE_INVALID" in "".join(visitor.diary)
     no_ticket_in(visitor, notebook)
     with pytest.raises(PlaywrightError, match="ERR_CERT_DATE_INVALID"):
@@ -149,3 +151,41 @@ def test_browser_mode_reaches_a_gateway_without_tls_on_the_same_computer(
     notebook = opened(visitor, pair)
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
     assert origins(visitor.websockets, "/channels") == {f"ws://127.0.0.1:{pair.port}"}
+
+
+def test_an_https_page_in_browser_mode_may_not_reach_a_gateway_without_tls(
+    farm: Farm, tls: Files, visit: Visit
+) -> None:
+    """It says so without asking for a token, which would not help; files can be edited."""
+    pair = Pair(farm, "jupyter-server", page_tls=tls)
+    visitor = visit(pair.notebook)
+    visitor.write_notebook("a.ipynb", "python3")
+    notebook = visitor.reopen_notebook()
+    sentence = (
+        f"This page came over https and must not use the gateway at http://{HOST}:{pair.port}"
+    )
+    expect(notebook.page.get_by_text(sentence)).to_be_visible()
+    notebook.answer_dialog("No Kernel")
+    notebook.type_cell("kept")
+    notebook.save()
+    expect(token_field(notebook)).to_have_count(0)
+    notebook.page.get_by_role("button", name="What to do").click()
+    expect(notebook.dialog).to_contain_text("let the gateway use https")
+
+
+def test_in_browser_mode_an_expired_certificate_is_one_of_the_things_to_look_for(
+    farm: Farm, gateway: Server, authority: Authority, tls: Files, link: Between, visit: Visit
+) -> None:
+    """With a good one the page hears of the next thing: this gateway does not allow its origin."""
+    certificate = served(authority.certificate("localhost", expired=True))
+    front = link(gateway, certificate)
+    server = farm.notebook("--mode=browser", f"--gateway-url={front.url}", tls=tls).start()
+    visitor = visit(server)
+    visitor.write_notebook("a.ipynb", "python3")
+    notebook = visitor.reopen_notebook(wait=False)
+    enter(notebook, gateway.token)
+    expect(notebook.dialog).to_contain_text(f"does not reach {front.url}")
+    expect(notebook.dialog).to_contain_text(f"Open {front.url} in a new tab")
+    certificate.load_cert_chain(*authority.certificate("localhost")[1:])
+    enter(notebook, gateway.token)
+    expect(notebook.dialog).to_contain_text("does not answer pages")

@@ -7,7 +7,7 @@
 import { PromiseDelegate } from '@lumino/coreutils';
 
 import { IBrowserBackend } from './config';
-import { knock } from './dial';
+import { isInsecure, knock } from './dial';
 
 /** Exactly one of the two. */
 export interface IProof {
@@ -86,6 +86,10 @@ export class Credentials {
       }
       sessionStorage.removeItem(this._key);
     }
+    const { url } = this._backend;
+    if (isInsecure(url) && (await whyNot(url)) === 'insecure') {
+      throw new NoProof('insecure'); // no token would help
+    }
     const ask = await this._ask.promise;
     let problem: Problem = 'none';
     for (;;) {
@@ -158,12 +162,9 @@ export class Credentials {
 }
 
 async function whyNot(url: string): Promise<Problem> {
-  if (location.protocol === 'https:' && url.startsWith('http:')) {
-    return 'insecure';
-  }
   return knock(url).then(
     () => 'not allowed',
-    () => 'unreachable'
+    () => (isInsecure(url) ? 'insecure' : 'unreachable')
   );
 }
 

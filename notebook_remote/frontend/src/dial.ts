@@ -18,6 +18,8 @@ const SLOW_AFTER = 20_000; // the gateway answers, but its WebSocket does not op
 // What browsers call the permission to reach addresses that are not public, from a page that is.
 const LOCAL_NETWORK = ['local-network-access', 'local-network', 'loopback-network'];
 
+const LOOPBACK = /^(localhost|127(\.\d+){3}|\[::1\])$/;
+
 /** Why a socket did not open. Carries no address, since that may contain a ticket. */
 export class NotOpened extends Error {
   constructor(readonly why: Why) {
@@ -30,6 +32,13 @@ export function httpBase(place: IPlace): string {
   const { protocol, host, pathname } = new URL(place.url);
   const base = pathname.slice(0, pathname.lastIndexOf('/api/kernels/'));
   return `${['wss:', 'https:'].includes(protocol) ? 'https' : 'http'}://${host}${base}`;
+}
+
+/** Whether browsers keep this page from an address because it came over https and that does not. */
+export function isInsecure(base: string): boolean {
+  const { protocol, hostname } = new URL(base);
+  // They make an exception for their own computer.
+  return location.protocol === 'https:' && protocol === 'http:' && !LOOPBACK.test(hostname);
 }
 
 /** Ask a gateway for anything at all: milliseconds until its answer; rejects if there is none. */
@@ -56,8 +65,7 @@ export async function dial(place: IPlace, signal: AbortSignal): Promise<WebSocke
 
 /** Resolves if a gateway answers this page soon. */
 async function reach(base: string, signal: AbortSignal): Promise<void> {
-  const insecure = location.protocol === 'https:' && base.startsWith('http:');
-  let why: Why = insecure ? 'insecure' : 'refused';
+  let why: Why = isInsecure(base) ? 'insecure' : 'refused';
   const done = new AbortController();
   const listen = { signal: done.signal };
   const timer = window.setTimeout(() => {

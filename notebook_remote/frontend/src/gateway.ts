@@ -86,8 +86,11 @@ export class BrowserGateway {
 
   private _sentence(error: unknown): string {
     const { url } = this.backend;
-    return error instanceof NoProof
-      ? `The token of the gateway at ${url} is missing: enter it to use kernels.`
-      : `This page does not reach the gateway at ${url}: check that it runs, and the network.`;
+    if (!(error instanceof NoProof)) {
+      return `This page does not reach the gateway at ${url}: check that it runs, and open it in a new tab, where the browser says what is wrong.`;
+    }
+    return error.problem === 'insecure'
+      ? `This page came over https and must not use the gateway at ${url}: let the gateway use https.`
+      : `The token of the gateway at ${url} is missing: enter it to use kernels.`;
   }
 }

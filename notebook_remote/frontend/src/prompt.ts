@@ -44,7 +44,8 @@ function sentences(problem: Problem, url: string, trans: TranslationBundle): str
     case 'unreachable':
       return [
         trans.__('This browser does not reach %1.', url),
-        trans.__('Check that the gateway runs, and that no firewall is in the way.')
+        trans.__('Check that the gateway runs, and that no firewall is in the way.'),
+        trans.__('Open %1 in a new tab: the browser says there what is wrong.', url)
       ];
     default:
       return [];

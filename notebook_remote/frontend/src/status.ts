@@ -125,7 +125,11 @@ export function whyNotDirect(why: Why, url: string, trans: TranslationBundle): s
       ];
     case 'refused':
       return [
-        trans.__('This browser cannot connect to the gateway.'),
+        url.startsWith('https:')
+          ? trans.__(
+              'This browser cannot connect to the gateway, or does not trust its certificate, which may have expired.'
+            )
+          : trans.__('This browser cannot connect to the gateway.'),
         trans.__('Open %1 in a new tab: the browser says there what is wrong.', url)
       ];
     default:
