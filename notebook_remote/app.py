@@ -209,6 +209,10 @@ class RemoteNotebookApp(JupyterNotebookApp):
     classes: ClassVar[list[type]] = [RemoteServerApp, *RemoteServerApp.classes]
     aliases: ClassVar[dict[str, str]] = {**aliases, **OUR_ALIASES}
     flags: ClassVar[dict[str, Any]] = {**flags, **JupyterNotebookApp.flags}
+    subcommands: ClassVar[dict[str, Any]] = {
+        **JupyterNotebookApp.subcommands,
+        "doctor": ("notebook_remote.doctor_app.DoctorApp", "Say what works with the gateway."),
+    }
 
     # Ours, so that the pages find our labextension; LabApp serves the stock address without it.
     labextensions_url = Unicode("/notebook-remote/labextensions").tag(config=True)
