@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .config import Gateway
 from .doctor_channels import Closed
 from .doctor_embedded import examine_here
-from .doctor_findings import Finding, Result, Trouble, in_short, within
+from .doctor_findings import SINCE, Finding, Result, Trouble, in_short, within
 from .doctor_messages import LARGE_LIMIT, MessageChecks
 
 __all__ = ["Finding", "examine"]
@@ -81,9 +81,7 @@ def examine(
         for check in CHECKS:
             if check.needs in missing:
                 missing[check.name] = missing[check.needs]
-                yield Finding(
-                    check.name, "skip", f"Not tried, since {missing[check.needs]!r} failed."
-                )
+                yield Finding(check.name, "skip", SINCE.format(missing[check.needs]))
                 continue
             on_check(check.name)
             stopped = check.name == "clean-up"

@@ -23,7 +23,7 @@ from traitlets.config.loader import ConfigFileNotFound
 from ._version import __version__
 from .config import Gateway
 from .doctor import DEFAULT_ORIGIN, examine
-from .doctor_findings import Finding
+from .doctor_findings import SINCE, Finding
 from .exceptions import without_secrets
 
 # As those of `jupyter notebook-remote`, each over the one before.
@@ -47,6 +47,7 @@ class Report:
     """Prints findings as lines; on a terminal with colours, and with what is being tried."""
 
     def __init__(self) -> None:
+        self._left: list[Finding] = []
         self.terminal = sys.stdout.isatty()
         self.colours = self.terminal and "NO_COLOR" not in os.environ
         self.width = max(60, min(shutil.get_terminal_size().columns, 100))
@@ -62,7 +63,20 @@ class Report:
             print(f"  ....  {name}", end="", flush=True)  # noqa: T201
 
     def finding(self, finding: Finding) -> None:
-        """Print a finding, and below it the next step."""
+        """Print a finding, and below it the next step; one line for all that one failure left."""
+        if finding.verdict == "skip" and finding.text.startswith(SINCE.partition("{")[0]):
+            self._left.append(finding)
+            return
+        self._print_left()
+        self._print(finding)
+
+    def _print_left(self) -> None:
+        left, self._left = self._left, []
+        for text in dict.fromkeys(finding.text for finding in left):
+            names = ", ".join(finding.name for finding in left if finding.text == text)
+            self._print(Finding("", "skip", f"{text.removesuffix('.')}: {names}."))
+
+    def _print(self, finding: Finding) -> None:
         word: str = finding.verdict
         if self.colours:
             word = f"\x1b[{COLOURS[finding.verdict]}m{word}\x1b[0m"
@@ -76,9 +90,10 @@ class Report:
 
     def total(self, findings: list[Finding], seconds: float) -> None:
         """Print how many there were of each."""
+        self._print_left()
         count = Counter(finding.verdict for finding in findings)
         print(  # noqa: T201
-            f"{self._erase()}{count['pass']} passed, {count['warn']} warnings,"
+            f"{self._erase()}{count['pass']} passed, {count['warn']} with a warning,"
             f" {count['fail']} failed, {count['skip']} not tried, in {seconds:.0f} s.",
             flush=True,
         )
@@ -160,6 +175,14 @@ class DoctorApp(JupyterApp):
         for name in CONFIG_FILES:
             with contextlib.suppress(ConfigFileNotFound):
                 Application.load_config_file(self, name, path=self.config_file_paths)
+
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Take the options of `jupyter notebook-remote`; those that are not for us do nothing."""
+        words = sys.argv[1:] if argv is None else argv
+        if self.parent is not None and not {"-h", "--help", "--help-all"} & set(words):
+            self.aliases = {**self.parent.aliases, **self.aliases}  # type: ignore[misc]
+            self.flags = {**self.parent.flags, **self.flags}  # type: ignore[misc]
+        super().parse_command_line(argv)
 
     def gateways(self) -> list[Gateway]:
         """The configured gateways. Raises TraitError for what cannot be used."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
@@ -89,7 +90,7 @@ def _kernel() -> Finding:
 
 
 def _compute(manager: KernelManager) -> None:
-    manager.start_kernel()
+    manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = manager.blocking_client()
     client.start_channels()
     try:

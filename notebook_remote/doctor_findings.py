@@ -15,6 +15,7 @@ import requests
 T = TypeVar("T")
 Verdict = Literal["pass", "warn", "fail", "skip"]
 Result = tuple[Verdict, str, str]  # and text, and next step
+SINCE = "Not tried, since {!r} failed."
 WORDS = 300  # letters of a gateway's own words that are shown
 
 

@@ -146,14 +146,17 @@ class KernelChecks(Answers):
         return {kernel_id for kernel_id in self.kernel.ids if not self._gone(kernel_id)}
 
     def _gone(self, kernel_id: str) -> bool:
-        path = f"{self.gateway.kernels_endpoint}/{kernel_id}"
+        path, addresses = f"{self.gateway.kernels_endpoint}/{kernel_id}", self.wire.addresses
         try:
-            deleted = self.wire.ask("DELETE", path, seconds=STOP_LIMIT)
-            if deleted.status_code == 404:
-                return True
-            return self.wire.ask("GET", path).status_code == 404
+            # It may be at one of several gateways behind this name; the others do not know it.
+            for turn in range(2 * REPLICAS):
+                address = addresses[turn % len(addresses)]
+                deleted = self.wire.ask("DELETE", path, address=address, seconds=STOP_LIMIT)
+                if deleted.status_code != 404:
+                    return self.wire.ask("GET", path, address=address).status_code == 404
         except requests.RequestException:
             return False
+        return True
 
     # -- ways to it -----------------------------------------------------------------------------
 
