@@ -38,9 +38,9 @@ CHECKS = (
     Check("connect", "name", MessageChecks.connect, 9),
     Check("TLS", "connect", MessageChecks.tls),
     Check("HTTP", "TLS", MessageChecks.http),
+    Check("clock", "HTTP", MessageChecks.clock),
     Check("token", "HTTP", MessageChecks.token),
     Check("gateway", "token", MessageChecks.kind_and_version, 6),
-    Check("clock", "HTTP", MessageChecks.clock),
     Check("add-on", "gateway", MessageChecks.addon),
     Check("kernelspecs", "token", MessageChecks.specs),
     Check("kernel start", "kernelspecs", MessageChecks.start, starts=True),
@@ -64,12 +64,14 @@ def examine(
     kernel_name: str = "",
     origin: str = DEFAULT_ORIGIN,
     on_check: Callable[[str], None] = lambda name: None,
+    on_broken_off: Callable[[Finding], None] = lambda finding: None,
 ) -> Iterator[Finding]:
     """Examine a gateway and yield a finding for each check; none has a secret in it.
 
     ``kernel_name``: the kernelspec to start, else one of Python's. ``origin``: of the pages that
     will use a ticket. ``on_check`` is told the name of each check before it runs. Raises nothing of
-    its own. Whoever stops before the end closes the generator: the kernel is shut down then.
+    its own. Whoever stops before the end closes the generator: the kernel is shut down then, and
+    ``on_broken_off`` is told whether that worked.
     """
     if gateway.embedded or gateway.mode == "local":
         yield from examine_here(gateway, on_check)
@@ -84,18 +86,20 @@ def examine(
                 yield Finding(check.name, "skip", SINCE.format(missing[check.needs]))
                 continue
             on_check(check.name)
+            finding = shown(check, checks)
             stopped = check.name == "clean-up"
-            finding = outcome(check, checks)
             if finding.verdict == "fail":
                 missing[check.name] = check.name
-            yield replace(
-                finding,
-                text=checks.wire.shown(finding.text),
-                next_step=checks.wire.shown(finding.next_step),
-            )
+            yield finding
     finally:
         if not stopped:
-            outcome(CHECKS[-1], checks)
+            on_broken_off(shown(CHECKS[-1], checks))
+
+
+def shown(check: Check, checks: MessageChecks) -> Finding:
+    """Run a check and return its finding without secrets."""
+    finding, wire = outcome(check, checks), checks.wire
+    return replace(finding, text=wire.shown(finding.text), next_step=wire.shown(finding.next_step))
 
 
 def outcome(check: Check, checks: MessageChecks) -> Finding:

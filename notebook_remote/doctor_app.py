@@ -11,7 +11,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, ClassVar
 
@@ -82,11 +82,16 @@ class Report:
             word = f"\x1b[{COLOURS[finding.verdict]}m{word}\x1b[0m"
         start = f"  {finding.verdict}  {finding.name:{NAME_WIDTH}} "
         indent = " " * len(start)
-        lines = textwrap.wrap(finding.text, self.width - len(start)) or [""]
+        lines = self._wrapped(finding.text, len(start)) or [""]
         if finding.next_step:
-            lines += textwrap.wrap(f"-> {finding.next_step}", self.width - len(start))
+            lines += self._wrapped(f"-> {finding.next_step}", len(start))
         whole = (start + f"\n{indent}".join(lines)).replace(finding.verdict, word, 1)
         print(f"{self._erase()}{whole}", flush=True)  # noqa: T201
+
+    def _wrapped(self, text: str, indent: int) -> list[str]:
+        # Whole words: somebody copies options and addresses from here.
+        width = self.width - indent
+        return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
     def total(self, findings: list[Finding], seconds: float) -> None:
         """Print how many there were of each."""
@@ -206,7 +211,7 @@ class DoctorApp(JupyterApp):
             document = {"version": __version__, "passed": code == 0, "interrupted": stopped}
             print(json.dumps({**document, "gateways": results}, indent=2))  # noqa: T201
         elif stopped:
-            self.report.say("Interrupted; nothing of ours is left on the gateway.")
+            self.report.say("Interrupted.")
         self.exit(code)
 
     def _examine_all(self, results: list[dict[str, Any]]) -> bool:
@@ -235,19 +240,26 @@ class DoctorApp(JupyterApp):
 
     def _examine(self, gateway: Gateway, rows: list[dict[str, Any]]) -> None:
         started, findings = time.monotonic(), []
-        with _closing(self._findings(gateway)) as coming:
+
+        def note(finding: Finding) -> None:
+            self.report.finding(finding)
+            findings.append(finding)
+            rows.append(asdict(finding))
+
+        with _closing(self._findings(gateway, note)) as coming:
             for finding in coming:
-                self.report.finding(finding)
-                findings.append(finding)
-                rows.append(asdict(finding))
+                note(finding)
         self.report.total(findings, time.monotonic() - started)
 
-    def _findings(self, gateway: Gateway) -> Iterator[Finding]:
+    def _findings(
+        self, gateway: Gateway, on_broken_off: Callable[[Finding], None]
+    ) -> Iterator[Finding]:
         return examine(
             gateway,
             kernel_name=self.kernel_name,
             origin=self.origin,
             on_check=self.report.trying,
+            on_broken_off=on_broken_off,
         )
 
 

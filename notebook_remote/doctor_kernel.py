@@ -76,7 +76,7 @@ class KernelChecks(Answers):
             self.kernel.answered.set()
         if response.status_code not in (200, 201) or not is_object(response):
             raise self._not_started(response, str(body["name"]))
-        return good(f"{body['name']!r} within {time.monotonic() - started:.1f} s.")
+        return good(f"{body['name']!r}, answered within {time.monotonic() - started:.1f} s.")
 
     def _note_id(self, chosen: str) -> None:
         if chosen and chosen != self.kernel.id:
@@ -214,7 +214,7 @@ class KernelChecks(Answers):
             self.channels_open = self.open(limit=self.gateway.start_timeout)
         except (OSError, websocket.WebSocketException) as error:
             raise self._not_open(error) from None
-        return good(f"Open within {(time.monotonic() - started) * 1000:.0f} ms.")
+        return good(f"Open, to a kernel that is up, within {time.monotonic() - started:.1f} s.")
 
     def _not_open(self, error: Exception) -> Trouble:
         where = self.gateway.websocket_url

@@ -172,6 +172,20 @@ def test_who_stops_listening_leaves_nothing(jupyter_server: Server) -> None:
     assert kernels(jupyter_server) == []
 
 
+def test_a_kernel_that_may_be_left_is_named(jupyter_server: Server) -> None:
+    broken_off: list[Finding] = []
+    with Intermediary(int(jupyter_server.url.rpartition(":")[2])) as link:
+        gateway = configured(link.url, auth_token=jupyter_server.token, connect_timeout=2)
+        findings = examine(gateway, on_broken_off=broken_off.append)
+        next(finding for finding in findings if finding.name == "kernel start")
+        link.refuse()
+        findings.close()  # type: ignore[attr-defined]
+    (kernel_id,) = kernels(jupyter_server)
+    jupyter_server.request("DELETE", f"/api/kernels/{kernel_id}")
+    assert broken_off[0].verdict == "fail"
+    assert kernel_id in broken_off[0].text
+
+
 def test_a_gateway_for_everybody(farm: Farm) -> None:
     report = examined(configured(farm.gateway("kernel-gateway", token="").start().url))
     assert not report.of("fail"), report
@@ -585,7 +599,9 @@ def test_ctrl_c_while_a_kernel_starts(
         code, out, err = command.end()
         assert b"DELETE /api/kernels/" in link.to_gateway
     assert code == 130, out + err
-    assert json.loads(out)["interrupted"] is True
+    document = json.loads(out)
+    assert document["interrupted"] is True
+    assert document["gateways"][0]["findings"][-1]["name"] == "clean-up"
     assert "Traceback" not in err
     assert kernels(server) == []
 
@@ -599,7 +615,8 @@ def test_ctrl_c_later(kind: str, farm: Farm, listing: Callable[[str], Server]) -
     os.kill(command.process.pid, signal.SIGINT)
     code, out, err = command.end()
     assert code == 130, out + err
-    assert "nothing of ours is left" in out
+    assert "pass  clean-up" in out
+    assert "Interrupted." in out
     assert "Traceback" not in out + err
     assert kernels(server) == []
 
