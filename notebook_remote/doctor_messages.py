@@ -91,7 +91,8 @@ class MessageChecks(KernelChecks):
         text = f"{ping * 1000:.1f} ms to the gateway and back, {ask * 1000:.1f} ms to the kernel."
         self._register_echo(channels, str(language))
         if ask - ping > HELD_BACK:
-            text += " (Stock gateways hold small messages back for 40 ms; our relay does without on Linux.)"
+            text += " (Stock gateways hold small messages back for 40 ms; on Linux our relay"
+            text += " gets around that.)"
         if ask > SLOW:
             return warning(
                 text,
