@@ -37,6 +37,8 @@ setup(
         "ipykernel>=6.29.5",
         "jupyter_events>=0.11",
         "prometheus_client>=0.20",
+        "requests>=2.32",  # this and the next for the doctor, which shares nothing with our client
+        "websocket-client>=1.8",
     ],
     extras_require={
         "test": [

@@ -27,7 +27,6 @@ from .channels import ChannelsHandler, OnGateway
 from .config import Gateway, Gateways
 from .exceptions import without_secrets
 from .kernels import RemoteMappingKernelManager
-from .kernels_app import KernelsApp
 from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
 from .places import shown_to_pages
@@ -195,9 +194,13 @@ class RemoteNotebookApp(JupyterNotebookApp):
     classes: ClassVar[list[type]] = [RemoteServerApp, *RemoteServerApp.classes]
     aliases: ClassVar[dict[str, str]] = {**aliases, **OUR_ALIASES}
     flags: ClassVar[dict[str, Any]] = {**flags, **JupyterNotebookApp.flags}
-
     subcommands: ClassVar[dict[str, Any]] = {
-        "kernels": (KernelsApp, "List your kernels on all gateways, and shut them down."),
+        **JupyterNotebookApp.subcommands,
+        "doctor": ("notebook_remote.doctor_app.DoctorApp", "Say what works with the gateways."),
+        "kernels": (
+            "notebook_remote.kernels_app.KernelsApp",
+            "List your kernels on all gateways, and shut them down.",
+        ),
     }
 
     # Ours, so that the pages find our labextension; LabApp serves the stock address without it.

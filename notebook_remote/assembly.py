@@ -33,6 +33,7 @@ class Assembly:
         self._gateways = gateways
         self.saved = SavedGateways(folder, app.log)
         self.added: dict[str, Options] = {}  # in pages
+        self.examining = asyncio.Lock()  # one gateway at a time
         self.on_change: Callable[[], object] = lambda: None
         root_dir = str(Path(app.root_dir).resolve())
         self.store = Store(folder, root_dir, app.log)
@@ -58,12 +59,16 @@ class Assembly:
                 else:
                     self.added[name] = options
 
-    def add_named(self, name: str, options: Options) -> Backend:
-        """Make and start one while the server runs. Raises TraitError."""
+    def configure(self, name: str, options: Options) -> Gateway:
+        """A gateway that somebody wants to add. Raises TraitError."""
         config = self._gateways.make(name, options)
         if config.mode not in ("proxy", "direct"):
             raise TraitError("The mode of a gateway that is added here is 'proxy' or 'direct'.")
-        backend = self.add(config)
+        return config
+
+    def add_named(self, name: str, options: Options) -> Backend:
+        """Make and start one while the server runs. Raises TraitError."""
+        backend = self.add(self.configure(name, options))
         self.added[name] = dict(options)
         self.start(backend)
         self.on_change()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from jupyter_server.auth.decorator import authorized
@@ -13,6 +14,7 @@ from traitlets import TraitError
 
 from .assembly import Assembly
 from .backends import Backend
+from .doctor import DEFAULT_ORIGIN, examine
 from .exceptions import GatewayError, without_secrets
 from .handlers import KERNEL, CheckedHandler
 from .kernels import RemoteMappingKernelManager
@@ -155,6 +157,27 @@ class BackendHandler(ChangesHandler):
         self.finish()
 
 
+class ExaminationsHandler(ChangesHandler):
+    """``examinations``."""
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self) -> None:
+        """Examine a gateway before it is added, as ``jupyter notebook-remote doctor`` does."""
+        self._check_allowed()
+        name, options = str(self._body().get("name") or "new"), self._options()
+        try:
+            config = self.assembly.configure(name, options)
+        except TraitError as error:
+            raise web.HTTPError(400, without_secrets(str(error))) from None
+        if self.assembly.examining.locked():
+            raise web.HTTPError(429, "A gateway is being examined: try again in some seconds.")
+        origin = self.request.headers.get("Origin") or DEFAULT_ORIGIN
+        async with self.assembly.examining:
+            findings = await asyncio.to_thread(lambda: list(examine(config, origin=origin)))
+        self._answer([asdict(finding) for finding in findings])
+
+
 class OurKernelsHandler(OwnHandler):
     """``kernels``."""
 
@@ -282,6 +305,7 @@ def routes(assembly: Assembly) -> list[tuple[str, type, Model]]:
     return [
         (f"{base}/backends", BackendsHandler, given),
         (f"{base}/backends/{NAME}", BackendHandler, given),
+        (f"{base}/examinations", ExaminationsHandler, given),
         (f"{base}/kernels", OurKernelsHandler, given),
         (f"{base}/kernels/{KERNEL}", OurKernelHandler, given),
         (f"{base}/starts/{KERNEL}", StartHandler, given),

@@ -122,6 +122,23 @@ def test_a_gateway_that_does_not_answer_can_be_added(notebook: Server, gateway: 
     assert notebook.request("DELETE", f"{BACKENDS}/nowhere").status_code == 204
 
 
+def test_a_gateway_is_examined_before_it_is_added(notebook: Server, gateway: Server) -> None:
+    body = {"url": gateway.url, "auth_token": gateway.token}
+    findings = notebook.post("/notebook-remote/api/examinations", body).json()
+    verdicts = {finding["name"]: finding["verdict"] for finding in findings}
+    assert (verdicts["token"], verdicts["round trip"]) == ("pass", "pass")
+    assert "fail" not in verdicts.values()
+    wrong = {"url": gateway.url, "auth_token": "wrong"}
+    findings = notebook.post("/notebook-remote/api/examinations", wrong).json()
+    (failed,) = [finding for finding in findings if finding["verdict"] == "fail"]
+    assert failed["name"] == "token"
+    assert failed["next_step"]
+    assert "wrong" not in str(findings)
+    bad = notebook.post("/notebook-remote/api/examinations", {"url": "nonsense"})
+    assert bad.status_code == 400
+    assert set(backends(notebook)) == {"local"}
+
+
 def test_a_page_of_somebody_else_adds_nothing(notebook: Server, gateway: Server) -> None:
     body = {"name": "evil", "url": gateway.url}
     for headers in ({"Authorization": ""}, {"Authorization": "token wrong"}):

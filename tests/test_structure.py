@@ -17,6 +17,16 @@ ORDER = [
     "signals",
     "config",
     "saved",
+    "doctor_findings",
+    "doctor_wire",
+    "doctor_channels",
+    "doctor_reach",
+    "doctor_gateway",
+    "doctor_kernel",
+    "doctor_messages",
+    "doctor_embedded",
+    "doctor",
+    "doctor_app",
     "auth",
     "client",
     "frames",
@@ -51,6 +61,7 @@ ORDER = [
     "app",
     "__main__",
 ]
+DOCTOR = [room for room in ORDER if room.startswith("doctor_")]
 # Tested by the tests of another room, which say so.
 TESTED_WITH = {
     "kernel": "kernels",
@@ -62,6 +73,7 @@ TESTED_WITH = {
     "sockets": "relay",
     "embedded_app": "embedded",
     "__main__": "app",
+    **dict.fromkeys(DOCTOR, "doctor"),
 }
 
 
@@ -92,6 +104,9 @@ def test_imports_point_one_way() -> None:
         assert ours <= allowed, f"{path.stem} imports {ours - allowed}"
         if path.stem != "app":
             assert "notebook" not in others, f"only app may import notebook, not {path.stem}"
+        if path.stem.startswith("doctor"):
+            rest = {room for room in ours if not room.startswith("doctor")}
+            assert rest <= {"_version", "config", "exceptions", "masking"}, "a second opinion"
         if path.stem == "relay":
             assert not {o for o in others if o.startswith("jupyter")}, "no Jupyter in the relay"
 

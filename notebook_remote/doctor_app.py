@@ -1,0 +1,282 @@
+"""The command ``jupyter notebook-remote doctor``: prints what ``doctor.examine`` finds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import textwrap
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from jupyter_core.application import JupyterApp
+from traitlets import Bool, TraitError, Unicode
+from traitlets.config import Application
+from traitlets.config.loader import ConfigFileNotFound
+
+from ._version import __version__
+from .config import Gateway, Gateways
+from .doctor import DEFAULT_ORIGIN, examine
+from .doctor_findings import SINCE, Finding
+from .exceptions import without_secrets
+
+# As those of `jupyter notebook-remote`, each over the one before.
+CONFIG_FILES = (
+    "jupyter_config",
+    "jupyter_server_config",
+    "jupyter_notebook_config",
+    "jupyter_notebook_remote_config",
+)
+COLOURS = {"pass": "32", "warn": "33", "fail": "31", "skip": "2"}
+NAME_WIDTH = 14
+INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
+EXAMPLES = """\
+jupyter notebook-remote doctor                                  # what is configured
+jupyter notebook-remote doctor --gateway-url=https://gpu:8888   # this gateway
+jupyter notebook-remote doctor --json > report.json
+"""
+
+
+class Report:
+    """Prints findings as lines; on a terminal with colours, and with what is being tried."""
+
+    def __init__(self) -> None:
+        self._left: list[Finding] = []
+        self.terminal = sys.stdout.isatty()
+        self.colours = self.terminal and "NO_COLOR" not in os.environ
+        self.width = max(60, min(shutil.get_terminal_size().columns, 100))
+
+    def heading(self, gateway: Gateway) -> None:
+        """Say which gateway comes."""
+        where = f" at {without_secrets(gateway.url)}" if gateway.url else ""
+        print(f"{gateway.name}{where} ({gateway.mode})", flush=True)
+
+    def trying(self, name: str) -> None:
+        """Say what is being tried, until its finding takes the line."""
+        if self.terminal:
+            print(f"  ....  {name}", end="", flush=True)
+
+    def finding(self, finding: Finding) -> None:
+        """Print a finding, and below it the next step; one line for all that one failure left."""
+        if finding.verdict == "skip" and finding.text.startswith(SINCE.partition("{")[0]):
+            self._left.append(finding)
+            return
+        self._print_left()
+        self._print(finding)
+
+    def _print_left(self) -> None:
+        left, self._left = self._left, []
+        for text in dict.fromkeys(finding.text for finding in left):
+            names = ", ".join(finding.name for finding in left if finding.text == text)
+            self._print(Finding("", "skip", f"{text.removesuffix('.')}: {names}."))
+
+    def _print(self, finding: Finding) -> None:
+        word: str = finding.verdict
+        if self.colours:
+            word = f"\x1b[{COLOURS[finding.verdict]}m{word}\x1b[0m"
+        start = f"  {finding.verdict}  {finding.name:{NAME_WIDTH}} "
+        indent = " " * len(start)
+        lines = self._wrapped(finding.text, len(start)) or [""]
+        if finding.next_step:
+            lines += self._wrapped(f"-> {finding.next_step}", len(start))
+        whole = (start + f"\n{indent}".join(lines)).replace(finding.verdict, word, 1)
+        print(f"{self._erase()}{whole}", flush=True)
+
+    def _wrapped(self, text: str, indent: int) -> list[str]:
+        # Whole words: somebody copies options and addresses from here.
+        width = self.width - indent
+        return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+
+    def total(self, findings: list[Finding], seconds: float) -> None:
+        """Print how many there were of each."""
+        self._print_left()
+        count = Counter(finding.verdict for finding in findings)
+        print(
+            f"{self._erase()}{count['pass']} passed, {count['warn']} with a warning,"
+            f" {count['fail']} failed, {count['skip']} not tried, in {seconds:.0f} s.",
+            flush=True,
+        )
+
+    def say(self, text: str) -> None:
+        """Print a line in between."""
+        print(f"{self._erase()}{text}", flush=True)
+
+    def _erase(self) -> str:
+        return "\r\x1b[K" if self.terminal else ""
+
+
+class Silence(Report):
+    """Prints nothing, for --json."""
+
+    def __init__(self) -> None:
+        """Look at no terminal."""
+
+    def heading(self, gateway: Gateway) -> None:
+        """Print nothing."""
+
+    def trying(self, name: str) -> None:
+        """Print nothing."""
+
+    def finding(self, finding: Finding) -> None:
+        """Print nothing."""
+
+    def total(self, findings: list[Finding], seconds: float) -> None:
+        """Print nothing."""
+
+    def say(self, text: str) -> None:
+        """Print nothing."""
+
+
+class DoctorApp(JupyterApp):
+    """Say what works between this computer and the gateway, and what to do about the rest.
+
+    It takes the options, environment variables and configuration files of `jupyter
+    notebook-remote`, starts a kernel on each gateway, tries it, and shuts it down again. The exit
+    code is 0 if nothing failed, else 1.
+    """
+
+    name = "jupyter-notebook-remote-doctor"
+    description = __doc__
+    version = __version__
+    examples = EXAMPLES
+    classes: ClassVar[list[type]] = [Gateway, Gateways]
+    aliases: ClassVar[dict[str, Any]] = {
+        "config": "JupyterApp.config_file",
+        "gateway": "Gateways.named",
+        "gateway-url": "Gateway.url",
+        "gateway-token": "Gateway.auth_token",
+        "gateway-token-file": "Gateway.auth_token_file",
+        "mode": "Gateway.mode",
+        "kernel": "DoctorApp.kernel_name",
+        "origin": "DoctorApp.origin",
+    }
+    flags: ClassVar[dict[str, Any]] = {
+        "debug": ({"Application": {"log_level": 10}}, "Log more, to stderr."),
+        "json": ({"DoctorApp": {"as_json": True}}, "Print one JSON document and nothing else."),
+    }
+
+    as_json = Bool(False, help="Print one JSON document and nothing else.").tag(config=True)
+    kernel_name = Unicode(
+        "", help="The kernelspec to start. Empty: the default one, or another one of Python's."
+    ).tag(config=True)
+    origin = Unicode(
+        DEFAULT_ORIGIN,
+        help="The origin of the notebook server's pages, for tickets: what the browser's address"
+        " bar shows before the first single slash.",
+    ).tag(config=True)
+
+    report: Report
+
+    def load_config_file(self, suppress_errors: bool = True) -> None:
+        """Load what `jupyter notebook-remote` loads; called while the app is initialized."""
+        if self.config_file:
+            super().load_config_file(suppress_errors)
+            return
+        for name in CONFIG_FILES:
+            with contextlib.suppress(ConfigFileNotFound):
+                Application.load_config_file(self, name, path=self.config_file_paths)
+
+    def parse_command_line(self, argv: Any = None) -> None:
+        """Take the options of `jupyter notebook-remote`; those that are not for us do nothing."""
+        words = sys.argv[1:] if argv is None else argv
+        if self.parent is not None and not {"-h", "--help", "--help-all"} & set(words):
+            self.aliases = {**self.parent.aliases, **self.aliases}  # type: ignore[misc]
+            self.flags = {**self.parent.flags, **self.flags}  # type: ignore[misc]
+        super().parse_command_line(argv)
+
+    def gateways(self) -> list[Gateway]:
+        """The configured gateways. Raises TraitError for what cannot be used."""
+        return Gateways(parent=self).all()
+
+    def start(self) -> None:
+        """Examine all gateways, print, and leave with the exit code."""
+        super().start()
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")  # a gateway's words may be in any script
+        self.report = Silence() if self.as_json else Report()
+        signal.signal(signal.SIGTERM, _interrupt)
+        signal.signal(signal.SIGINT, _interrupt)
+        results: list[dict[str, Any]] = []
+        try:
+            failed = self._examine_all(results)
+            code, stopped = int(failed), False
+        except KeyboardInterrupt:
+            code, stopped = INTERRUPTED, True
+        if self.as_json:
+            document = {"version": __version__, "passed": code == 0, "interrupted": stopped}
+            print(json.dumps({**document, "gateways": results}, indent=2))
+        elif stopped:
+            self.report.say("Interrupted.")
+        self.exit(code)
+
+    def _examine_all(self, results: list[dict[str, Any]]) -> bool:
+        """Examine each gateway; return whether anything failed."""
+        try:
+            gateways = self.gateways()
+        except TraitError as error:
+            finding = Finding(
+                "configuration", "fail", without_secrets(str(error)), "Correct it and try again."
+            )
+            self.report.finding(finding)
+            results.append({"name": "gateway", "findings": [asdict(finding)]})
+            return True
+        for gateway in gateways:
+            results.append(
+                {
+                    "name": gateway.name,
+                    "url": without_secrets(gateway.url),
+                    "mode": gateway.mode,
+                    "findings": [],
+                }
+            )
+            self.report.heading(gateway)
+            self._examine(gateway, results[-1]["findings"])
+        return any(f["verdict"] == "fail" for result in results for f in result["findings"])
+
+    def _examine(self, gateway: Gateway, rows: list[dict[str, Any]]) -> None:
+        started, findings = time.monotonic(), []
+
+        def note(finding: Finding) -> None:
+            self.report.finding(finding)
+            findings.append(finding)
+            rows.append(asdict(finding))
+
+        with _closing(self._findings(gateway, note)) as coming:
+            for finding in coming:
+                note(finding)
+        self.report.total(findings, time.monotonic() - started)
+
+    def _findings(
+        self, gateway: Gateway, on_broken_off: Callable[[Finding], None]
+    ) -> Iterator[Finding]:
+        return examine(
+            gateway,
+            kernel_name=self.kernel_name,
+            origin=self.origin,
+            on_check=self.report.trying,
+            on_broken_off=on_broken_off,
+        )
+
+
+@contextlib.contextmanager
+def _closing(coming: Iterator[Finding]) -> Iterator[Iterator[Finding]]:
+    """Close a generator at the end, so that it shuts its kernel down before we go on."""
+    try:
+        yield coming
+    finally:
+        close = getattr(coming, "close", None)
+        if close is not None:
+            close()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Break off once; the second Ctrl-C comes while the kernel is being shut down."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
