@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from traitlets import Undefined
+
 from notebook_remote.app import OUR_ALIASES
-from notebook_remote.config import Gateway
+from notebook_remote.config import Gateway, Gateways
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- options: begin -->\n", "<!-- options: end -->\n"
@@ -15,21 +17,21 @@ def shown(default: object) -> str:
     """A default as a person reads it."""
     if isinstance(default, type):
         return f"`{default.__name__}`"
-    return f"`{default}`" if default not in ("", None) else ""
+    return f"`{default}`" if default not in ("", None, Undefined) else ""
 
 
 def table() -> str:
-    """The table, a row per option of ``Gateway``."""
+    """The table, a row per option of ``Gateways`` and ``Gateway``."""
     shorter = {trait: alias for alias, trait in OUR_ALIASES.items()}
     lines = ["| Option | Environment variable | Default | Meaning |", "|---|---|---|---|"]
     options = [
-        (name, trait)
-        for name, trait in Gateway.class_traits(config=True).items()
+        (f"{cls.__name__}.{name}", trait)
+        for cls in (Gateway, Gateways)
+        for name, trait in cls.class_traits(config=True).items()
         if "env" in trait.metadata
     ]
     # Those with a short name of their own come first.
-    for name, trait in sorted(options, key=lambda o: f"Gateway.{o[0]}" not in shorter):
-        full = f"Gateway.{name}"
+    for full, trait in sorted(options, key=lambda option: option[0] not in shorter):
         option = f"`--{shorter[full]}`, `{full}`" if full in shorter else f"`{full}`"
         text = " ".join(trait.help.split()).replace("|", "\\|")
         variable = trait.metadata["env"]
