@@ -7,10 +7,9 @@ is told with the backend's (``python3@gpu``), so that none hides another.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from typing import Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
@@ -22,9 +21,8 @@ from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
 from .shared import Shared
 
 Model = dict[str, Any]
-T = TypeVar("T")
 
-# Seconds that a list waits for one backend of several; what it says later is in the next list.
+# Seconds that a list waits for a backend; what it says later is in the next list.
 PATIENCE = 2.0
 PATIENCE_WHEN_DOWN = 0.2
 LOCAL_KEY = "local"  # by which the store knows this computer
@@ -151,38 +149,39 @@ class Backends:
 
     async def ready(self) -> None:
         """Wait for gateways that are being started. Raises GatewayError if there is no other."""
-        await self._ask(_ready)
+        for gateway in self.gateways():
+            try:
+                await gateway.ready()
+            except GatewayError:
+                if len(self) == 1:
+                    raise
 
     async def refresh(self) -> None:
         """Look at the kernels of all. Those of a gateway that cannot be asked are *unknown*."""
-        with contextlib.suppress(GatewayError):
-            await self._ask(Backend.refresh)
+        await asyncio.gather(*(self._ask(backend, backend.refresh()) for backend in self))
 
     async def list_kernelspecs(self) -> None:
-        """Bring the lists of kernelspecs up to date. Raises GatewayError if there are none."""
-        await self._ask(Backend.kernelspecs)
+        """Bring the lists of kernelspecs up to date; one that cannot be had stays as it was.
 
-    async def _ask(self, ask: Callable[[Backend], Awaitable[object]]) -> None:
-        """Ask all at once; with several, wait for none for long. Raises if all have failed."""
+        Raises GatewayError if no backend has ever told its own.
+        """
+        errors = await asyncio.gather(*(self._ask(b, b.kernelspecs()) for b in self))
+        known = any(backend.specs.last_specs for backend in self)
+        error = next(filter(None, errors), None)
+        if error is not None and not known:
+            raise error
 
-        async def one(backend: Backend) -> GatewayError | None:
-            patience = PATIENCE_WHEN_DOWN if backend.down else PATIENCE
-            try:
-                if len(self) == 1:
-                    await ask(backend)
-                else:
-                    await asyncio.wait_for(ask(backend), patience)
-            except asyncio.TimeoutError:
-                return backend.down
-            except GatewayError as error:
-                return error
-            return None
-
-        errors = await asyncio.gather(*(one(backend) for backend in self))
-        if errors and all(errors) and not any(backend.specs.last_specs for backend in self):
-            raise next(filter(None, errors))
-        if len(errors) == 1 and errors[0] is not None:
-            raise errors[0]
+    async def _ask(self, backend: Backend, asking: Awaitable[object]) -> GatewayError | None:
+        """Wait for what is asked of a backend, but not for long if there is something to show."""
+        patience = PATIENCE_WHEN_DOWN if backend.down else PATIENCE
+        alone = len(self) == 1 and not backend.specs.last_specs
+        try:
+            await asyncio.wait_for(asking, None if alone else patience)
+        except asyncio.TimeoutError:
+            return backend.down
+        except GatewayError as error:
+            return error
+        return None
 
     # -- which backend a kernelspec means ---------------------------------------------------------
 
@@ -211,11 +210,6 @@ class Backends:
                 if name in backend.specs.last_specs:
                     return backend, name
         return next(iter(self)), name
-
-
-async def _ready(backend: Backend) -> None:
-    if backend.gateway is not None:
-        await backend.gateway.ready()
 
 
 def told_apart(name: str, backend: str) -> str:

@@ -143,12 +143,12 @@ def test_the_server_is_started_again_while_the_notebook_is_open(farm: Farm, visi
     visitor = visit(server)
     notebook = visitor.open_tree().new_notebook(f"{PYTHON} · gpu")
     notebook.wait_for_kernel(f"{PYTHON} · gpu").run_cell("x = 'kept'")
-    notebook.save()
     server.kill()
     expect(indicator(notebook)).to_have_text(re.compile("lost since"))
     server.start()
     expect(indicator(notebook)).to_have_text("gpu · proxy")
     assert notebook.run_cell("print(x)").strip() == "kept"
+    notebook.save()
     notebook.reload()
     notebook.wait_for_kernel(f"{PYTHON} · gpu")
     assert notebook.run_cell("print(x)").strip() == "kept"
@@ -207,10 +207,13 @@ def test_a_start_that_takes_long_is_shown_and_cancelled(farm: Farm, visit: Visit
     with Intermediary(urlsplit(gateway.url).port or 0) as link:
         env = {"JUPYTER_GATEWAY_URL": link.url, "JUPYTER_GATEWAY_AUTH_TOKEN": gateway.token}
         visitor = visit(farm.notebook(env=env).start())
-        visitor.write_notebook("a.ipynb", "python3")
-        visitor.server.get("/api/kernelspecs")
+        notebook = visitor.open_notebook().wait_for_kernel()
+        notebook.choose("Kernel", "Shut Down Kernel")
+        expect(notebook.kernel_name).to_have_text("No Kernel")
         link.blackhole("down")
-        notebook = visitor.reopen_notebook()
+        notebook.choose("Kernel", "Change Kernel…")
+        notebook.dialog.locator("select").select_option(label=f"{PYTHON} · gateway")
+        notebook.answer_dialog("Select")
         expect(indicator(notebook)).to_have_text(re.compile(r"gateway · starting, \d+ s"))
         wait_for("the kernel to be there", lambda: gateway.get("/api/kernels").json())
         indicator(notebook).click()

@@ -1,6 +1,6 @@
 /* The dialogs in which users see, add, test and remove gateways. */
 
-import { Dialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
 import { ServiceManager } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
@@ -14,6 +14,8 @@ interface IValues {
   auth_token: string;
   mode: string;
 }
+
+type Action = 'token' | 'remove';
 
 const NEW: IValues = { name: '', url: '', auth_token: '', mode: 'proxy' };
 
@@ -29,7 +31,7 @@ export class GatewayDialogs {
     for (;;) {
       const backends = await this._ask<IBackendState[]>('backends');
       const list = new BackendList(backends, trans);
-      const { button } = await showDialog({
+      const dialog = new Dialog({
         title: trans.__('Gateways'),
         body: list,
         buttons: [
@@ -38,8 +40,12 @@ export class GatewayDialogs {
         ],
         defaultButton: 0
       });
-      if (list.removed) {
-        await this._remove(list.removed);
+      list.onChosen = () => dialog.reject();
+      const { button } = await dialog.launch();
+      if (list.chosen?.action === 'remove') {
+        await this._remove(list.chosen.backend);
+      } else if (list.chosen?.action === 'token') {
+        await this._enterToken(list.chosen.backend);
       } else if (button.accept) {
         await this._add();
       } else {
@@ -78,6 +84,20 @@ export class GatewayDialogs {
       } catch (error) {
         said = [(error as Error).message];
       }
+    }
+  }
+
+  /** Tokens are in memory only where there is no keyring, so they may have to be entered again. */
+  private async _enterToken({ name, url }: IBackendState): Promise<void> {
+    const trans = this._trans;
+    const { value, button } = await InputDialog.getPassword({
+      title: trans.__('Token for %1', name),
+      label: trans.__('The notebook server sends it to %1, and keeps it for itself.', url),
+      okLabel: trans.__('Use the Token')
+    });
+    if (button.accept && value?.trim()) {
+      await this._ask(`backends/${name}`, 'PATCH', { auth_token: value.trim() });
+      await this._changed();
     }
   }
 
@@ -134,24 +154,34 @@ class BackendList extends Widget {
       row.append(...[name, mode, url, state === 'up' ? well : (error ?? '')].map(t => cell('td', t)));
       const last = row.insertCell();
       if (backend.added) {
-        last.append(this._button(backend, trans));
+        const [token, remove] = [trans.__('Token…'), trans.__('Remove')];
+        last.append(
+          this._button(backend, 'token', token, trans.__('Enter the token of %1', name)),
+          this._button(backend, 'remove', remove, trans.__('Remove %1', name))
+        );
       }
     }
     this.node.append(table);
   }
 
-  /** The one that the user wants to be removed; the dialog is closed then. */
-  removed: IBackendState | null = null;
+  /** What the user wants to do with one of them; the dialog is closed then. */
+  chosen: { backend: IBackendState; action: Action } | null = null;
+  onChosen: () => void = () => undefined;
 
-  private _button(backend: IBackendState, trans: TranslationBundle): HTMLElement {
+  private _button(
+    backend: IBackendState,
+    action: Action,
+    text: string,
+    label: string
+  ): HTMLElement {
     const button = document.createElement('button');
     button.type = 'button';
     button.className = 'jp-mod-styled';
-    button.textContent = trans.__('Remove');
-    button.setAttribute('aria-label', trans.__('Remove %1', backend.name));
+    button.textContent = text;
+    button.setAttribute('aria-label', label);
     button.addEventListener('click', () => {
-      this.removed = backend;
-      Dialog.flush();
+      this.chosen = { backend, action };
+      this.onChosen();
     });
     return button;
   }
