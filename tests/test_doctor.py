@@ -607,18 +607,14 @@ def test_ctrl_c_while_a_kernel_starts(
 
 
 def test_a_start_that_takes_its_time_is_waited_for(farm: Farm, jupyter_server: Server) -> None:
-    starting, stopping = threading.Event(), threading.Event()
+    starting, never = threading.Event(), threading.Event()
 
     class Slow(PlainProxy):
         target = jupyter_server.url
 
-        def do_POST(self) -> None:  # noqa: N802 - http.server's name
+        def do_POST(self) -> None:
             starting.set()
-            stopping.wait(1)  # a gateway that takes so long until it knows of the kernel
-            self.answer()
-
-        def do_DELETE(self) -> None:  # noqa: N802 - http.server's name
-            stopping.set()
+            never.wait(1.5)  # a gateway that takes so long until it knows of the kernel
             self.answer()
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as proxy:
