@@ -607,7 +607,7 @@ def test_ctrl_c_while_a_kernel_starts(
 
 
 def test_a_start_that_takes_its_time_is_waited_for(farm: Farm, jupyter_server: Server) -> None:
-    starting, never = threading.Event(), threading.Event()
+    starting, never, answered = (threading.Event() for _ in range(3))
 
     class Slow(PlainProxy):
         target = jupyter_server.url
@@ -615,7 +615,10 @@ def test_a_start_that_takes_its_time_is_waited_for(farm: Farm, jupyter_server: S
         def do_POST(self) -> None:
             starting.set()
             never.wait(1.5)  # a gateway that takes so long until it knows of the kernel
-            self.answer()
+            try:
+                self.answer()
+            finally:
+                answered.set()
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as proxy:
         threading.Thread(target=proxy.serve_forever).start()
@@ -624,6 +627,7 @@ def test_a_start_that_takes_its_time_is_waited_for(farm: Farm, jupyter_server: S
         assert starting.wait(PATIENCE)
         os.kill(command.process.pid, signal.SIGINT)
         code, out, err = command.end()
+        assert answered.wait(PATIENCE)
         proxy.shutdown()
     assert code == 130, out + err
     assert "pass  clean-up" in out
