@@ -606,6 +606,34 @@ def test_ctrl_c_while_a_kernel_starts(
     assert kernels(server) == []
 
 
+def test_a_start_that_takes_its_time_is_waited_for(farm: Farm, jupyter_server: Server) -> None:
+    starting, never, answered = (threading.Event() for _ in range(3))
+
+    class Slow(PlainProxy):
+        target = jupyter_server.url
+
+        def do_POST(self) -> None:
+            starting.set()
+            never.wait(1.5)  # a gateway that takes so long until it knows of the kernel
+            try:
+                self.answer()
+            finally:
+                answered.set()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as proxy:
+        threading.Thread(target=proxy.serve_forever).start()
+        url = f"http://localhost:{proxy.server_port}"
+        command = Command(farm, **{**settings(jupyter_server), "JUPYTER_GATEWAY_URL": url})
+        assert starting.wait(PATIENCE)
+        os.kill(command.process.pid, signal.SIGINT)
+        code, out, err = command.end()
+        assert answered.wait(PATIENCE)
+        proxy.shutdown()
+    assert code == 130, out + err
+    assert "pass  clean-up" in out
+    assert kernels(jupyter_server) == []
+
+
 @pytest.mark.parametrize("kind", ON_GATEWAYS)
 def test_ctrl_c_later(kind: str, farm: Farm, listing: Callable[[str], Server]) -> None:
     server = listing(kind)
