@@ -149,12 +149,11 @@ class Backends:
 
     async def ready(self) -> None:
         """Wait for gateways that are being started. Raises GatewayError if there is no other."""
-        for gateway in self.gateways():
-            try:
-                await gateway.ready()
-            except GatewayError:
-                if len(self) == 1:
-                    raise
+        waiting = (gateway.ready() for gateway in self.gateways())
+        errors = await asyncio.gather(*waiting, return_exceptions=True)
+        if len(self) == 1:
+            for error in filter(None, errors):
+                raise error
 
     async def refresh(self) -> None:
         """Look at the kernels of all. Those of a gateway that cannot be asked are *unknown*."""

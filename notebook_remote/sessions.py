@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from typing import Any
 
@@ -18,6 +19,21 @@ from .store import Store
 Model = dict[str, Any]
 
 
+TEMPORARY = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def document_of(path: str | None, name: str | None, kind: str | None) -> str | None:
+    """The path of a session's document.
+
+    JupyterLab makes a notebook's session under a path that ends with a UUID, and renames it when
+    its kernel has been started; the name is that of the document all the time.
+    """
+    folder, slash, last = (path or "").rpartition("/")
+    if kind == "notebook" and name and TEMPORARY.fullmatch(last):
+        return f"{folder}{slash}{name}"
+    return path
+
+
 class RemoteSessionManager(SessionManager):
     """jupyter_server's sessions over kernels of all backends, which outlive this process.
 
@@ -30,7 +46,8 @@ class RemoteSessionManager(SessionManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._creating: dict[str | None, asyncio.Task[Model]] = {}
+        # By the document and what kernel is wanted for it.
+        self._creating: dict[tuple[str | None, ...], asyncio.Task[Model]] = {}
 
     @property
     def store(self) -> Store | None:
@@ -47,32 +64,54 @@ class RemoteSessionManager(SessionManager):
         self.store.connection.row_factory = sqlite3.Row
         return self.store.connection
 
-    async def create_session(self, path: str | None = None, **kwargs: Any) -> Model:
+    async def create_session(
+        self,
+        path: str | None = None,
+        name: str | None = None,
+        type: str | None = None,
+        kernel_name: str | None = None,
+        kernel_id: str | None = None,
+    ) -> Model:
         """Make the session of a document. Whoever asks for the same meanwhile gets the same.
 
         Called by the handler when there was none for the path. Raises GatewayError.
         """
-        task = self._creating.get(path)
+        wanted = (document_of(path, name, type), kernel_name, kernel_id)
+        task = self._creating.get(wanted)
         if task is None:
-            task = asyncio.create_task(self._create(path, **kwargs), name=f"session of {path}")
-            self._creating[path] = task
-            task.add_done_callback(lambda done: self._creating.pop(path, None))
+            given = {"name": name, "type": type, "kernel_name": kernel_name, "kernel_id": kernel_id}
+            task = asyncio.create_task(self._create(path, **given), name=f"session of {path}")
+            self._creating[wanted] = task
+            task.add_done_callback(lambda done: self._creating.pop(wanted, None))
         return await asyncio.shield(task)
 
-    async def _create(self, path: str | None, **kwargs: Any) -> Model:
-        model: Model
-        if await self.session_exists(path):
-            model = await self.get_session(path=path)
-        else:
-            model = await super().create_session(path=path, **kwargs)
-            self._used(path, str(model["type"]), model["kernel"]["id"])
+    async def _create(self, path: str | None, **given: str | None) -> Model:
+        model = await self._found(document_of(path, given["name"], given["type"]), **given)
+        if model is None:
+            model = await super().create_session(path=path, **given)
+            document = document_of(path, given["name"], given["type"])
+            self._used(document, str(given["type"]), str(model["kernel"]["id"]))
         return model
+
+    async def _found(
+        self, document: str | None, kernel_name: str | None, kernel_id: str | None, **_: str | None
+    ) -> Model | None:
+        """The session of a document that another page has just made, with the same kernelspec."""
+        if kernel_id is not None:
+            return None
+        for row in self.cursor.execute("SELECT * FROM session").fetchall():
+            if document == document_of(row["path"], row["name"], row["type"]):
+                model = await self.row_to_model(row, tolerate_culled=True)
+                if model is not None and kernel_name in (None, model["kernel"]["name"]):
+                    return model
+        return None
 
     async def update_session(self, session_id: str, **kwargs: Any) -> None:
         """Change a session's document or kernel."""
         await super().update_session(session_id, **kwargs)
-        query = "SELECT path, type, kernel_id FROM session WHERE session_id = ?"
-        self._used(*self.cursor.execute(query, (session_id,)).fetchone())
+        query = "SELECT path, name, type, kernel_id FROM session WHERE session_id = ?"
+        path, name, kind, kernel_id = self.cursor.execute(query, (session_id,)).fetchone()
+        self._used(document_of(path, name, kind), kind, kernel_id)
 
     async def start_kernel_for_session(
         self,
@@ -85,8 +124,9 @@ class RemoteSessionManager(SessionManager):
     ) -> str:
         """Start a kernel, on the backend that the document ran on last if others have it too."""
         backends = self.kernel_manager.backends
-        if self.store is not None and path and kernel_name and len(backends) > 1:
-            last = backends.of_key(self.store.last_used(path))
+        document = document_of(path, name, type)
+        if self.store is not None and document and kernel_name and len(backends) > 1:
+            last = backends.of_key(self.store.last_used(document))
             if last is not None and kernel_name in last.specs.last_specs:
                 kernel_name = told_apart(kernel_name, last.name)
         folder = await ensure_async(self.contents_manager.get_kernel_path(path=path))
@@ -94,7 +134,7 @@ class RemoteSessionManager(SessionManager):
             path=folder,
             kernel_name=kernel_name,
             env=self.get_kernel_env(path, name),
-            document=path,
+            document=document,
             **kwargs,
         )
 

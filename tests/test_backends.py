@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -216,10 +217,17 @@ def test_gateways_of_all_kinds_find_their_sessions_after_a_kill(farm: Farm) -> N
 
 def test_two_pages_that_open_one_notebook_get_one_kernel(notebook: Server) -> None:
     before = {kernel["id"] for kernel in notebook.get("/api/kernels").json()}
+
+    def open_it(_: int) -> dict[str, Any]:
+        # As a page does: it renames the session when the kernel is up.
+        body = {"path": f"sub/{uuid.uuid4()}", "name": "same.ipynb", "type": "notebook"}
+        made = notebook.post("/api/sessions", {**body, "kernel": {"name": "python3@jkg"}}).json()
+        path = f"/api/sessions/{made['id']}"
+        return dict(notebook.request("PATCH", path, json={"path": "sub/same.ipynb"}).json())
+
     with ThreadPoolExecutor(8) as pool:
-        made = list(
-            pool.map(lambda _: new_session(notebook, "same.ipynb", "python3@jkg"), range(8))
-        )
+        made = list(pool.map(open_it, range(8)))
+    assert {session["path"] for session in made} == {"sub/same.ipynb"}
     assert len({session["id"] for session in made}) == 1
     started = {kernel["id"] for kernel in notebook.get("/api/kernels").json()} - before
     assert started == {made[0]["kernel"]["id"]}
