@@ -83,7 +83,14 @@ class RemoteSessionManager(SessionManager):
             task = asyncio.create_task(self._create(path, **given), name=f"session of {path}")
             self._creating[wanted] = task
             task.add_done_callback(lambda done: self._creating.pop(wanted, None))
-        return await asyncio.shield(task)
+        model = await asyncio.shield(task)
+        # JupyterLab shuts a session down that has not the path that it asked for.
+        told: Model = {**model, "path": path}
+        return (
+            {**told, "notebook": {"path": path, "name": model["name"]}}
+            if "notebook" in model
+            else told
+        )
 
     async def _create(self, path: str | None, **given: str | None) -> Model:
         model = await self._found(document_of(path, given["name"], given["type"]), **given)

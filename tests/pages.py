@@ -90,12 +90,12 @@ class Visitor:
 
     # -- where to go ----------------------------------------------------------------------------
 
-    def _url(self, where: str, path: str) -> str:
+    def url(self, where: str, path: str) -> str:
         return f"{self.server.url}/{where}/{self.folder}{path}?token={self.server.token}"
 
     def open_tree(self) -> TreePage:
         page = self.context.new_page()
-        page.goto(self._url("tree", ""))
+        page.goto(self.url("tree", ""))
         page.locator(".jp-DirListing-content").wait_for()
         return TreePage(page)
 
@@ -106,13 +106,13 @@ class Visitor:
 
     def reopen_notebook(self, name: str = "a.ipynb", wait: bool = True) -> NotebookPage:
         page = self.context.new_page()
-        page.goto(self._url("notebooks", f"/{name}"))
+        page.goto(self.url("notebooks", f"/{name}"))
         return NotebookPage(page, wait)
 
     def open_lab(self, name: str = "a.ipynb", wait: bool = True) -> NotebookPage:
         self.write_notebook(name, "python3")
         page = self.context.new_page()
-        page.goto(self._url("lab/tree", f"/{name}"))
+        page.goto(self.url("lab/tree", f"/{name}"))
         return NotebookPage(page, wait)
 
     def texts_received(self) -> dict[str, str]:

@@ -222,6 +222,7 @@ def test_two_pages_that_open_one_notebook_get_one_kernel(notebook: Server) -> No
         # As a page does: it renames the session when the kernel is up.
         body = {"path": f"sub/{uuid.uuid4()}", "name": "same.ipynb", "type": "notebook"}
         made = notebook.post("/api/sessions", {**body, "kernel": {"name": "python3@jkg"}}).json()
+        assert made["path"] == body["path"]  # else the page would shut the session down
         path = f"/api/sessions/{made['id']}"
         return dict(notebook.request("PATCH", path, json={"path": "sub/same.ipynb"}).json())
 

@@ -201,6 +201,20 @@ def test_a_kernel_without_a_notebook_is_shown_and_adopted(farm: Farm, visit: Vis
     expect(alone).to_have_count(0)
 
 
+def test_two_tabs_that_open_one_notebook_have_one_kernel(farm: Farm, visit: Visit) -> None:
+    visitor = visit(farm.notebook().start())
+    visitor.write_notebook("a.ipynb", "python3")
+    pages = [visitor.context.new_page() for _ in range(2)]
+    for page in pages:
+        page.goto(visitor.url("notebooks", "/a.ipynb"), wait_until="commit")
+    first, second = (NotebookPage(page).wait_for_kernel() for page in pages)
+    first.run_cell("x = 'shared'")
+    second.page.bring_to_front()
+    assert second.run_cell("print(x)").strip() == "shared"
+    assert len(visitor.server.get("/notebook-remote/api/kernels").json()["kernels"]) == 1
+    assert len(visitor.server.get("/api/sessions").json()) == 1
+
+
 def test_a_start_that_takes_long_is_shown_and_cancelled(farm: Farm, visit: Visit) -> None:
     gateway = farm.gateway("kernel-gateway", "--JupyterWebsocketPersonality.list_kernels=True")
     gateway.start()
