@@ -121,7 +121,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
                 raise StartCancelled("The start of the kernel was cancelled.") from None
             raise
         finally:
-            del self.starts[kernel_id]
+            self.starts.pop(kernel_id, None)
         self._add(kernel)
         self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
         return str(kernel.kernel_id)
@@ -153,6 +153,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             except GatewayError:
                 self._forget(kernel_id)
                 raise
+            finally:
+                self.starts.pop(kernel_id, None)  # another has its turn now
         if kernel.kernel_id != kernel_id:  # it has chosen another
             self._note(kernel.kernel_id, kernel.kernel_name)
             self._forget(kernel_id)

@@ -192,13 +192,24 @@ def test_a_gateway_that_never_answered_hides_no_other(farm: Farm) -> None:
         assert notebook.start_kernel(name="python3")
 
 
-def test_gateways_of_all_kinds_find_their_sessions_after_a_kill(farm: Farm) -> None:
-    kinds = {"js": "jupyter-server", "jkg": "kernel-gateway", "jkg2": "kernel-gateway"}
+@pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param({}, id="three"),
+        pytest.param({"eg": "enterprise-gateway"}, id="four", marks=pytest.mark.eg),
+    ],
+)
+def test_gateways_of_all_kinds_find_their_sessions_after_a_kill(
+    farm: Farm, more: dict[str, str]
+) -> None:
+    kinds = {"js": "jupyter-server", "jkg": "kernel-gateway", "jkg2": "kernel-gateway", **more}
     gateways = {name: farm.gateway(kind).start() for name, kind in kinds.items()}
     first = several(farm, **gateways).start()
     found = {}
+    offered = specs(first)
     for name in ("embedded", *kinds):
-        session = new_session(first, f"{name}.ipynb", f"python3@{name}")
+        spec = "python3" if f"python3@{name}" in offered else "python_kubernetes"
+        session = new_session(first, f"{name}.ipynb", f"{spec}@{name}")
         found[session["id"]] = (session["kernel"]["id"], name)
         with first.channels(session["kernel"]["id"]) as channels:
             channels.run(f"x = {name!r}")
