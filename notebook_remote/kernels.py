@@ -501,7 +501,11 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self.log.warning("Kernel %s is gone from its gateway: culled, or died.", kernel.kernel_id)
         self._drop(kernel)
         self._forget(kernel.kernel_id)
-        self.backend.links.forget(kernel.kernel_id)
+        self.backend.links.gone(
+            kernel.kernel_id,
+            f"The kernel is gone from {self.backend.config.name!r}: it was culled or shut down"
+            " there, or died. Its variables are lost; the notebook is not.",
+        )
 
     def _drop(self, kernel: RemoteKernelManager) -> None:
         if self._kernels.pop(kernel.kernel_id, None) is not None:

@@ -174,6 +174,14 @@ class Links:
             link for link in self._links if link.kernel_id != kernel_id or link.state != "lost"
         ]
 
+    def gone(self, kernel_id: str, why: str) -> None:
+        """Tell the pages that a kernel is gone, and why; then as ``forget``."""
+        for link in self._links:
+            if link.kernel_id == kernel_id:
+                link.error = why
+                self._emit(link, state="gone")
+        self.forget(kernel_id)
+
     def models(self) -> list[dict[str, Any]]:
         """Every link as our REST API shows it: times in seconds, sizes in bytes."""
         return [self._model(link) for link in self._links]

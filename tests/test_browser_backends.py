@@ -118,6 +118,9 @@ def test_a_gateway_is_added_and_removed_in_the_page(farm: Farm, visit: Visit) ->
     expect(tree.dialog.get_by_role("alert")).to_contain_text("not a URL that can be used")
     expect(tree.dialog.locator("[name=auth_token]")).to_have_value(gateway.token)
     tree.dialog.locator("[name=url]").fill(gateway.url)
+    tree.answer_dialog("Test")
+    expect(tree.dialog.get_by_role("alert")).to_contain_text("checks passed")
+    expect(tree.dialog.get_by_role("alert")).not_to_contain_text("✗")
     tree.answer_dialog("Add")
     row = tree.dialog.locator("tr", has_text="gpu")
     expect(row).to_contain_text("works, 0 kernels")
@@ -199,6 +202,19 @@ def test_a_kernel_without_a_notebook_is_shown_and_adopted(farm: Farm, visit: Vis
     (session,) = server.get("/api/sessions").json()
     assert session["kernel"]["id"] == kernel_id
     expect(alone).to_have_count(0)
+
+
+def test_why_a_kernel_is_gone_is_said_and_another_offered(servers: Several, visit: Visit) -> None:
+    visitor = visit(servers.notebook)
+    notebook = visitor.open_tree().new_notebook(f"{PYTHON} · jkg")
+    notebook.wait_for_kernel(f"{PYTHON} · jkg")
+    (gone,) = visitor.kernel_ids()
+    servers.gateways["jkg"].request("DELETE", f"/api/kernels/{gone}")
+    expect(notebook.page.get_by_text("The kernel is gone from 'jkg'")).to_be_visible()
+    notebook.page.get_by_role("button", name="Start Another").click()
+    wait_for("another kernel", lambda: visitor.kernel_ids() not in ([], [gone]))
+    notebook.wait_for_kernel(f"{PYTHON} · jkg")
+    assert notebook.run_cell("print(6 * 7)").strip() == "42"
 
 
 def test_two_tabs_that_open_one_notebook_have_one_kernel(farm: Farm, visit: Visit) -> None:

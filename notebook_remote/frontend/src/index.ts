@@ -165,7 +165,7 @@ const running: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     if (managers && backends().length) {
-      const { sessions, kernelspecs, serverSettings: settings } = serviceManager;
+      const { kernels, sessions, kernelspecs, serverSettings: settings } = serviceManager;
       const trans = (translator ?? nullTranslator).load(DOMAIN);
       const adopt = async (kernelId: string) => {
         const { path } = await serviceManager.contents.newUntitled({ type: 'notebook' });
@@ -180,7 +180,7 @@ const running: JupyterFrontEndPlugin<void> = {
         await commands.execute('docmanager:open', { path });
         await sessions.refreshRunning();
       };
-      managers.add(new GatewaysRunning({ sessions, kernelspecs, settings, trans, adopt }));
+      managers.add(new GatewaysRunning({ kernels, sessions, kernelspecs, settings, trans, adopt }));
     }
   }
 };

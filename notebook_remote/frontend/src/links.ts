@@ -20,7 +20,7 @@ interface ILinkState {
 }
 
 export interface ILinkEvent extends ILinkState {
-  state: 'connecting' | 'connected' | 'lost' | 'closed' | 'refused';
+  state: 'connecting' | 'connected' | 'lost' | 'closed' | 'gone' | 'refused';
   error?: string;
 }
 
@@ -82,7 +82,7 @@ export class Links {
     if (state === 'refused') {
       return; // the link stands
     }
-    if (state === 'closed') {
+    if (state === 'closed' || state === 'gone') {
       this._links.delete(session_id);
     } else {
       const before = this._links.get(session_id) ?? NEW;

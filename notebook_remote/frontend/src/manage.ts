@@ -79,11 +79,27 @@ export class GatewayDialogs {
           await this._ask('backends', 'POST', values);
           return await this._changed();
         }
-        const findings = await this._ask<IFinding[]>('examinations', 'POST', values);
-        said = findings.filter(f => f.verdict !== 'skip').map(f => inWords(f, trans));
+        said = inWords(await this._test(values), trans);
       } catch (error) {
         said = [(error as Error).message];
       }
+    }
+  }
+
+  /** Examine a gateway, which takes some seconds. */
+  private async _test(values: IValues): Promise<IFinding[]> {
+    const trans = this._trans;
+    const wait = new Dialog({
+      title: trans.__('Testing %1 …', values.url),
+      body: trans.__('A kernel is started there, tried, and shut down again.'),
+      buttons: []
+    });
+    const closed = wait.launch().catch(() => undefined);
+    try {
+      return await this._ask<IFinding[]>('examinations', 'POST', values);
+    } finally {
+      wait.reject();
+      await closed;
     }
   }
 
@@ -133,9 +149,17 @@ export class GatewayDialogs {
   }
 }
 
-function inWords({ verdict, text, next_step }: IFinding, trans: TranslationBundle): string {
-  const mark = { pass: '✓', warn: '!', fail: '✗', skip: '' }[verdict];
-  return [mark, text, next_step && trans.__('Next: %1', next_step)].filter(Boolean).join(' ');
+/** What failed, what could be better, and how many checks passed. */
+function inWords(findings: IFinding[], trans: TranslationBundle): string[] {
+  const line = (mark: string) => ({ name, text, next_step }: IFinding) =>
+    `${mark} ${name}: ${[text, next_step].filter(Boolean).join(' ')}`;
+  const of = (verdict: string) => findings.filter(finding => finding.verdict === verdict);
+  const passed = of('pass').length;
+  return [
+    ...of('fail').map(line('✗')),
+    ...of('warn').map(line('!')),
+    trans._n('✓ %1 check passed', '✓ %1 checks passed', passed)
+  ];
 }
 
 class BackendList extends Widget {

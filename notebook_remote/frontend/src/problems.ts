@@ -1,16 +1,18 @@
 /*
  * Says in the page why the gateway cannot be used, and what to do; JupyterLab itself shows an empty
  * list of kernels then, without a word. When the gateway is back the list is fetched again. Says
- * too when a message of the page, an upload above all, was not sent to the kernel.
+ * too when a message of the page, an upload above all, was not sent to the kernel, and when a
+ * notebook's kernel is gone.
  */
 
 import { JupyterFrontEnd } from '@jupyterlab/application';
-import { Notification, showErrorMessage } from '@jupyterlab/apputils';
+import { ISessionContext, Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
 
 import { BrowserGateway } from './gateway';
-import { asLinkEvent } from './links';
+import { asLinkEvent, ILinkEvent } from './links';
 
 const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
 
@@ -87,6 +89,8 @@ export function watchForProblems(
     const link = asLinkEvent(event);
     if (link?.state === 'refused') {
       showSentence(trans.__('A message was not sent to the kernel'), link.error ?? '');
+    } else if (link?.state === 'gone') {
+      offerAnother(app, link, trans);
     }
   });
 
@@ -97,4 +101,24 @@ export function watchForProblems(
       void look();
     }
   });
+}
+
+/* JupyterLab says "No Kernel" then, and not why. */
+function offerAnother(app: JupyterFrontEnd, link: ILinkEvent, trans: TranslationBundle): void {
+  for (const widget of app.shell.widgets('main')) {
+    const { sessionContext } = widget as Widget & { sessionContext?: ISessionContext };
+    const kernel = sessionContext?.session?.kernel;
+    if (sessionContext && kernel?.clientId === link.session_id) {
+      const { name } = kernel;
+      const callback = async () => {
+        await sessionContext.shutdown().catch(() => undefined); // the session went with its kernel
+        await sessionContext.changeKernel({ name });
+      };
+      const label = trans.__('Start Another');
+      Notification.error(link.error ?? '', {
+        autoClose: false,
+        actions: [{ label, callback: () => void callback(), displayType: 'accent' }]
+      });
+    }
+  }
 }

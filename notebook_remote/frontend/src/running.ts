@@ -1,7 +1,7 @@
 /* A section of the Running page: each backend, and the kernels of this server on it. */
 
 import { IRunningSessions } from '@jupyterlab/running';
-import { KernelSpec, ServerConnection, Session } from '@jupyterlab/services';
+import { Kernel, KernelSpec, ServerConnection, Session } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { kernelIcon } from '@jupyterlab/ui-components';
 import { ISignal, Signal } from '@lumino/signaling';
@@ -10,6 +10,7 @@ import { ask, IOurKernel, IOurKernels, NO_ACTIVITY } from './api';
 import { backends, browserBackend, IBackend } from './config';
 
 export interface IGatewaysRunningOptions {
+  kernels: Kernel.IManager;
   sessions: Session.IManager;
   kernelspecs: KernelSpec.IManager;
   settings: ServerConnection.ISettings;
@@ -20,11 +21,12 @@ export interface IGatewaysRunningOptions {
 
 export class GatewaysRunning implements IRunningSessions.IManager {
   constructor(private readonly _options: IGatewaysRunningOptions) {
-    const { sessions, trans } = _options;
+    const { kernels, sessions, trans } = _options;
     this.name = trans.__('Gateways');
     this.shutdownLabel = trans.__('Shut Down Kernel');
     this.shutdownAllConfirmationText = trans.__('Shut down all kernels of all gateways?');
     sessions.runningChanged.connect(() => void this._refresh());
+    kernels.runningChanged.connect(() => void this._refresh());
     void this._refresh();
   }
 
