@@ -41,6 +41,7 @@ setup(
         "websocket-client>=1.8",
     ],
     extras_require={
+        "keyring": ["keyring>=25"],
         "test": [
             "jupyter_kernel_gateway>=3.0.1",
             "ipywidgets>=8.1",
@@ -48,6 +49,7 @@ setup(
             "playwright>=1.48",
             "psutil>=5.9",
             "hypothesis>=6.100",
+            "keyring>=25",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "requests>=2.32",

@@ -29,6 +29,7 @@ from .shared import Shared
 
 Model = dict[str, Any]
 
+KERNELS_AT_ONCE = 50  # that are looked through without a pause
 PARALLEL_LOOKS = 8  # requests at once when a gateway must be asked for each kernel
 TAKE_BACK_PAUSE = 1.0  # seconds between two attempts to shut down a kernel that may come up
 STOP_TIMEOUT = 3.0  # seconds for all kernels together when the server stops
@@ -326,6 +327,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         """
         with contextlib.suppress(GatewayError):
             await self.refresh()
+        return self.known_models()
+
+    def known_models(self) -> list[Model]:
+        """The same, as of the last look at the gateway."""
         return [kernel.model() for kernel in self._kernels.values()]
 
     async def shutdown_kernel(
@@ -449,7 +454,9 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         listed = await self.backend.client.kernels()
         by_id = {str(model.get("id")): model for model in listed or ()}
         unlisted = []
-        for kernel_id, kernel in list(self._kernels.items()):
+        for count, (kernel_id, kernel) in enumerate(list(self._kernels.items())):
+            if count % KERNELS_AT_ONCE == 0:
+                await asyncio.sleep(0)  # let messages pass in between
             if kernel_id in by_id:
                 self._confirm(kernel)
                 if kernel.take(by_id[kernel_id]):

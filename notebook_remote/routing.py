@@ -107,7 +107,15 @@ class RoutedKernelManager(AsyncMappingKernelManager):
     async def list_kernels(self) -> list[Model]:
         """The models of all kernels: *unknown* while their gateway cannot be asked."""
         await self.refresh()
-        return [await self.kernel_model(kernel_id) for kernel_id in self.list_kernel_ids()]
+        models = []
+        for backend in self.backends:
+            kernels = backend.kernels
+            if isinstance(kernels, RemoteMappingKernelManager):
+                known = kernels.known_models()
+            else:
+                known = await ensure_async(kernels.list_kernels())
+            models += [self._public(backend, model) for model in known]
+        return models
 
     async def shutdown_kernel(
         self, kernel_id: str, now: bool = False, restart: bool = False

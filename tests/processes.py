@@ -339,6 +339,7 @@ class Farm:
             "IPYTHONDIR": str(home / "ipython"),
             "PYTHONWARNINGS": "default",
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",  # not this user's own
             **extra,
         }
 

@@ -182,6 +182,18 @@ def test_one_gateway_down_leaves_the_others(farm: Farm) -> None:
         assert notebook.get(f"/api/sessions/{session['id']}").json()["id"] == session["id"]
 
 
+def test_a_gateway_is_asked_once_in_an_interval(farm: Farm) -> None:
+    """However many pages ask for lists."""
+    gateway = farm.gateway("kernel-gateway").start()
+    with Intermediary(urlsplit(gateway.url).port or 0, recorded=1_000_000) as link:
+        gateway.url, own = link.url, gateway.url
+        notebook = several(farm, "--mode=local", "--Gateway.poll_interval=60", gpu=gateway).start()
+        gateway.url = own
+        with ThreadPoolExecutor(10) as pool:
+            assert all(pool.map(lambda _: len(specs(notebook)) == 2, range(30)))
+        assert bytes(link.to_gateway).count(b"GET /api/kernelspecs") == 1
+
+
 def test_a_gateway_that_never_answered_hides_no_other(farm: Farm) -> None:
     with Intermediary(1) as link:
         link.blackhole()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
 
 from notebook_remote.saved import SavedGateways
 
@@ -19,18 +21,33 @@ def saved(folder: Path) -> SavedGateways:
     return SavedGateways(folder, logging.getLogger())
 
 
+class Memory(KeyringBackend):
+    """A keyring that forgets everything with the process."""
+
+    priority = 1.0  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: dict[tuple[str, str], str] = {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        return self.entries.get((service, username))
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self.entries[service, username] = password
+
+    def delete_password(self, service: str, username: str) -> None:
+        del self.entries[service, username]
+
+
 @pytest.fixture
-def keyring(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], str]:
-    """A keyring in memory: the package's functions, which is all of it that is used."""
-    entries: dict[tuple[str, str], str] = {}
-    module = ModuleType("keyring")
-    module.get_password = lambda service, user: entries.get((service, user))  # type: ignore[attr-defined]
-    module.set_password = (  # type: ignore[attr-defined]
-        lambda service, user, value: entries.__setitem__((service, user), value)
-    )
-    module.delete_password = lambda service, user: entries.pop((service, user))  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "keyring", module)
-    return entries
+def memory() -> Iterator[Memory]:
+    """The system's keyring, for the time of a test."""
+    before = keyring.get_keyring()
+    memory = Memory()
+    keyring.set_keyring(memory)
+    yield memory
+    keyring.set_keyring(before)
 
 
 def test_without_a_keyring_a_secret_is_not_kept(
@@ -48,12 +65,12 @@ def test_without_a_keyring_a_secret_is_not_kept(
     assert set(saved(tmp_path).load()) == {"cpu"}
 
 
-def test_with_a_keyring_it_is(tmp_path: Path, keyring: dict[tuple[str, str], str]) -> None:
+def test_with_a_keyring_it_is(tmp_path: Path, memory: Memory) -> None:
     assert saved(tmp_path).save("gpu", OPTIONS)
     assert "s3cret" not in (tmp_path / "gateways.json").read_text()
     assert saved(tmp_path).load() == {"gpu": OPTIONS}
     saved(tmp_path).remove("gpu")
-    assert keyring == {}
+    assert memory.entries == {}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"gpu": 1}', json.dumps("x")])
