@@ -194,6 +194,7 @@ class RemoteNotebookApp(JupyterNotebookApp):
     classes: ClassVar[list[type]] = [RemoteServerApp, *RemoteServerApp.classes]
     aliases: ClassVar[dict[str, str]] = {**aliases, **OUR_ALIASES}
     flags: ClassVar[dict[str, Any]] = {**flags, **JupyterNotebookApp.flags}
+    subcommand_description = "They are called as `jupyter notebook-remote COMMAND [options]`."
     subcommands: ClassVar[dict[str, Any]] = {
         **JupyterNotebookApp.subcommands,
         "doctor": ("notebook_remote.doctor_app.DoctorApp", "Say what works with the gateways."),

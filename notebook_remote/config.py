@@ -434,6 +434,7 @@ class Gateway(LoggingConfigurable):
             usable = False
         if not usable:
             option = "--gateway-url" if name == "url" else f"Gateway.{name}"
+            option = f"its {name}" if getattr(self, "given_name", "") else option
             raise TraitError(
                 f"{option} is not a URL that can be used: it looks like"
                 f" {schemes[0]}://host:8888/prefix or {schemes[1]}://host/prefix."
