@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 from traitlets import TraitError
@@ -187,8 +188,12 @@ class OurKernelsHandler(OwnHandler):
     @authorized
     async def get(self) -> None:
         """Our kernels on every backend, those that are being started too, with their sessions."""
-        await self.assembly.backends.refresh()
-        kernels = [m for backend in self.assembly.backends for m in self._of(backend)]
+        sessions = await ensure_async(self.session_manager.list_sessions())
+        users: dict[str, list[Model]] = {}
+        for session in sessions:
+            user = {"id": session["id"], "path": session["path"]}
+            users.setdefault(session["kernel"]["id"], []).append(user)
+        kernels = [m for backend in self.assembly.backends for m in self._of(backend, users)]
         starts = [m for backend in self.assembly.backends for m in backend.starts()]
         self._answer({"kernels": kernels, "starts": starts})
 
@@ -205,12 +210,11 @@ class OurKernelsHandler(OwnHandler):
         backend.kernels.adopt([model])
         self._answer(await self.kernel_manager.kernel_model(kernel_id), 201)
 
-    def _of(self, backend: Backend) -> list[Model]:
+    def _of(self, backend: Backend, users: dict[str, list[Model]]) -> list[Model]:
         kernels = backend.kernels
         models = []
         for kernel_id in kernels.list_kernel_ids():
             kept = isinstance(kernels, RemoteMappingKernelManager) and kernels.is_kept(kernel_id)
-            sessions = self.session_manager.of_kernel(kernel_id)
             kernel = kernels.get_kernel(kernel_id)
             models.append(
                 {
@@ -221,7 +225,7 @@ class OurKernelsHandler(OwnHandler):
                     "last_activity": kernel.last_activity.isoformat(),
                     "on_exit": "keep" if kept else "shutdown",
                     "can_be_kept": backend.gateway is not None,
-                    "sessions": [{"id": id_, "path": path} for id_, path in sessions],
+                    "sessions": users.get(kernel_id, []),
                 }
             )
         return models

@@ -13,7 +13,7 @@ from jupyter_server.services.contents.handlers import ContentsHandler
 from .backends import Backends, told_apart
 from .exceptions import GatewayError
 from .routing import RoutedKernelManager, display_name
-from .sessions import RemoteSessionManager
+from .store import Store
 
 Model = dict[str, Any]
 
@@ -86,7 +86,7 @@ class DocumentsHandler(ContentsHandler):
 
     def _finish_model(self, model: Model, location: bool = True) -> None:
         found = _kernelspec(model)
-        store = self._sessions.store
+        store = self._store
         if found is not None and store is not None:
             metadata, kernelspec = found
             last = store.last_used(str(model["path"]).strip("/"))
@@ -97,7 +97,7 @@ class DocumentsHandler(ContentsHandler):
         """Rename a file or folder, with what is remembered of its documents."""
         await super().patch(path)
         body = self.get_json_body() or {}
-        store = self._sessions.store
+        store = self._store
         if store is not None and isinstance(body.get("path"), str):
             store.moved(path.strip("/"), body["path"].strip("/"))
 
@@ -108,7 +108,6 @@ class DocumentsHandler(ContentsHandler):
         return manager.backends
 
     @property
-    def _sessions(self) -> RemoteSessionManager:
-        manager = self.session_manager
-        assert isinstance(manager, RemoteSessionManager)  # noqa: S101 - for the type checker
-        return manager
+    def _store(self) -> Store | None:
+        store: Store | None = getattr(self.session_manager, "store", None)  # a user's has none
+        return store

@@ -154,7 +154,7 @@ class RemoteSessionManager(SessionManager):
     async def delete_session(self, session_id: str) -> None:
         """Delete a session, and shut its kernel down unless another session uses it."""
         session = await self.get_session(session_id=session_id)
-        if len(self.of_kernel(session["kernel"]["id"])) > 1:
+        if self._users_of(session["kernel"]["id"]) > 1:
             self.cursor.execute("DELETE FROM session WHERE session_id = ?", (session_id,))
         else:
             await super().delete_session(session_id)
@@ -165,16 +165,17 @@ class RemoteSessionManager(SessionManager):
         Called when a session got another kernel. One whose gateway does not answer stays ours, and
         is listed among those without a session.
         """
-        if kernel_id in self.kernel_manager and not self.of_kernel(kernel_id):
+        if kernel_id in self.kernel_manager and not self._users_of(kernel_id):
             try:
                 await self.kernel_manager.shutdown_kernel(kernel_id)
             except GatewayError as error:
                 self.log.warning("Kernel %s was not shut down: %s", kernel_id, error.message)
 
-    def of_kernel(self, kernel_id: str) -> list[tuple[str, str]]:
-        """The ids and paths of the sessions that use a kernel."""
-        query = "SELECT session_id, path FROM session WHERE kernel_id = ?"
-        return [(row[0], row[1]) for row in self.cursor.execute(query, (kernel_id,))]
+    def _users_of(self, kernel_id: str) -> int:
+        """How many sessions use a kernel."""
+        query = "SELECT COUNT(*) FROM session WHERE kernel_id = ?"
+        (count,) = self.cursor.execute(query, (kernel_id,)).fetchone()
+        return int(count)
 
     async def list_sessions(self) -> list[Model]:
         """All sessions; the state of a kernel whose gateway cannot be asked is *unknown*."""

@@ -84,13 +84,24 @@ class Store:
         self._prefix = f"sessions-{hashlib.sha256(root_dir.encode()).hexdigest()[:12]}-"
         self._folder = folder
         self._log = log
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / f"{self._prefix}{uuid.uuid4().hex}.sqlite"
-        connection = self._hold(self.path)
+        self.connection = self._new()
+        self.connection.execute("INSERT INTO directory VALUES (?)", (root_dir,))
+
+    def _new(self) -> sqlite3.Connection:
+        """Our own file, or memory where there can be none: better to forget than not to start."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            connection = self._hold(self.path)
+        except (OSError, sqlite3.Error):
+            connection = None
         if connection is None:
-            raise OSError(f"The file {self.path} cannot be used.")
-        self.connection = connection
-        connection.execute("INSERT INTO directory VALUES (?)", (root_dir,))
+            self._log.warning(
+                "Sessions end with this server: no SQLite file can be kept in %s.", self._folder
+            )
+            connection = sqlite3.connect(":memory:", isolation_level=None)
+            connection.executescript(TABLES)
+        return connection
 
     def take_over(self, gateway: str) -> None:
         """Take what servers that are no more had on a gateway; called when it is there."""
@@ -225,8 +236,9 @@ def _close(path: Path, connection: sqlite3.Connection) -> None:
         connection.close()
         return
     # Before its lock is given up, where the platform allows that.
-    with contextlib.suppress(PermissionError):
+    with contextlib.suppress(OSError):
         path.unlink()
     connection.close()
     for leftover in (path, path.with_name(f"{path.name}-wal")):
-        leftover.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is none, or the file was in memory
+            leftover.unlink()

@@ -117,6 +117,12 @@ def test_the_users_own_classes_win(farm: Farm) -> None:
         "--ServerApp.session_manager_class="
         "jupyter_server.services.sessions.sessionmanager.SessionManager",
     ]
+    with_own_sessions = farm.notebook(classes[1]).start()
+    body = {"path": "a.ipynb", "type": "notebook", "name": "a", "kernel": {"name": "python3"}}
+    assert with_own_sessions.post("/api/sessions", body).status_code == 201
+    assert with_own_sessions.get("/api/contents").status_code == 200
+    listed = with_own_sessions.get("/notebook-remote/api/kernels").json()["kernels"]
+    assert [session["path"] for session in listed[0]["sessions"]] == ["a.ipynb"]
     for options in (classes, classes[:1]):
         notebook = farm.notebook(*options, gateway="http://gateway.invalid").start()
         with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:

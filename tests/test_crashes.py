@@ -96,6 +96,7 @@ def state(notebook: Server) -> tuple[dict[str, tuple[str, str]], set[str]]:
     return sessions, {kernel["id"] for kernel in ours}
 
 
+@pytest.mark.outages
 @pytest.mark.timeout(900)
 def test_nothing_is_lost_in_fifty_crashes(farm: Farm, tmp_path: Path) -> None:
     env = light_kernel(tmp_path)

@@ -164,6 +164,22 @@ def test_a_file_that_cannot_be_read_is_put_aside(
     assert "cannot be read" in caplog.text
 
 
+def test_without_a_file_sessions_are_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On a file system that cannot lock, say."""
+    folder = tmp_path / "a file"
+    folder.write_text("")
+    held = store(folder)
+    held.add_kernel("k1", "python3", GPU)
+    session(held, "s1", "k1")
+    assert (kernels(held), sessions(held)) == ({"k1": "python3"}, ["s1"])
+    held.drop_kernel("k1")
+    held.close()
+    assert "Sessions end with this server" in caplog.text
+    assert folder.read_text() == ""
+
+
 KEYS = st.sampled_from([GPU, CPU])
 
 
