@@ -109,7 +109,12 @@ def test_nothing_is_lost_in_fifty_crashes(farm: Farm, tmp_path: Path) -> None:
         "jkg": farm.gateway("kernel-gateway", quick, listed, env=env).start(),
         "jkg2": farm.gateway("kernel-gateway", quick, listed, env=env).start(),
     }
-    options = ("--Gateways.own_kernels=False", "--Gateway.poll_interval=0.2")
+    options = (
+        "--Gateways.own_kernels=False",
+        "--Gateway.poll_interval=0.2",
+        # A start that was noted and never sent is waited for as long as this.
+        "--Gateway.kernel_start_timeout=10",
+    )
     seed = random.randrange(1_000_000)
     chance = random.Random(seed)
     notebook = several(farm, *options, **gateways).start()
