@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import requests
@@ -184,6 +185,25 @@ class Server:
 
     def channels(self, kernel_id: str, **kwargs: Any) -> Channels:
         return Channels(self, kernel_id, **kwargs)
+
+    def connections(self, kernel_id: str) -> int:
+        """How many channels of a kernel the server counts."""
+        return int(self.get(f"/api/kernels/{kernel_id}").json()["connections"])
+
+    def hang_up_in_handshake(self, kernel_id: str) -> None:
+        """Be a page that opens a kernel's channels and leaves before it has an answer."""
+        address = urlsplit(self.url)
+        head = (
+            f"GET {address.path.rstrip('/')}/api/kernels/{kernel_id}/channels HTTP/1.1",
+            f"Host: {address.netloc}",
+            f"Authorization: token {self.token}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+            "Sec-WebSocket-Version: 13",
+        )
+        with socket.create_connection((str(address.hostname), address.port or 80)) as page:
+            page.sendall("\r\n".join([*head, "", ""]).encode())
 
 
 class Channels:

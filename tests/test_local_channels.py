@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import SharedServers
-from .processes import Farm
+from .processes import Farm, wait_for
 
 TELL_OPTIONS = """
 import socket
@@ -43,3 +43,16 @@ def test_nothing_waits_for_small_packets(farm: Farm) -> None:
     with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
         channels.run("1")
     assert "TCP_NODELAY of the channels: 1" in notebook.log
+
+
+def test_pages_that_leave_in_the_handshake_are_not_miscounted(shared: SharedServers) -> None:
+    """A stock server counts less than none then, and keeps no output for those that come back."""
+    notebook = shared.notebook("local")
+    with notebook.kernel() as kernel_id:
+        for _ in range(20):
+            notebook.hang_up_in_handshake(kernel_id)
+        with notebook.channels(kernel_id) as channels:
+            assert channels.run("1") == "1"
+            wait_for("one", lambda: notebook.connections(kernel_id) == 1)
+        wait_for("none", lambda: notebook.connections(kernel_id) == 0)
+    assert "Uncaught exception" not in notebook.log
