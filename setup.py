@@ -55,6 +55,8 @@ setup(
             "requests>=2.32",
             "trustme>=1.1",
             "websocket-client>=1.8",
+            "wheel>=0.45",  # this and the next for patches/
+            "tomli>=2; python_version < '3.11'",
         ],
         "bench": [
             "jupyter_kernel_gateway>=3.0.1",

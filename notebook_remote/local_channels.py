@@ -22,7 +22,7 @@ class LocalChannels(ZMQChannelsWebsocketConnection):
     more for a page whose link is lost.
     """
 
-    _counted = False  # whether the kernel's connections include this one
+    _opened = False  # whether it got further than the handshake
     _left = False  # whether the page has gone
 
     async def prepare(self) -> None:
@@ -34,14 +34,14 @@ class LocalChannels(ZMQChannelsWebsocketConnection):
     def connect(self) -> Any:
         """Connect the WebSocket to the kernel's sockets; called when it has been opened."""
         self.websocket_handler.set_nodelay(True)
-        self._counted = True
+        self._opened = True
         return super().connect()
 
     def disconnect(self) -> None:
         """Undo it; called when the page has gone, also if that was in the handshake."""
         self._left = True
-        if self._counted:
-            self._counted = False
+        if self._opened:
+            self._opened = False
             super().disconnect()
         elif self._open_sessions.get(self.session_key) is self.websocket_handler:
             del self._open_sessions[self.session_key]

@@ -60,6 +60,7 @@ ORDER = [
     "backend_handlers",
     "app",
     "__main__",
+    "patching",
 ]
 DOCTOR = [room for room in ORDER if room.startswith("doctor_")]
 # Tested by the tests of another room, which say so.
