@@ -66,6 +66,7 @@ setup(
             "trustme>=1.1",
             "websocket-client>=1.8",
         ],
+        "docs": ["mkdocs-material>=9.6"],
         "lint": ["mypy>=1.11", "ruff>=0.6"],
     },
     entry_points={

@@ -10,6 +10,12 @@ from notebook_remote.app import OUR_ALIASES
 from notebook_remote.config import Gateway, Gateways
 
 README = Path(__file__).parent.parent / "README.md"
+REMARK = """\
+`jupyter notebook-remote --help` lists the usual ones, `--help-all` all of them. In a file they are
+`c.Gateway.url = "…"` in `jupyter_notebook_remote_config.py` (`--generate-config` writes one).
+`GatewayClient.…` of jupyter_server's own gateway client is read as well. A gateway with a name has
+its options as `NOTEBOOK_REMOTE_<NAME>_<OPTION>`, or in `Gateways.named`.
+"""
 BEGIN, END = "<!-- options: begin -->\n", "<!-- options: end -->\n"
 
 

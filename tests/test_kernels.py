@@ -130,8 +130,21 @@ def test_a_kernel_of_somebody_else_is_not_taken_over(farm: Farm, gateway: Server
 
 
 @pytest.mark.skipif(not TAKES_AN_ID, reason="jupyter_server before 2.20 ignores the id")
-def test_a_start_without_an_answer_is_taken_back(farm: Farm) -> None:
-    gateway = farm.gateway("jupyter-server").start()
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        pytest.param("jupyter-server", (), id="jupyter-server"),
+        pytest.param(
+            "kernel-gateway",
+            ("--JupyterWebsocketPersonality.list_kernels=True",),
+            id="kernel-gateway",
+        ),
+    ],
+)
+def test_a_start_without_an_answer_is_taken_back(
+    farm: Farm, kind: str, options: tuple[str, ...]
+) -> None:
+    gateway = farm.gateway(kind, *options).start()
     env = {"JUPYTER_GATEWAY_REQUEST_TIMEOUT": "2"}
     notebook = farm.notebook(gateway=gateway, env=env).start()
     with notebook.kernel():
