@@ -52,6 +52,7 @@ setup(
             "keyring>=25",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "requests>=2.32",
             "trustme>=1.1",
             "websocket-client>=1.8",

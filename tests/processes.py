@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -28,6 +30,9 @@ PATIENCE = 40.0  # seconds for anything that is waited for; a limit, not a measu
 STOP_PATIENCE = 12.0
 # Of the one who runs the tests, not for the processes they start.
 OTHERS_SETTINGS = ("JUPYTER", "KERNEL_", "KG_", "EG_", "JPY_", "NOTEBOOK_REMOTE_", "PYTHON")
+SHARE = 1000  # ports for each process of the tests
+FIRST = 20000 + SHARE * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8)
+PORTS = itertools.cycle(random.sample(range(FIRST, FIRST + SHARE), SHARE))
 V1 = "v1.kernel.websocket.jupyter.org"
 ADDON = {
     "jupyter-server": "--ServerApp.jpserver_extensions=notebook_remote_gateway=True",
@@ -49,9 +54,16 @@ def wait_for(what: str, condition: Callable[[], Any], patience: float = PATIENCE
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that nobody else is given meanwhile: of this process's share, none that systems give.
+
+    Those begin at 32768 or above. One of them may be a kernel's, or a connection's, before the
+    server is up that it was meant for.
+    """
+    for port in PORTS:
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def alive(pid: int) -> bool:
