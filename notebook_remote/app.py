@@ -25,17 +25,11 @@ from .assembly import Assembly
 from .backends import Backends
 from .channels import ChannelsHandler, OnGateway
 from .config import Gateway, Gateways
-from .exceptions import without_secrets
 from .kernels import RemoteMappingKernelManager
 from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
 from .places import shown_to_pages
-from .reported import (
-    NoKernelSpecManager,
-    ReportedKernelManager,
-    ReportedSessionManager,
-    scope_of,
-)
+from .reported import scope_of
 from .routing import RoutedKernelManager, RoutedKernelSpecManager
 from .sessions import RemoteSessionManager
 from .signals import OrderlyServerApp
@@ -79,18 +73,14 @@ class RemoteServerApp(OrderlyServerApp):
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> type:
-        return ReportedKernelManager if self._in_browser_mode else RoutedKernelManager
+        return RoutedKernelManager
 
     @default("session_manager_class")
     def _default_session_manager_class(self) -> type:
-        if self.pages_run_kernels:
-            return ReportedSessionManager
         return RemoteSessionManager if self.routes_kernels else SessionManager
 
     @default("kernel_spec_manager_class")
     def _default_kernel_spec_manager_class(self) -> type:
-        if self.pages_run_kernels:
-            return NoKernelSpecManager
         return RoutedKernelSpecManager if self.routes_kernels else KernelSpecManager
 
     @default("kernel_websocket_connection_class")
@@ -98,18 +88,9 @@ class RemoteServerApp(OrderlyServerApp):
         return LocalChannels  # channels to a gateway have a handler of their own
 
     @property
-    def _in_browser_mode(self) -> bool:
-        return self.gateway_configs[0].mode == "browser"
-
-    @property
     def routes_kernels(self) -> bool:
         """Whether the kernel manager is ours, and not one of the user's."""
         return issubclass(self.kernel_manager_class, RoutedKernelManager)
-
-    @property
-    def pages_run_kernels(self) -> bool:
-        """Whether pages do that by themselves, and only report it: in browser mode."""
-        return issubclass(self.kernel_manager_class, ReportedKernelManager)
 
     @property
     def backends(self) -> Backends | None:
@@ -129,7 +110,7 @@ class RemoteServerApp(OrderlyServerApp):
             folder = Path(jupyter_data_dir()) / "notebook-remote"
             self.assembly = Assembly(self, gateways, folder)
             self.assembly.add_all(self.gateway_configs)
-            if any(backend.gateway is None for backend in self.assembly.backends):
+            if any(backend.config.mode == "local" for backend in self.assembly.backends):
                 # A class that the user has chosen lists the kernelspecs of this computer.
                 self.kernel_spec_manager_class = RoutedKernelSpecManager
         self.tornado_settings: dict[str, Any] = {
@@ -161,9 +142,6 @@ class RemoteServerApp(OrderlyServerApp):
         info = info.partition("\nKernels will be managed by the Gateway server")[0]
         if self.backends is not None:
             return "\n".join([info, *(backend.fate() for backend in self.backends)])
-        if self.pages_run_kernels:
-            where = without_secrets(self.gateway_configs[0].url)
-            return f"{info}\nPages run kernels on the gateway at {where}; this server does not."
         return f"{info}\nKernels run on this computer."
 
     async def cleanup_kernels(self) -> None:
@@ -235,9 +213,8 @@ class RemoteNotebookApp(JupyterNotebookApp):
         """Add our routes, which come before the stock ones."""
         assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
         self.handlers.extend(handlers.CHECKED)
-        if self.serverapp.routes_kernels or self.serverapp.pages_run_kernels:
-            self._tell_pages(self.serverapp)
         if self.serverapp.assembly is not None and self.serverapp.backends is not None:
+            self._tell_pages(self.serverapp)
             self.serverapp.assembly.on_change = lambda: self._tell_pages(self.serverapp)
             self.handlers.extend(handlers.ROUTED)
             self.handlers.extend(backend_handlers.routes(self.serverapp.assembly))
@@ -245,8 +222,7 @@ class RemoteNotebookApp(JupyterNotebookApp):
             channels = url_path_join(web_app.settings["base_url"], handlers.CHANNELS)
             only = OnGateway(channels, self.serverapp.backends)
             web_app.add_handlers(".*$", [(only, ChannelsHandler)])
-        specs = self.serverapp.kernel_spec_manager
-        if isinstance(specs, (RoutedKernelSpecManager, NoKernelSpecManager)):
+        if isinstance(self.serverapp.kernel_spec_manager, RoutedKernelSpecManager):
             self.handlers.extend(handlers.KERNELSPECS)
         super().initialize_handlers()
 

@@ -18,6 +18,7 @@ from .gateways import GatewayBackend
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
 from .links import tell_events
+from .reported import ReportedKernelManager, ReportedKernelSpecs
 from .saved import Options, SavedGateways
 from .store import Store
 
@@ -63,7 +64,11 @@ class Assembly:
         """A gateway that somebody wants to add. Raises TraitError."""
         config = self._gateways.make(name, options)
         if config.mode not in ("proxy", "direct"):
-            raise TraitError("The mode of a gateway that is added here is 'proxy' or 'direct'.")
+            raise TraitError(
+                "The mode of a gateway that is added here is 'proxy' or 'direct'; for 'browser' add"
+                " it in the configuration, with --gateway=NAME=URL and the variable"
+                " NOTEBOOK_REMOTE_<NAME>_MODE=browser."
+            )
         return config
 
     def add_named(self, name: str, options: Options) -> Backend:
@@ -76,7 +81,8 @@ class Assembly:
 
     def add(self, config: Gateway) -> Backend:
         """Make a backend, which has to be started. Raises TraitError."""
-        backend = self._local(config) if config.mode == "local" else self._remote(config)
+        make = {"local": self._local, "browser": self._reported}.get(config.mode, self._remote)
+        backend = make(config)
         self.backends.add(backend)
         return backend
 
@@ -87,7 +93,10 @@ class Assembly:
         """
         gateway, kernels = backend.gateway, backend.kernels
         if gateway is None:
-            self.store.take_over(backend.key)  # what ran there is gone; documents are remembered
+            # What ran on this computer is gone; documents are remembered.
+            self.store.take_over(backend.key)
+        if isinstance(kernels, ReportedKernelManager):
+            kernels.adopt_stored()
         if gateway is None or not isinstance(kernels, RemoteMappingKernelManager):
             return
         if backend.config.embedded and self._embedded is not None:
@@ -143,6 +152,12 @@ class Assembly:
         )
         specs = LocalKernelSpecs(app, found, kernels.default_kernel_name)
         return Backend(config, kernels, specs, None)
+
+    def _reported(self, config: Gateway) -> Backend:
+        kernels = ReportedKernelManager(parent=self._app, log=self._app.log)
+        backend = Backend(config, kernels, ReportedKernelSpecs(), None)
+        kernels.record_in(self.store, backend.key)
+        return backend
 
 
 def _adopting(

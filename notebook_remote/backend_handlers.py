@@ -193,7 +193,8 @@ class OurKernelsHandler(OwnHandler):
         for session in sessions:
             user = {"id": session["id"], "path": session["path"]}
             users.setdefault(session["kernel"]["id"], []).append(user)
-        kernels = [m for backend in self.assembly.backends for m in self._of(backend, users)]
+        backends = self.assembly.backends
+        kernels = [m for backend in backends for m in await self._of(backend, users)]
         starts = [m for backend in self.assembly.backends for m in backend.starts()]
         self._answer({"kernels": kernels, "starts": starts})
 
@@ -210,19 +211,21 @@ class OurKernelsHandler(OwnHandler):
         backend.kernels.adopt([model])
         self._answer(await self.kernel_manager.kernel_model(kernel_id), 201)
 
-    def _of(self, backend: Backend, users: dict[str, list[Model]]) -> list[Model]:
+    async def _of(self, backend: Backend, users: dict[str, list[Model]]) -> list[Model]:
         kernels = backend.kernels
         models = []
         for kernel_id in kernels.list_kernel_ids():
-            kept = isinstance(kernels, RemoteMappingKernelManager) and kernels.is_kept(kernel_id)
-            kernel = kernels.get_kernel(kernel_id)
+            kept = backend.by_pages  # this server ends none there
+            if isinstance(kernels, RemoteMappingKernelManager):
+                kept = kernels.is_kept(kernel_id)
+            kernel = await ensure_async(kernels.kernel_model(kernel_id))
             models.append(
                 {
                     "id": kernel_id,
-                    "name": kernel.kernel_name,
+                    "name": kernel["name"],
                     "backend": backend.name,
-                    "execution_state": "unknown" if backend.down else kernel.execution_state,
-                    "last_activity": kernel.last_activity.isoformat(),
+                    "execution_state": "unknown" if backend.down else kernel["execution_state"],
+                    "last_activity": kernel["last_activity"],
                     "on_exit": "keep" if kept else "shutdown",
                     "can_be_kept": backend.gateway is not None,
                     "sessions": users.get(kernel_id, []),
@@ -271,19 +274,24 @@ class StartHandler(OwnHandler):
 
 
 async def backend_model(backend: Backend) -> Model:
-    """What people and programs are told of a backend: nothing secret."""
+    """What people and programs are told of a backend: nothing secret.
+
+    The state of one in browser mode is *unknown* here; pages know.
+    """
     config, gateway = backend.config, backend.gateway
     model: Model = {
         "name": backend.name,
         "mode": config.mode,
-        "url": without_secrets(config.url) if gateway is not None else "",
-        "kind": "local" if gateway is None else "",
+        "url": without_secrets(config.url) if gateway is not None or backend.by_pages else "",
+        "kind": "local" if config.mode == "local" else "",
         "features": [],
         "added": bool(config.given_name),
         "kernels": len(backend.kernels),
         "kernelspecs": 0,
         "error": None,
     }
+    if backend.by_pages:
+        return {**model, "state": "unknown"}
     try:
         await asyncio.wait_for(backend.kernelspecs(), PATIENCE)
         if gateway is not None:

@@ -18,6 +18,7 @@ from .exceptions import GatewayError, without_secrets
 from .gateways import GatewayBackend
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
+from .reported import ReportedKernelSpecs
 from .shared import Shared
 
 Model = dict[str, Any]
@@ -29,13 +30,16 @@ LOCAL_KEY = "local"  # by which the store knows this computer
 
 
 class Backend:
-    """Where kernels run: a gateway, or this computer, which has no ``gateway``."""
+    """Where kernels run: a gateway, or this computer.
+
+    ``gateway`` is what contacts it from here: None for this computer, and in browser mode.
+    """
 
     def __init__(
         self,
         config: Gateway,
         kernels: AsyncMappingKernelManager,
-        specs: RemoteKernelSpecManager | LocalKernelSpecs,
+        specs: RemoteKernelSpecManager | LocalKernelSpecs | ReportedKernelSpecs,
         gateway: GatewayBackend | None,
     ) -> None:
         self.config = config
@@ -51,8 +55,19 @@ class Backend:
 
     @property
     def key(self) -> str:
-        """By which the store knows it."""
-        return self.gateway.key if self.gateway is not None else LOCAL_KEY
+        """By which the store knows it.
+
+        Another one in browser mode: what pages have reported there is nothing that this server may
+        take for its own if it contacts the same gateway later.
+        """
+        if self.gateway is not None:
+            return self.gateway.key
+        return f"{self.config.url} (browser mode)" if self.by_pages else LOCAL_KEY
+
+    @property
+    def by_pages(self) -> bool:
+        """Whether only pages contact it: a gateway in browser mode."""
+        return self.config.mode == "browser"
 
     @property
     def down(self) -> GatewayError | None:
@@ -79,6 +94,10 @@ class Backend:
         config, count = self.config, len(self.kernels)
         what = f"{count} kernel{'' if count == 1 else 's'}" if count else "Kernels"
         run = "runs" if count == 1 else "run"
+        if self.by_pages:
+            name = f" {config.given_name!r}" if config.given_name else ""
+            where = f"the gateway{name} at {without_secrets(config.url)}"
+            return f"Pages run kernels on {where}; this server does not."
         if self.gateway is None:
             return f"{what} {run} on this computer, until this server stops."
         keep = config.on_exit == "keep"
@@ -164,7 +183,7 @@ class Backends:
 
         Raises GatewayError if no backend has ever told its own.
         """
-        errors = await asyncio.gather(*(self._ask(b, b.kernelspecs()) for b in self))
+        errors = await asyncio.gather(*(self._ask(b, b.kernelspecs()) for b in self._contacted()))
         known = any(backend.specs.last_specs for backend in self)
         error = next(filter(None, errors), None)
         if error is not None and not known:
@@ -189,26 +208,38 @@ class Backends:
         return public_names({backend.name: backend.specs.last_specs for backend in self})
 
     def public_name(self, backend: Backend, name: str) -> str:
-        """What pages call a kernelspec of a backend."""
+        """What pages call a kernelspec of a backend. Of browser mode they alone know the list."""
         shared = sum(name in other.specs.last_specs for other in self) > 1
-        return told_apart(name, backend.name) if shared else name
+        return told_apart(name, backend.name) if shared or backend.by_pages else name
+
+    def said(self, name: str) -> tuple[Backend | None, str]:
+        """The backend that a name says, if it says one, and that backend's own name for it."""
+        own, at, where = name.rpartition("@")
+        named = self.get(where) if at else None
+        if named is not None:
+            return named, own
+        return next(iter(self)) if len(self) == 1 else None, name
 
     async def resolve(self, name: str | None) -> tuple[Backend, str | None]:
         """The backend that a name means, and its own name for it; None is its default.
 
         A name that several have means the first of them. Raises GatewayError.
         """
-        own, at, where = (name or "").rpartition("@")
-        named = self.get(where) if at else None
+        named, own = self.said(name or "")
         if named is not None:
-            return named, own
-        if name is not None and len(self) > 1:
-            if not all(backend.specs.last_specs for backend in self):
+            return named, own or None
+        contacted = self._contacted()
+        if name is not None:
+            if not all(backend.specs.last_specs for backend in contacted):
                 await self.list_kernelspecs()
-            for backend in self:
+            for backend in contacted:
                 if name in backend.specs.last_specs:
                     return backend, name
-        return next(iter(self)), name
+        return contacted[0], name
+
+    def _contacted(self) -> list[Backend]:
+        """Those that this server contacts. If pages do it all, all of them, which say so."""
+        return [backend for backend in self if not backend.by_pages] or list(self)
 
 
 def told_apart(name: str, backend: str) -> str:

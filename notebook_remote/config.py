@@ -458,7 +458,8 @@ class Gateway(LoggingConfigurable):
             raise TraitError(
                 "--mode=browser needs --gateway-url=URL: the address at which your browser reaches"
                 " the gateway. There is no embedded gateway in this mode, since this server"
-                " contacts none."
+                " contacts none. Of a gateway with a name it is an option, such as the variable"
+                " NOTEBOOK_REMOTE_GPU_MODE=browser for --gateway=gpu=URL."
             )
         if self.mode == "browser" and (self.auth_token or self.auth_token_file):
             self.log.warning(
@@ -515,13 +516,7 @@ class Gateways(LoggingConfigurable):
         first = Gateway(parent=self.parent, config=self.config)
         others = [self.make(name, options) for name, options in self.named.items()]
         alone = not self.own_kernels and not first.url and others
-        gateways = others if alone else [first, *others]
-        if len(gateways) > 1 and any(gateway.mode == "browser" for gateway in gateways):
-            raise TraitError(
-                "--mode=browser is for one gateway alone: use 'proxy' or 'direct' for the others,"
-                " or a notebook server of its own for it."
-            )
-        return gateways
+        return others if alone else [first, *others]
 
     def make(self, name: str, options: str | Mapping[str, Any]) -> Gateway:
         """One gateway of this name. Raises TraitError."""

@@ -30,7 +30,7 @@ from tornado import web
 
 from .client import KERNEL_ID
 from .documents import DocumentsHandler
-from .exceptions import GatewayError, http_error_behind, sentence_of
+from .exceptions import GatewayError, LeftToPages, http_error_behind, sentence_of
 from .kernel import RemoteKernelManager
 from .places import on_this_computer, places
 from .routing import RoutedKernelManager
@@ -142,6 +142,17 @@ class RemoteKernelHandler(CheckedHandler, KernelHandler):
             model = await ensure_async(manager.kernel_model(kernel_id))
         self.finish(json.dumps(model, default=json_default))
 
+    @web.authenticated
+    @authorized
+    async def delete(self, kernel_id: str) -> None:
+        """Shut a kernel down; one of browser mode only pages can. Raises LeftToPages."""
+        manager = self.kernel_manager
+        if isinstance(manager, RoutedKernelManager):
+            backend = manager.backends.of_kernel(kernel_id)
+            if backend is not None and backend.by_pages:
+                raise LeftToPages
+        await super().delete(kernel_id)
+
 
 class RemoteKernelActionHandler(CheckedHandler, KernelActionHandler):
     """``/api/kernels/<id>/restart`` and ``/interrupt``."""
@@ -191,6 +202,7 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
         changes |= {"path": body["notebook"]["path"]} if "path" in body.get("notebook", {}) else {}
         kernel = body.get("kernel", {})
         if kernel.get("id") is not None:
+            self.kernel_manager.report(kernel["id"], kernel.get("name"))
             if kernel["id"] not in self.kernel_manager:
                 raise web.HTTPError(400, f"No such kernel: {kernel['id']}")
             changes["kernel_id"] = kernel["id"]

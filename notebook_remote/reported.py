@@ -9,13 +9,11 @@ from __future__ import annotations
 import hmac
 from typing import Any, NoReturn
 
-from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server._tz import isoformat, utcnow
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
-from jupyter_server.services.sessions.sessionmanager import SessionManager
-from traitlets import Instance
 
 from .exceptions import LeftToPages
+from .store import Store
 
 Model = dict[str, Any]
 
@@ -28,35 +26,33 @@ def scope_of(secret: bytes, url: str) -> str:
     return hmac.digest(secret, f"notebook-remote scope {url}".encode(), "sha256").hex()
 
 
-def reported(kernel_id: str, name: str = "") -> Model:
-    """What this server can say of a kernel: nothing of how it is."""
-    return {
-        "id": kernel_id,
-        "name": name,
-        "last_activity": isoformat(utcnow()),
-        "execution_state": "unknown",
-        "connections": 0,
-    }
-
-
 class ReportedKernelManager(AsyncMappingKernelManager):
-    """The kernels of the sessions; called by jupyter_server's handlers and session manager.
+    """The kernels of one gateway that pages have reported. RoutedKernelManager calls it.
 
-    It has every kernel: that one is gone only its gateway can say, and only pages ask there.
+    Whether one is gone only its gateway can say, and only pages ask there.
     """
 
     _kernels: dict[str, Model]
 
-    def __contains__(self, kernel_id: object) -> bool:
-        return True
+    def record_in(self, store: Store, key: str) -> None:
+        """Let later servers know of the kernels too; ``key`` is the gateway's in the store."""
+        self._store, self._key = store, key
 
-    def report(self, kernel_id: str, name: str = "") -> None:
-        """Take note of a kernel that a page has started; called by ReportedSessionManager."""
-        self._kernels.setdefault(kernel_id, reported(kernel_id, name))
+    def adopt_stored(self) -> None:
+        """Take note of what was reported to earlier servers on this directory; called at start."""
+        self._store.take_over(self._key)
+        for kernel in self._store.kernels(self._key):
+            self._kernels[kernel.kernel_id] = _model(kernel.kernel_id, kernel.name)
+
+    def report(self, kernel_id: str, name: str) -> None:
+        """Take note of a kernel that a page has started; ``name`` is its kernelspec's there."""
+        self._kernels[kernel_id] = _model(kernel_id, name)
+        self._store.add_kernel(kernel_id, name, self._key)
 
     async def kernel_model(self, kernel_id: str) -> Model:
-        """What was reported; of a kernel that this process has not heard of, its id."""
-        return self._kernels.get(kernel_id) or reported(kernel_id)
+        """What was reported. Raises 404 for what was not."""
+        self._check_kernel_id(kernel_id)
+        return self._kernels[kernel_id]
 
     async def list_kernels(self) -> list[Model]:
         """The kernels of all sessions."""
@@ -67,9 +63,10 @@ class ReportedKernelManager(AsyncMappingKernelManager):
     ) -> None:
         """Forget a kernel. The page has shut it down, or was told that it is gone."""
         self._kernels.pop(kernel_id, None)
+        self._store.drop_kernel(kernel_id)
 
     async def shutdown_all(self, now: bool = False) -> None:
-        """Forget them all; called when the server stops, which ends no kernel on the gateway."""
+        """Leave them as they are; called when the server stops, which ends none on the gateway."""
         if self._kernels:
             self.log.warning(
                 "Not shut down, because only pages contact the gateway in browser mode: %s",
@@ -97,27 +94,26 @@ class ReportedKernelManager(AsyncMappingKernelManager):
         raise LeftToPages
 
 
-class ReportedSessionManager(SessionManager):
-    """jupyter_server's sessions, with kernels that pages name by their ids."""
-
-    kernel_manager = Instance(ReportedKernelManager)
-
-    async def create_session(self, *args: Any, **kwargs: Any) -> Model:
-        """Make a session for a kernel that a page has started. Raises LeftToPages without one."""
-        if kwargs.get("kernel_id"):
-            self.kernel_manager.report(kwargs["kernel_id"], kwargs.get("kernel_name") or "")
-        session: Model = await super().create_session(*args, **kwargs)
-        return session
-
-    async def update_session(self, session_id: str, **kwargs: Any) -> None:
-        """Change a session's document or kernel."""
-        if kwargs.get("kernel_id"):
-            self.kernel_manager.report(kwargs["kernel_id"])
-        await super().update_session(session_id, **kwargs)
+def _model(kernel_id: str, name: str) -> Model:
+    """What this server can say of a kernel: nothing of how it is."""
+    return {
+        "id": kernel_id,
+        "name": name,
+        "last_activity": isoformat(utcnow()),
+        "execution_state": "unknown",
+        "connections": 0,
+    }
 
 
-class NoKernelSpecManager(KernelSpecManager):
-    """The kernelspecs are the gateway's, which pages ask for them."""
+class ReportedKernelSpecs:
+    """The kernelspecs of such a gateway, which only pages know. Called by RoutedKernelSpecManager.
+
+    It has the methods and attributes of ``RemoteKernelSpecManager``.
+    """
+
+    def __init__(self) -> None:
+        self.last_specs: Model = {}
+        self.default_name = ""
 
     async def get_all_specs(self) -> NoReturn:
         """Refuse. Raises LeftToPages."""

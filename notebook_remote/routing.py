@@ -20,6 +20,7 @@ from .backends import Backend, Backends
 from .exceptions import KernelExists
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import our_url
+from .reported import ReportedKernelManager
 
 Model = dict[str, Any]
 
@@ -78,6 +79,31 @@ class RoutedKernelManager(AsyncMappingKernelManager):
             kernel_name=name or backend.specs.default_name or None, **kwargs
         )
         return str(started)
+
+    def may_report(self, kernel_id: str | None, name: str | None) -> bool:
+        """Whether a page may say that it has started this kernel; ``name`` is its kernelspec's.
+
+        That must be of a gateway in browser mode. A kernel of any other backend is ours only if
+        this server has started it there, or adopted it.
+        """
+        return self._reported_to(kernel_id, name) is not None
+
+    def report(self, kernel_id: str | None, name: str | None) -> None:
+        """Take note of a kernel that a page has started, if it may; called for its session."""
+        reported = self._reported_to(kernel_id, name)
+        if reported is not None:
+            kernels, own = reported
+            kernels.report(str(kernel_id), own)
+
+    def _reported_to(
+        self, kernel_id: str | None, name: str | None
+    ) -> tuple[ReportedKernelManager, str] | None:
+        backend, own = self.backends.said(name or "")
+        if backend is None or not kernel_id or kernel_id in self:
+            return None
+        return (
+            (backend.kernels, own) if isinstance(backend.kernels, ReportedKernelManager) else None
+        )
 
     async def kernel_model(self, kernel_id: str) -> Model:
         """The model as of the last look at the backend. Raises 404 for a kernel not ours."""
@@ -154,7 +180,7 @@ class RoutedKernelManager(AsyncMappingKernelManager):
             name = self.backends.public_name(backend, str(model["name"]))
             model = {**model, "name": name}
         if backend.gateway is None:
-            model = {**model, "backend": backend.name, "mode": "local"}
+            model = {**model, "backend": backend.name, "mode": backend.config.mode}
         return model
 
 

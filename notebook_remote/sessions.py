@@ -95,6 +95,7 @@ class RemoteSessionManager(SessionManager):
     async def _create(self, path: str | None, **given: str | None) -> Model:
         model = await self._found(document_of(path, given["name"], given["type"]), **given)
         if model is None:
+            self.kernel_manager.report(given["kernel_id"], given["kernel_name"])
             model = await super().create_session(path=path, **given)
             document = document_of(path, given["name"], given["type"])
             self._used(document, str(given["type"]), str(model["kernel"]["id"]))
@@ -104,7 +105,7 @@ class RemoteSessionManager(SessionManager):
         self, document: str | None, kernel_name: str | None, kernel_id: str | None, **_: str | None
     ) -> Model | None:
         """The session of a document that another page has just made, with the same kernelspec."""
-        if kernel_id is not None:
+        if kernel_id is not None and not self.kernel_manager.may_report(kernel_id, kernel_name):
             return None
         for row in self.cursor.execute("SELECT * FROM session").fetchall():
             if document == document_of(row["path"], row["name"], row["type"]):
