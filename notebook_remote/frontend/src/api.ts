@@ -8,7 +8,8 @@ import { IBackend } from './config';
 export interface IBackendState extends IBackend {
   url: string;
   kind: string;
-  state: 'up' | 'down';
+  /** Unknown to the server in browser mode. */
+  state: 'up' | 'down' | 'unknown';
   error: string | null;
   features: string[];
   /** How many kernels of this server are on it. */

@@ -53,7 +53,12 @@ export function backendOf(
   return all.length === 1 ? all[0] : all.find(({ name }) => name === told?.backend);
 }
 
-/** The gateway that is used in browser mode, if one is. */
-export function browserBackend(): IBrowserBackend | undefined {
-  return gateways().find((backend): backend is IBrowserBackend => backend.mode === 'browser');
+/** The gateways that are used in browser mode. */
+export function browserBackends(): IBrowserBackend[] {
+  return backends().filter((backend): backend is IBrowserBackend => backend.mode === 'browser');
+}
+
+/** Whether there are kernels with which the notebook server deals. */
+export function servedHere(): boolean {
+  return backends().some(({ mode }) => mode !== 'browser');
 }

@@ -5,6 +5,7 @@
  */
 
 import { PromiseDelegate } from '@lumino/coreutils';
+import { ISignal, Signal } from '@lumino/signaling';
 
 import { IBrowserBackend } from './config';
 import { isInsecure, knock } from './dial';
@@ -34,6 +35,7 @@ export class NoProof extends Error {
 export type Ask = (backend: IBrowserBackend, problem: Problem) => Promise<string | null>;
 
 const REFUSED = [401, 403];
+const PATIENCE = 2000; // milliseconds for a gateway to say whether it takes what was kept
 
 export class Credentials {
   constructor(private readonly _backend: IBrowserBackend) {
@@ -45,27 +47,37 @@ export class Credentials {
     this._ask.resolve(ask);
   }
 
-  /** The proof, for which the user may be asked. Rejects with NoProof. */
-  get(): Promise<IProof> {
-    if (this._declined) {
-      return Promise.reject(new NoProof('declined'));
+  /** The proof. The user is asked for it, unless `quiet`, or declined. Rejects with NoProof. */
+  async get(quiet = false): Promise<IProof> {
+    this._proof ??= this._kept();
+    const proof = await this._proof;
+    if (proof) {
+      return proof;
     }
-    this._proof ??= this._obtain().then(
-      proof => (this._taken = proof),
-      error => {
-        this._proof = null;
-        throw error;
-      }
-    );
-    return this._proof;
+    if (quiet || this._declined) {
+      throw new NoProof(this._declined ? 'declined' : 'none');
+    }
+    this._asking ??= this._obtain().finally(() => (this._asking = null));
+    return this._asking;
+  }
+
+  /** Emitted when the user has entered a token that was taken. */
+  get obtained(): ISignal<this, void> {
+    return this._obtained;
   }
 
   /** Forget a proof that the gateway did not take, unless there is a newer one already. */
   refused(proof: IProof): void {
     if (proof === this._taken) {
-      this._proof = this._taken = null;
-      sessionStorage.removeItem(this._key);
+      this._forget();
     }
+  }
+
+  /** Ask the user anew, whatever there is. Rejects with NoProof. */
+  async enter(): Promise<void> {
+    this._forget();
+    this._declined = false;
+    await this.get();
   }
 
   /** Let the user be asked once more, who has declined. */
@@ -77,15 +89,24 @@ export class Credentials {
     return this._declined;
   }
 
-  private async _obtain(): Promise<IProof> {
+  private _forget(): void {
+    this._taken = this._proof = null;
+    sessionStorage.removeItem(this._key);
+  }
+
+  private async _kept(): Promise<IProof | null> {
     const kept = sessionStorage.getItem(this._key);
     if (kept !== null) {
       const proof = JSON.parse(kept) as IProof;
       if (await this._isTaken(proof)) {
-        return proof;
+        return (this._taken = proof);
       }
       sessionStorage.removeItem(this._key);
     }
+    return null;
+  }
+
+  private async _obtain(): Promise<IProof> {
     const { url } = this._backend;
     if (isInsecure(url) && (await whyNot(url)) === 'insecure') {
       throw new NoProof('insecure'); // no token would help
@@ -101,6 +122,9 @@ export class Credentials {
       try {
         const proof = await this._exchange(token);
         sessionStorage.setItem(this._key, JSON.stringify(proof));
+        this._taken = proof;
+        this._proof = Promise.resolve(proof);
+        this._obtained.emit();
         return proof;
       } catch (error) {
         problem = error instanceof NoProof ? error.problem : 'unreachable';
@@ -110,7 +134,8 @@ export class Credentials {
 
   private async _isTaken(proof: IProof): Promise<boolean> {
     try {
-      return !REFUSED.includes((await send(this._backend, 'kernelspecs', {}, proof)).status);
+      const init = { signal: AbortSignal.timeout(PATIENCE) };
+      return !REFUSED.includes((await send(this._backend, 'kernelspecs', init, proof)).status);
     } catch {
       return true; // it cannot be reached now, which says nothing about the proof
     }
@@ -157,8 +182,10 @@ export class Credentials {
   private readonly _ask = new PromiseDelegate<Ask>();
   private readonly _key: string;
   private _declined = false;
-  private _proof: Promise<IProof> | null = null;
+  private _proof: Promise<IProof | null> | null = null; // null if there is none
   private _taken: IProof | null = null; // what `_proof` has become
+  private _asking: Promise<IProof> | null = null;
+  private readonly _obtained = new Signal<this, void>(this);
 }
 
 async function whyNot(url: string): Promise<Problem> {

@@ -25,9 +25,9 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import '../style/indicator.css';
-import { backends, browserBackend } from './config';
+import { backends } from './config';
 import { KernelDialogs } from './dialogs';
-import { BrowserGateway, IBrowserGateway } from './gateway';
+import { BrowserGateways, IBrowserGateways } from './gateways';
 import { Indicator } from './indicator';
 import { Links } from './links';
 import { GatewayDialogs } from './manage';
@@ -46,29 +46,28 @@ const routes: ServiceManagerPlugin<IRoutes> = {
   activate: () => new Routes()
 };
 
-const gateway: ServiceManagerPlugin<BrowserGateway | null> = {
-  id: 'notebook-remote:gateway',
-  description: 'The gateway that the page deals with by itself, in browser mode.',
-  provides: IBrowserGateway,
-  activate: () => {
-    const backend = browserBackend();
-    return backend ? new BrowserGateway(backend) : null;
-  }
+const browserGateways: ServiceManagerPlugin<BrowserGateways> = {
+  id: 'notebook-remote:browser-gateways',
+  description: 'The gateways that the page deals with by itself, in browser mode.',
+  provides: IBrowserGateways,
+  optional: [IServerSettings],
+  activate: (_: null, settings: ServerConnection.ISettings | null) =>
+    new BrowserGateways(settings ?? ServerConnection.makeSettings())
 };
 
 const managers: ServiceManagerPlugin<Managers> = {
   id: 'notebook-remote:managers',
   description: 'Makes the stock managers, whose requests may go to a gateway.',
   provides: IManagers,
-  requires: [IRoutes, IBrowserGateway],
+  requires: [IRoutes, IBrowserGateways],
   optional: [IServerSettings, IConnectionStatus],
   activate: (
     _: null,
     routes: Routes,
-    gateway: BrowserGateway | null,
+    gateways: BrowserGateways,
     settings: ServerConnection.ISettings | null,
     connectionStatus: IConnectionStatus | null
-  ) => new Managers(routes, gateway, settings ?? ServerConnection.makeSettings(), connectionStatus)
+  ) => new Managers(routes, gateways, settings ?? ServerConnection.makeSettings(), connectionStatus)
 };
 
 const kernelManager: ServiceManagerPlugin<Kernel.IManager> = {
@@ -82,7 +81,7 @@ const kernelManager: ServiceManagerPlugin<Kernel.IManager> = {
 
 const kernelSpecManager: ServiceManagerPlugin<KernelSpec.IManager> = {
   id: 'notebook-remote:kernel-spec-manager',
-  description: 'The stock kernelspec manager, of a gateway in browser mode.',
+  description: 'The stock kernelspec manager, which knows gateways in browser mode too.',
   autoStart: true,
   provides: IKernelSpecManager,
   requires: [IManagers],
@@ -91,7 +90,7 @@ const kernelSpecManager: ServiceManagerPlugin<KernelSpec.IManager> = {
 
 const sessionManager: ServiceManagerPlugin<Session.IManager> = {
   id: 'notebook-remote:session-manager',
-  description: 'The stock session manager, with kernels of a gateway in browser mode.',
+  description: 'The stock session manager, with kernels of gateways in browser mode too.',
   autoStart: true,
   provides: ISessionManager,
   requires: [IManagers, IKernelManager],
@@ -100,17 +99,21 @@ const sessionManager: ServiceManagerPlugin<Session.IManager> = {
 
 const token: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:token',
-  description: "Asks for the gateway's token in browser mode.",
+  description: 'Asks for the tokens of gateways in browser mode.',
   autoStart: true,
-  requires: [IBrowserGateway],
+  requires: [IBrowserGateways],
   optional: [ITranslator],
   activate: (
-    _: JupyterFrontEnd,
-    gateway: BrowserGateway | null,
+    { serviceManager: { kernelspecs, sessions } }: JupyterFrontEnd,
+    gateways: BrowserGateways,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    gateway?.credentials.askBy((backend, problem) => askForToken(backend, problem, trans));
+    gateways.askBy((backend, problem) => askForToken(backend, problem, trans));
+    gateways.signedIn.connect(() => {
+      void kernelspecs.refreshSpecs();
+      void sessions.refreshRunning();
+    });
   }
 };
 
@@ -118,11 +121,12 @@ const indicator: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:indicator',
   description: "Shows in the notebook's toolbar how its kernel is connected.",
   autoStart: true,
-  requires: [IRoutes],
+  requires: [IRoutes, IBrowserGateways],
   optional: [IToolbarWidgetRegistry, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     routes: IRoutes,
+    browserGateways: BrowserGateways,
     toolbars: IToolbarWidgetRegistry | null,
     translator: ITranslator | null
   ) => {
@@ -136,7 +140,7 @@ const indicator: JupyterFrontEndPlugin<void> = {
       'Notebook',
       'notebookRemote',
       ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
-        new Indicator({ sessionContext, specs, settings, routes, links, trans })
+        new Indicator({ sessionContext, specs, settings, routes, browserGateways, links, trans })
     );
   }
 };
@@ -189,17 +193,22 @@ const manage: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:gateways',
   description: 'Lets users see, add, test and remove gateways.',
   autoStart: true,
+  requires: [IBrowserGateways],
   optional: [ITranslator],
-  activate: ({ commands, serviceManager }: JupyterFrontEnd, translator: ITranslator | null) => {
+  activate: (
+    { commands, serviceManager }: JupyterFrontEnd,
+    gateways: BrowserGateways,
+    translator: ITranslator | null
+  ) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    const isVisible = () => backends().length > 0 && !browserBackend();
+    const isVisible = () => backends().length > 0;
     commands.addCommand('notebook-remote:gateways', {
       label: trans.__('Gateways…'),
       caption: trans.__('See, add and remove the gateways on which kernels run'),
       isVisible,
       isEnabled: isVisible,
       execute: () =>
-        new GatewayDialogs(serviceManager, trans)
+        new GatewayDialogs(serviceManager, gateways, trans)
           .show()
           .catch(error => showErrorMessage(trans.__('Gateways'), error as Error))
     });
@@ -210,18 +219,18 @@ const problems: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:problems',
   description: 'Says why the gateway cannot be used.',
   autoStart: true,
-  requires: [IBrowserGateway],
+  requires: [IBrowserGateways],
   optional: [ITranslator],
   activate: (
     app: JupyterFrontEnd,
-    gateway: BrowserGateway | null,
+    gateways: BrowserGateways,
     translator: ITranslator | null
-  ) => watchForProblems(app, gateway, (translator ?? nullTranslator).load(DOMAIN))
+  ) => watchForProblems(app, gateways, (translator ?? nullTranslator).load(DOMAIN))
 };
 
 export default [
   routes,
-  gateway,
+  browserGateways,
   managers,
   kernelManager,
   kernelSpecManager,

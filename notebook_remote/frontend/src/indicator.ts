@@ -9,6 +9,7 @@ import { Widget } from '@lumino/widgets';
 import { backendOf, gateways } from './config';
 import { showDetails } from './details';
 import { IStart } from './api';
+import { BrowserGateways } from './gateways';
 import { Keep } from './keep';
 import { Links } from './links';
 import { IRoutes } from './routes';
@@ -22,6 +23,7 @@ export interface IIndicatorOptions {
   specs: KernelSpec.IManager;
   settings: ServerConnection.ISettings;
   routes: IRoutes;
+  browserGateways: BrowserGateways;
   links: Links;
   trans: TranslationBundle;
 }
@@ -179,6 +181,8 @@ export class Indicator extends Widget {
     const keep = new Keep(kernelId, this._options.settings, this._options.trans);
     if (connection && (await showDetails(connection, keep, this._options.trans))) {
       this._options.routes.retryDirect();
+      // Whoever did not enter the token may want to now.
+      this._options.browserGateways.get(connection.backend.name)?.credentials.askAgain();
       await this._options.sessionContext.session?.kernel?.reconnect();
     }
   }

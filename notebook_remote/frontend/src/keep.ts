@@ -5,7 +5,6 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { ask, IOurKernels } from './api';
-import { browserBackend } from './config';
 
 export class Keep extends Widget {
   constructor(
@@ -19,9 +18,7 @@ export class Keep extends Widget {
     this._box.addEventListener('change', () => void this._change());
     this.node.append(this._box, trans.__('Keep running when the notebook server stops'));
     this.hide(); // until it is known that there is a choice
-    if (!browserBackend()) {
-      void this._show();
-    }
+    void this._show();
   }
 
   private async _show(): Promise<void> {

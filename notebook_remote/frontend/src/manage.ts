@@ -7,6 +7,7 @@ import { Widget } from '@lumino/widgets';
 
 import { ask, IBackendState, IFinding } from './api';
 import { noteBackends } from './config';
+import { BrowserGateways } from './gateways';
 
 interface IValues {
   name: string;
@@ -22,6 +23,7 @@ const NEW: IValues = { name: '', url: '', auth_token: '', mode: 'proxy' };
 export class GatewayDialogs {
   constructor(
     private readonly _services: ServiceManager.IManager,
+    private readonly _gateways: BrowserGateways,
     private readonly _trans: TranslationBundle
   ) {}
 
@@ -106,6 +108,11 @@ export class GatewayDialogs {
   /** Tokens are in memory only where there is no keyring, so they may have to be entered again. */
   private async _enterToken({ name, url }: IBackendState): Promise<void> {
     const trans = this._trans;
+    const gateway = this._gateways.get(name);
+    if (gateway) {
+      await gateway.credentials.enter().catch(() => undefined); // declined
+      return;
+    }
     const { value, button } = await InputDialog.getPassword({
       title: trans.__('Token for %1', name),
       label: trans.__('The notebook server sends it to %1, and keeps it for itself.', url),
@@ -172,10 +179,11 @@ class BackendList extends Widget {
     const body = table.createTBody();
     for (const backend of backends) {
       const { name, mode, url, state, error, kernels } = backend;
-      const well = [trans.__('works'), trans._n('%1 kernel', '%1 kernels', kernels)].join(', ');
+      const known = state === 'up' ? trans.__('works') : trans.__('only pages contact it');
+      const well = [known, trans._n('%1 kernel', '%1 kernels', kernels)].join(', ');
       const row = body.insertRow();
       row.dataset.state = state;
-      row.append(...[name, mode, url, state === 'up' ? well : (error ?? '')].map(t => cell('td', t)));
+      row.append(...[name, mode, url, error ?? well].map(t => cell('td', t)));
       const last = row.insertCell();
       if (backend.added) {
         const [token, remove] = [trans.__('Token…'), trans.__('Remove')];

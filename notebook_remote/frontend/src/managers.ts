@@ -1,6 +1,6 @@
 /*
  * The stock managers of kernels, kernelspecs and sessions. The sockets of their kernels may go to a
- * gateway; in browser mode all that concerns kernels does, and the stock clients are given others.
+ * gateway; in browser mode all that concerns its kernels does, by clients of our own.
  */
 
 import {
@@ -8,7 +8,6 @@ import {
   Kernel,
   KernelManager,
   KernelSpec,
-  KernelSpecAPI,
   KernelSpecManager,
   ServerConnection,
   Session,
@@ -18,10 +17,13 @@ import { Token } from '@lumino/coreutils';
 
 import { gateways } from './config';
 import { channelsSocketClass } from './facade';
-import { BrowserGateway } from './gateway';
+import { BrowserGateways } from './gateways';
+import { RoutedKernels } from './kernels';
+import { AskForPlaces } from './opening';
 import { askForPlaces } from './places';
 import { Routes } from './routes';
-import { GatewayKernels, ReportedSessions } from './sessions';
+import { RoutedSessions } from './sessions';
+import { RoutedSpecs } from './specs';
 
 export const IManagers = new Token<Managers>(
   'notebook-remote:IManagers',
@@ -32,79 +34,59 @@ export const IManagers = new Token<Managers>(
 export class Managers {
   constructor(
     private readonly _routes: Routes,
-    private readonly _gateway: BrowserGateway | null,
+    private readonly _gateways: BrowserGateways,
     private readonly _server: ServerConnection.ISettings,
     private readonly _connectionStatus: IConnectionStatus | null
-  ) {}
+  ) {
+    this._routed = _gateways.all().length > 0;
+    this._kernels = new RoutedKernels(_server, _gateways);
+    this._specs = new RoutedSpecs(_server, _gateways);
+  }
 
   kernels(): Kernel.IManager {
-    const gateway = this._gateway;
-    if (gateway) {
-      const settings = this._atGateway(gateway);
-      const WebSocket = channelsSocketClass(this._routes, settings, (target, _, signal) =>
-        gateway.places(target, signal)
-      );
-      return new KernelManager({
-        serverSettings: { ...settings, WebSocket },
-        kernelAPIClient: this._gatewayKernels(gateway),
-        kernelSpecAPIClient: this._gatewaySpecs(gateway),
-        standby: this._standby
-      });
-    }
     const server = this._server;
-    const direct = gateways().some(({ mode }) => mode === 'direct');
-    const WebSocket = direct
-      ? channelsSocketClass(this._routes, server, (target, protocols, signal) =>
-          askForPlaces(target, protocols, server, signal)
-        )
-      : server.WebSocket;
+    const stock = gateways().every(({ mode }) => mode === 'proxy');
+    const WebSocket = stock
+      ? server.WebSocket
+      : channelsSocketClass(this._routes, server, this._askForPlaces);
     return new KernelManager({
       serverSettings: { ...server, WebSocket },
+      kernelAPIClient: this._routed ? this._kernels : undefined,
+      kernelSpecAPIClient: this._routed ? this._specs : undefined,
       standby: this._standby
     });
   }
 
   kernelspecs(): KernelSpec.IManager {
-    const gateway = this._gateway;
     return new KernelSpecManager({
-      serverSettings: gateway ? this._atGateway(gateway) : this._server,
-      kernelSpecAPIClient: gateway ? this._gatewaySpecs(gateway) : undefined,
+      serverSettings: this._gateways.alone?.settings ?? this._server,
+      kernelSpecAPIClient: this._routed ? this._specs : undefined,
       standby: this._standby
     });
   }
 
   sessions(kernelManager: Kernel.IManager): Session.IManager {
-    const gateway = this._gateway;
     return new SessionManager({
       kernelManager,
       serverSettings: this._server,
-      sessionAPIClient: gateway
-        ? new ReportedSessions(this._server, this._gatewayKernels(gateway))
+      sessionAPIClient: this._routed
+        ? new RoutedSessions(this._server, this._gateways, this._kernels)
         : undefined,
       standby: this._standby
     });
   }
 
-  private _atGateway(gateway: BrowserGateway): ServerConnection.ISettings {
-    return gateway.settings(this._server);
-  }
-
-  private _gatewayKernels(gateway: BrowserGateway): GatewayKernels {
-    return new GatewayKernels(gateway.backend, this._atGateway(gateway), this._server);
-  }
-
-  private _gatewaySpecs(gateway: BrowserGateway): KernelSpec.IKernelSpecAPIClient {
-    const serverSettings = this._atGateway(gateway);
-    return { serverSettings, get: () => withoutLogos(KernelSpecAPI.getSpecs(serverSettings)) };
-  }
+  private readonly _askForPlaces: AskForPlaces = async (target, protocols, signal) => {
+    const gateway = this._routed ? await this._gateways.ofKernel(target.kernelId) : undefined;
+    return gateway
+      ? gateway.places(target, signal)
+      : askForPlaces(target, protocols, this._server, signal);
+  };
 
   private readonly _standby = () =>
     !this._connectionStatus?.isConnected || 'when-hidden'; // as the stock plugins
-}
 
-/** A logo's address is one of the gateway's, where an image cannot say who asks for it. */
-async function withoutLogos(answer: Promise<KernelSpec.ISpecModels>): Promise<KernelSpec.ISpecModels> {
-  const { kernelspecs, ...rest } = await answer;
-  const bare = Object.entries(kernelspecs).map(([name, spec]) => [name, { ...spec, resources: {} }]);
-  return { ...rest, kernelspecs: Object.fromEntries(bare) };
+  private readonly _routed: boolean;
+  private readonly _kernels: RoutedKernels;
+  private readonly _specs: RoutedSpecs;
 }

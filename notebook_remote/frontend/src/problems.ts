@@ -11,14 +11,14 @@ import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { BrowserGateway } from './gateway';
+import { BrowserGateways } from './gateways';
 import { asLinkEvent, ILinkEvent } from './links';
 
 const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
 
 export function watchForProblems(
   app: JupyterFrontEnd,
-  gateway: BrowserGateway | null,
+  gateways: BrowserGateways,
   trans: TranslationBundle
 ): void {
   const { events, kernelspecs } = app.serviceManager;
@@ -27,7 +27,7 @@ export function watchForProblems(
 
   /* The sentence of the server about its gateway, or null when all is well. */
   async function problem(): Promise<string | null> {
-    const { serverSettings } = kernelspecs; // of the gateway itself in browser mode
+    const { serverSettings } = kernelspecs; // of the gateway itself if that is alone in browser mode
     const url = serverSettings.baseUrl + 'api/kernelspecs';
     const response = await ServerConnection.makeRequest(url, {}, serverSettings);
     if (response.ok) {
@@ -41,10 +41,11 @@ export function watchForProblems(
   function showSentence(title: string, sentence: string): string {
     let callback = (): void => void showErrorMessage(title, sentence);
     let label = trans.__('What to do');
-    if (gateway?.credentials.declined) {
+    const credentials = gateways.alone?.credentials;
+    if (credentials?.declined) {
       callback = () => {
         shown = null; // a notification goes with a click on its button
-        gateway.credentials.askAgain();
+        credentials.askAgain();
         void kernelspecs.refreshSpecs().catch(() => undefined); // the next look tells of it
       };
       label = trans.__('Enter the Token');

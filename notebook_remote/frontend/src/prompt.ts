@@ -3,7 +3,7 @@
 import { InputDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { IBrowserBackend } from './config';
+import { backends, IBrowserBackend } from './config';
 import { Problem } from './credentials';
 
 export async function askForToken(
@@ -11,15 +11,16 @@ export async function askForToken(
   problem: Problem,
   trans: TranslationBundle
 ): Promise<string | null> {
+  const alone = backends().length === 1;
   const { value, button } = await InputDialog.getPassword({
-    title: trans.__('Token for the Gateway'),
+    title: alone ? trans.__('Token for the Gateway') : trans.__('Token for %1', backend.name),
     label: [
       ...sentences(problem, backend.url, trans),
       trans.__('This page runs kernels at %1, and needs its token for that.', backend.url),
       trans.__('It is sent to the gateway only, and kept for this tab only.')
     ].join(' '),
     okLabel: trans.__('Use the Token'),
-    cancelLabel: trans.__('Without Kernels')
+    cancelLabel: alone ? trans.__('Without Kernels') : trans.__('Not Now')
   });
   return button.accept ? (value ?? '').trim() || null : null;
 }

@@ -7,7 +7,7 @@ import { kernelIcon } from '@jupyterlab/ui-components';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { ask, IOurKernel, IOurKernels, NO_ACTIVITY } from './api';
-import { backends, browserBackend, IBackend } from './config';
+import { backends, IBackend } from './config';
 
 export interface IGatewaysRunningOptions {
   kernels: Kernel.IManager;
@@ -118,11 +118,9 @@ export class GatewaysRunning implements IRunningSessions.IManager {
   }
 
   private async _refresh(): Promise<void> {
-    if (!browserBackend()) {
-      const { settings } = this._options;
-      const ours = await ask<IOurKernels>(settings, `kernels${NO_ACTIVITY}`).catch(() => null);
-      this._alone = ours?.kernels.filter(({ sessions }) => !sessions.length) ?? this._alone;
-    }
+    const { settings } = this._options;
+    const ours = await ask<IOurKernels>(settings, `kernels${NO_ACTIVITY}`).catch(() => null);
+    this._alone = ours?.kernels.filter(({ sessions }) => !sessions.length) ?? this._alone;
     this._runningChanged.emit();
   }
 

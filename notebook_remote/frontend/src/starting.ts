@@ -6,7 +6,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { ask, IOurKernels, IStart, NO_ACTIVITY } from './api';
-import { browserBackend, gateways } from './config';
+import { gateways } from './config';
 
 const LOOK_EVERY = 1000; // milliseconds, while the notebook waits for its kernel
 const WAITS = ['initializing', 'starting'];
@@ -48,7 +48,7 @@ export class Starting {
 
   private _waits(): boolean {
     // In browser mode the page itself starts kernels; those of this computer take no time.
-    const elsewhere = gateways().length > 0 && !browserBackend();
+    const elsewhere = gateways().some(({ mode }) => mode !== 'browser');
     return elsewhere && !this._disposed && WAITS.includes(this._context.kernelDisplayStatus);
   }
 

@@ -1,0 +1,67 @@
+/* Kernels wherever they run: what concerns one goes to its gateway or to the notebook server. */
+
+import { Kernel, KernelAPI, ServerConnection, SessionAPI } from '@jupyterlab/services';
+
+import { servedHere } from './config';
+import { BrowserGateways } from './gateways';
+
+export class RoutedKernels implements Kernel.IKernelAPIClient {
+  constructor(
+    readonly serverSettings: ServerConnection.ISettings,
+    private readonly _gateways: BrowserGateways
+  ) {}
+
+  /** Gateways list no kernels, or those of others as well; so each of ours is asked for. */
+  async listRunning(): Promise<Kernel.IModel[]> {
+    const models = await Promise.all((await this._ours()).map(model => this.now(model)));
+    return models.filter(model => model !== undefined);
+  }
+
+  async getModel(id: string): Promise<Kernel.IModel | undefined> {
+    const gateway = await this._gateways.ofKernel(id);
+    return gateway ? gateway.kernel(id) : KernelAPI.getKernelModel(id, this.serverSettings);
+  }
+
+  /**
+   * A kernel that the notebook server tells of, as its gateway says it is now: undefined if it is
+   * gone, and what the server says if the gateway cannot be asked.
+   */
+  async now(model: Kernel.IModel): Promise<Kernel.IModel | undefined> {
+    const gateway = this._gateways.note(model);
+    return gateway ? gateway.kernel(model.id).catch(() => model) : model;
+  }
+
+  async startNew(options: Kernel.IKernelOptions = {}): Promise<Kernel.IModel> {
+    const gateway = this._gateways.ofSpec(options.name);
+    const model = gateway
+      ? await gateway.start(options)
+      : await KernelAPI.startNew(options, this.serverSettings);
+    this._gateways.note(model);
+    return model;
+  }
+
+  async restart(id: string): Promise<void> {
+    const gateway = await this._gateways.ofKernel(id);
+    return gateway ? gateway.restart(id) : KernelAPI.restartKernel(id, this.serverSettings);
+  }
+
+  async interrupt(id: string): Promise<void> {
+    const gateway = await this._gateways.ofKernel(id);
+    return gateway ? gateway.interrupt(id) : KernelAPI.interruptKernel(id, this.serverSettings);
+  }
+
+  async shutdown(id: string): Promise<void> {
+    const gateway = await this._gateways.ofKernel(id);
+    return gateway ? gateway.shutdown(id) : KernelAPI.shutdownKernel(id, this.serverSettings);
+  }
+
+  /** Where pages alone run kernels, the notebook server is asked for sessions only. */
+  private async _ours(): Promise<Kernel.IModel[]> {
+    if (servedHere()) {
+      return KernelAPI.listRunning(this.serverSettings);
+    }
+    const sessions = await SessionAPI.listRunning(this.serverSettings);
+    const kernels = sessions.flatMap(({ kernel }) => kernel ?? []);
+    return [...new Map(kernels.map(kernel => [kernel.id, kernel])).values()];
+  }
+}
