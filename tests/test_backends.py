@@ -280,7 +280,6 @@ def test_a_kernel_that_another_session_has_survives_a_change(notebook: Server) -
         ({"gpu": ""}, "'gpu' has no URL"),
         ({"gpu": 5}, "'gpu' is neither"),
         ({"gpu": {"url": "http://h:1", "tokn": "x"}}, "'tokn'"),
-        ({"gpu": {"url": "http://h:1", "mode": "browser"}}, "for one gateway alone"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_a_sentence(named: dict[str, Any], words: str) -> None:
@@ -298,7 +297,11 @@ def test_a_named_gateway_has_its_own_options(monkeypatch: pytest.MonkeyPatch) ->
     assert (gpu.url, gpu.auth_token, gpu.mode) == ("https://gpu:8888", "its own", "proxy")
     assert (gpu.connect_timeout, gpu.http_user, cpu.auth_token) == (3, "", "")
     config.Gateways.own_kernels = False
-    assert [gateway.name for gateway in Gateways(config=config).all()] == ["gpu", "cpu"]
+    monkeypatch.setenv("NOTEBOOK_REMOTE_GPU_MODE", "browser")
+    assert [(g.name, g.mode) for g in Gateways(config=config).all()] == [
+        ("gpu", "browser"),
+        ("cpu", "proxy"),
+    ]
 
 
 def test_a_bad_name_on_the_command_line_is_refused(farm: Farm) -> None:

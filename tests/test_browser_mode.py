@@ -116,7 +116,7 @@ def opened(visitor: Visitor, pair: Pair, name: str = "a.ipynb") -> NotebookPage:
     return notebook.wait_for_kernel()
 
 
-def interrupt_and_restart(notebook: NotebookPage) -> None:
+def interrupt_and_restart(notebook: NotebookPage, name: str = "Python 3 (ipykernel)") -> None:
     cell = notebook.start_cell(BUSY)
     cell.wait_for_text("busy")
     notebook.press_button("notebook:interrupt-kernel")
@@ -124,7 +124,7 @@ def interrupt_and_restart(notebook: NotebookPage) -> None:
     notebook.run_cell("x = 1")
     notebook.choose("Kernel", "Restart Kernel…")
     notebook.answer_dialog("Restart")
-    notebook.wait_for_kernel()
+    notebook.wait_for_kernel(name)
     assert "NameError" in notebook.run_cell("x")
 
 

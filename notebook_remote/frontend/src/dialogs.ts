@@ -3,9 +3,15 @@
 import { Dialog, ISessionContext, SessionContextDialogs } from '@jupyterlab/apputils';
 
 import { backends } from './config';
+import { takeWanted } from './wanted';
 
 export class KernelDialogs extends SessionContextDialogs {
   async selectKernel(sessionContext: ISessionContext): Promise<void> {
+    const wanted = takeWanted(sessionContext.path);
+    if (wanted) {
+      await sessionContext.changeKernel({ name: wanted });
+      return;
+    }
     const { tracker } = Dialog;
     const name = (_: unknown, dialog: Dialog<unknown>) => {
       tracker.widgetAdded.disconnect(name);

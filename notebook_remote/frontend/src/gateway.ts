@@ -14,7 +14,9 @@ import { Away, IAnswer, ITarget } from './places';
 
 const V1 = 'v1.kernel.websocket.jupyter.org';
 const GIVE_UP = 503; // the status by which JupyterLab asks again later
-const PATIENCE = 2000; // milliseconds that a list waits for it
+// Milliseconds that a list waits for it; what it says later is in the next one.
+const PATIENCE = 2000;
+const PATIENCE_WHEN_AWAY = 200;
 
 export class BrowserGateway {
   constructor(readonly backend: IBrowserBackend, server: ServerConnection.ISettings) {
@@ -44,15 +46,10 @@ export class BrowserGateway {
     return model && this._told(model);
   }
 
-  /** Start a kernel; with an empty name the gateway's default one. */
-  async start({ name = '', path }: { name?: string; path?: string }): Promise<Kernel.IModel> {
+  async start({ name, path }: { name?: string; path?: string }): Promise<Kernel.IModel> {
     const { env } = this.backend;
-    const own = name.endsWith(this._suffix) ? name.slice(0, -this._suffix.length) : name;
-    const options = {
-      name: own || undefined,
-      path,
-      ...(Object.keys(env).length ? { env } : {})
-    };
+    const own = name?.endsWith(this._suffix) ? name.slice(0, -this._suffix.length) : name;
+    const options = { name: own, path, ...(Object.keys(env).length ? { env } : {}) };
     return this._told(await KernelAPI.startNew(options, this._wanted));
   }
 
@@ -126,10 +123,13 @@ export class BrowserGateway {
     const { method } = request;
     const route = request.url.slice(`${this.backend.url}/api/`.length).replace(/\?.*/, '');
     const body = method === 'GET' ? undefined : await request.text();
+    const patience = this._away ? PATIENCE_WHEN_AWAY : PATIENCE;
     const signal = quiet ? AbortSignal.timeout(PATIENCE) : request.signal;
     try {
-      return await unlessAborted(this._ask(route, { method, body, signal }, quiet), signal);
+      const answer = this._ask(route, { method, body, signal }, quiet);
+      return await (quiet ? Promise.race([answer, tooLate(patience)]) : answer);
     } catch (error) {
+      this._away = !(error instanceof NoProof);
       if (request.signal.aborted) {
         throw error;
       }
@@ -140,6 +140,7 @@ export class BrowserGateway {
   private async _ask(route: string, init: RequestInit, quiet = false): Promise<Response> {
     const proof = await this.credentials.get(quiet);
     const response = await send(this.backend, route, init, proof);
+    this._away = false;
     if (response.status !== 401) {
       return response;
     }
@@ -158,13 +159,9 @@ export class BrowserGateway {
   }
 
   private readonly _quiet: ServerConnection.ISettings;
+  private _away = false;
 }
 
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return Promise.race([
-    promise,
-    new Promise<T>((_, reject) =>
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    )
-  ]);
+function tooLate(milliseconds: number): Promise<never> {
+  return new Promise((_, reject) => window.setTimeout(reject, milliseconds, new Error('too late')));
 }

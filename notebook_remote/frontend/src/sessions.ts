@@ -9,6 +9,7 @@ import { Kernel, ServerConnection, Session, SessionAPI } from '@jupyterlab/servi
 
 import { BrowserGateways } from './gateways';
 import { RoutedKernels } from './kernels';
+import { leaveToTab, opensTabs } from './wanted';
 
 export class RoutedSessions implements Session.ISessionAPIClient {
   constructor(
@@ -28,7 +29,13 @@ export class RoutedSessions implements Session.ISessionAPIClient {
     return (await this._withKernel(session)) ?? session;
   }
 
-  startNew(options: Session.ISessionOptions): Promise<Session.IModel> {
+  async startNew(options: Session.ISessionOptions): Promise<Session.IModel> {
+    const name = options.kernel?.name;
+    const gateway = this._gateways.ofSpec(name);
+    if (name && gateway && opensTabs()) {
+      leaveToTab(options, name);
+      return new Promise(() => undefined); // this page's part in it is over
+    }
     return this._withNewKernel(options.kernel, options.path, kernel =>
       SessionAPI.startSession({ ...options, kernel }, this.serverSettings)
     );

@@ -53,7 +53,7 @@ async function ofOne(gateway: BrowserGateway): Promise<Specs> {
     specs = withoutLogos(await gateway.specs(true));
     localStorage.setItem(key, JSON.stringify(specs));
   } catch {
-    specs = JSON.parse(localStorage.getItem(key) ?? 'null') ?? { '': SIGN_IN };
+    specs = JSON.parse(localStorage.getItem(key) ?? 'null') ?? { [SIGN_IN.name]: SIGN_IN };
   }
   return Object.fromEntries(
     Object.values(specs).map(spec => {
@@ -68,11 +68,11 @@ async function ofOne(gateway: BrowserGateway): Promise<Specs> {
   );
 }
 
-/** While nothing is known: it asks for the token, and is the gateway's default kernel then. */
+/** While nothing is known: what nearly every gateway has. Its start asks for the token. */
 const SIGN_IN: KernelSpec.ISpecModel = {
-  name: '',
+  name: 'python3',
   display_name: 'Sign in…',
-  language: '',
+  language: 'python',
   argv: [],
   resources: {}
 };
