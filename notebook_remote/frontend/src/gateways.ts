@@ -15,8 +15,8 @@ export const IBrowserGateways = new Token<BrowserGateways>(
 
 export class BrowserGateways {
   constructor(private readonly _server: ServerConnection.ISettings) {
-    this._all = browserBackends().map(backend => new BrowserGateway(backend, _server));
-    for (const { credentials } of this._all) {
+    this._made = browserBackends().map(backend => new BrowserGateway(backend, _server));
+    for (const { credentials } of this._made) {
       credentials.obtained.connect(() => this._signedIn.emit());
     }
   }
@@ -26,22 +26,24 @@ export class BrowserGateways {
     return this._signedIn;
   }
 
-  all(): readonly BrowserGateway[] {
-    return this._all;
+  /** Those that were not removed while the page is open. */
+  all(): BrowserGateway[] {
+    const names = backends().map(({ name }) => name);
+    return this._made.filter(({ backend }) => names.includes(backend.name));
   }
 
   /** The only backend, if it is one of these. */
   get alone(): BrowserGateway | undefined {
-    return backends().length === 1 ? this._all[0] : undefined;
+    return backends().length === 1 ? this.all()[0] : undefined;
   }
 
   get(name: string): BrowserGateway | undefined {
-    return this._all.find(({ backend }) => backend.name === name);
+    return this.all().find(({ backend }) => backend.name === name);
   }
 
   /** Say how to ask the user for a token; until then nobody is asked. */
   askBy(ask: Ask): void {
-    this._all.forEach(({ credentials }) => credentials.askBy(ask));
+    this._made.forEach(({ credentials }) => credentials.askBy(ask));
   }
 
   /** Where a kernel of this kernelspec is started; undefined: by the notebook server. */
@@ -66,7 +68,7 @@ export class BrowserGateways {
     return gateway;
   }
 
-  private readonly _all: BrowserGateway[];
+  private readonly _made: BrowserGateway[];
   private readonly _kernels = new Map<string, BrowserGateway | undefined>();
   private readonly _signedIn = new Signal<this, void>(this);
 }

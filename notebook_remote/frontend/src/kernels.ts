@@ -28,7 +28,20 @@ export class RoutedKernels implements Kernel.IKernelAPIClient {
    */
   async now(model: Kernel.IModel): Promise<Kernel.IModel | undefined> {
     const gateway = this._gateways.note(model);
-    return gateway ? gateway.kernel(model.id).catch(() => model) : model;
+    if (!gateway) {
+      return model;
+    }
+    const now = await gateway.kernel(model.id).catch(() => model);
+    this._last.set(model.id, now);
+    return now;
+  }
+
+  /**
+   * The same as of when it was last asked. The list of sessions must not wait: the page in which a
+   * new notebook is chosen has no more than a moment for it before it leaves that to another tab.
+   */
+  async last(model: Kernel.IModel): Promise<Kernel.IModel | undefined> {
+    return this._last.has(model.id) ? this._last.get(model.id) : this.now(model);
   }
 
   async startNew(options: Kernel.IKernelOptions = {}): Promise<Kernel.IModel> {
@@ -64,4 +77,6 @@ export class RoutedKernels implements Kernel.IKernelAPIClient {
     const kernels = sessions.flatMap(({ kernel }) => kernel ?? []);
     return [...new Map(kernels.map(kernel => [kernel.id, kernel])).values()];
   }
+
+  private readonly _last = new Map<string, Kernel.IModel | undefined>();
 }

@@ -20,7 +20,9 @@ export class RoutedSessions implements Session.ISessionAPIClient {
 
   async listRunning(): Promise<Session.IModel[]> {
     const sessions = await SessionAPI.listRunning(this.serverSettings);
-    const known = await Promise.all(sessions.map(session => this._withKernel(session)));
+    const known = await Promise.all(
+      sessions.map(session => this._withKernel(session, model => this._kernels.last(model)))
+    );
     return known.filter(session => session !== null);
   }
 
@@ -98,11 +100,14 @@ export class RoutedSessions implements Session.ISessionAPIClient {
   }
 
   /** The session with what is known of its kernel; null, and no more kept, if it is gone. */
-  private async _withKernel(session: Session.IModel): Promise<Session.IModel | null> {
+  private async _withKernel(
+    session: Session.IModel,
+    ask = (model: Kernel.IModel) => this._kernels.now(model)
+  ): Promise<Session.IModel | null> {
     if (!session.kernel) {
       return session;
     }
-    const kernel = await this._kernels.now(session.kernel);
+    const kernel = await ask(session.kernel);
     if (kernel === undefined) {
       await SessionAPI.shutdownSession(session.id, this.serverSettings);
       return null;
