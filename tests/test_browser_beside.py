@@ -261,3 +261,21 @@ def test_several_at_once_without_any_other(farm: Farm, visit: Visit) -> None:
         assert notebook.run_cell("print(6 * 7)").strip() == "42"
     assert "/api/kernel" not in visitor.server.log
     assert not [url for url in visitor.requests if f":{here}/api/kernel" in url]
+
+
+def test_what_the_browser_keeps_has_no_secret(servers: Beside, visit: Visit) -> None:
+    visitor = visit(servers.notebook)
+    notebook = signed_in(visitor, servers, visitor.open_tree())
+    key = f"notebook-remote:kernelspecs http://{HOST}:{servers.desk_port}"
+
+    def kept() -> str:
+        return str(notebook.page.evaluate("key => localStorage.getItem(key)", key))
+
+    wait_for("its kernelspecs", lambda: PYTHON in kept())
+    specs = json.loads(kept())
+    assert {tuple(sorted(spec)) for spec in specs.values()} == {
+        ("argv", "display_name", "language", "metadata", "name", "resources")
+    }
+    assert all(spec["argv"] == [] and spec["resources"] == {} for spec in specs.values())
+    stored = notebook.page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+    assert servers.desk.token not in stored
