@@ -92,11 +92,10 @@ class Assembly:
         Called when the event loop runs.
         """
         gateway, kernels = backend.gateway, backend.kernels
-        if gateway is None:
-            # What ran on this computer is gone; documents are remembered.
-            self.store.take_over(backend.key)
         if isinstance(kernels, ReportedKernelManager):
             kernels.adopt_stored()
+        elif gateway is None:
+            self.store.take_over(backend.key)  # what ran there is gone; documents are remembered
         if gateway is None or not isinstance(kernels, RemoteMappingKernelManager):
             return
         if backend.config.embedded and self._embedded is not None:

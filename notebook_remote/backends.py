@@ -94,9 +94,9 @@ class Backend:
         config, count = self.config, len(self.kernels)
         what = f"{count} kernel{'' if count == 1 else 's'}" if count else "Kernels"
         run = "runs" if count == 1 else "run"
+        name = f" {config.name!r}" if config.given_name else ""
+        where = f"the gateway{name} at {without_secrets(config.url)}"
         if self.by_pages:
-            name = f" {config.given_name!r}" if config.given_name else ""
-            where = f"the gateway{name} at {without_secrets(config.url)}"
             return f"Pages run kernels on {where}; this server does not."
         if self.gateway is None:
             return f"{what} {run} on this computer, until this server stops."
@@ -106,8 +106,6 @@ class Backend:
             sentence = f"{what} {run} on an embedded gateway, which {how}."
         else:
             how = f"and {'keep' if count != 1 else 'keeps'} running when this server stops"
-            name = f" {config.name!r}" if config.given_name else ""
-            where = f"the gateway{name} at {without_secrets(config.url)}"
             sentence = f"{what} {run} on {where}, {how if keep else 'until this server stops'}."
         kept = len(getattr(self.kernels, "kept", ()))
         return f"{sentence} To be kept: {kept}." if kept and not keep else sentence

@@ -99,11 +99,10 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         self, kernel_id: str | None, name: str | None
     ) -> tuple[ReportedKernelManager, str] | None:
         backend, own = self.backends.said(name or "")
-        if backend is None or not kernel_id or kernel_id in self:
+        kernels = backend.kernels if backend is not None else None
+        if not kernel_id or kernel_id in self or not isinstance(kernels, ReportedKernelManager):
             return None
-        return (
-            (backend.kernels, own) if isinstance(backend.kernels, ReportedKernelManager) else None
-        )
+        return kernels, own
 
     async def kernel_model(self, kernel_id: str) -> Model:
         """The model as of the last look at the backend. Raises 404 for a kernel not ours."""

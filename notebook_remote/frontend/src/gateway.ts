@@ -46,6 +46,7 @@ export class BrowserGateway {
     return model && this._told(model);
   }
 
+  /** Start a kernel, whose kernelspec is called as the page knows it. */
   async start({ name, path }: { name?: string; path?: string }): Promise<Kernel.IModel> {
     const { env } = this.backend;
     const own = name?.endsWith(this._suffix) ? name.slice(0, -this._suffix.length) : name;
