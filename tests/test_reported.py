@@ -234,6 +234,7 @@ def test_a_kernel_of_another_gateway_stays_there_whatever_a_page_reports(beside:
     kernel_id = notebook.start_kernel(name="python3@jkg")
     made = report(notebook, kernel_id, "python3@desk").json()
     assert made["kernel"]["backend"] == "jkg"
+    assert [kernel["id"] for kernel in notebook.get("/api/kernels").json()] == [kernel_id]
     assert notebook.request("DELETE", f"/api/sessions/{made['id']}").status_code == 204
     assert beside.shared.get(f"/api/kernels/{kernel_id}").status_code == 404
 
