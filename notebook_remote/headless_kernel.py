@@ -1,0 +1,172 @@
+"""One kernel on a gateway for a run without a page: started, watched, and shut down in any case."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from jupyter_client.session import Session
+
+from .choosing import choose
+from .config import Gateway
+from .exceptions import GatewayError, GatewayUnreachable, KernelNotFound
+from .gateways import GatewayBackend
+from .kernel_link import KernelLink, Mailbox
+
+Model = dict[str, Any]
+
+TAKE_BACK_TIMEOUT = 10.0  # seconds for a kernel to come up whose start nobody waits for
+TAKE_BACK_PAUSE = 0.5  # seconds
+SHUTDOWN_TIMEOUT = 15.0  # seconds; a kernel that works gets some to end by itself
+
+
+class HeadlessKernel:
+    """A kernel that runs; made by ``start_kernel``. All of it runs in one event loop."""
+
+    def __init__(self, gateway: GatewayBackend, kernel_id: str, log: logging.Logger) -> None:
+        self.gateway, self.kernel_id, self._log = gateway, kernel_id, log
+        self._links: list[KernelLink] = []
+        self._dead = ""
+        self._gone = False
+        self._watching = asyncio.create_task(self._watch(), name=f"watch kernel {kernel_id}")
+
+    def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
+        """Open its channels for a client."""
+        link = KernelLink(self.gateway, self.kernel_id, session, mailbox, self._log)
+        self._links.append(link)
+        if self._dead:
+            link.died(self._dead)
+        return link
+
+    async def interrupt(self) -> None:
+        """Interrupt it. Raises GatewayError."""
+        await self.gateway.client.interrupt(self.kernel_id)
+
+    async def restart(self) -> None:
+        """Restart it. Raises GatewayError."""
+        await self.gateway.client.restart(self.kernel_id)
+        for link in self._links:
+            link.restarted()
+
+    async def is_alive(self) -> bool:
+        """Whether there is still a kernel, as far as anybody knows: one out of reach may live."""
+        if not self._dead:
+            try:
+                model = await self.gateway.client.kernel(self.kernel_id)
+            except KernelNotFound as error:
+                self._gone = True
+                self._died(error.message)
+            except GatewayError as error:
+                self._log.debug("Kernel %s is not known of: %s", self.kernel_id, error.message)
+            else:
+                if model.get("execution_state") == "dead":
+                    self._died(f"The kernel died on its gateway. {model.get('reason', '')}".strip())
+        return not self._dead
+
+    async def close(self) -> None:
+        """Shut it down if it is there, and close all that is open to the gateway."""
+        self._watching.cancel()
+        await asyncio.gather(
+            self._watching, *(link.close() for link in self._links), return_exceptions=True
+        )
+        if not self._gone:
+            await self._shut_down()
+        await self.gateway.close()
+
+    async def _shut_down(self) -> None:
+        """A gateway that does not do it is in the log, since a run must end."""
+        try:
+            await asyncio.wait_for(self.gateway.client.shutdown(self.kernel_id), SHUTDOWN_TIMEOUT)
+        except KernelNotFound:
+            self._log.debug("Kernel %s was gone already", self.kernel_id)
+        except (GatewayError, asyncio.TimeoutError) as error:
+            self._log.error(
+                "Kernel %s on the gateway %r could not be shut down, and may still run there: %s",
+                self.kernel_id,
+                self.gateway.config.name,
+                str(error) or "no answer",
+            )
+
+    async def _watch(self) -> None:
+        while await self.is_alive():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(self.gateway.config.poll_interval)
+
+    def _died(self, reason: str) -> None:
+        self._dead = reason
+        for link in self._links:
+            link.died(reason)
+
+
+async def start_kernel(
+    configs: list[Gateway],
+    name: str,
+    folder: str | None,
+    env: Mapping[str, str],
+    log: logging.Logger,
+) -> HeadlessKernel:
+    """Start a kernel on the gateway that its name means (see ``choosing``). Raises GatewayError.
+
+    ``folder`` is where it should start, if the gateway's computer has it too. A start that is
+    given up, or gets no answer, leaves no kernel.
+    """
+    gateways = [GatewayBackend(config) for config in configs]
+    kernel: HeadlessKernel | None = None
+    try:
+        gateway, own_name = await choose(gateways, name)
+        kernel_id = await _start(gateway, own_name, folder, env)
+        kernel = HeadlessKernel(gateway, kernel_id, log)
+    finally:
+        await asyncio.gather(
+            *(g.close() for g in gateways if kernel is None or g is not kernel.gateway)
+        )
+    log.info("Kernel started: %s (%s on %s)", kernel_id, own_name, gateway.config.name)
+    return kernel
+
+
+async def _start(
+    gateway: GatewayBackend, name: str, folder: str | None, env: Mapping[str, str]
+) -> str:
+    """Start it and return its id."""
+    kernel_id = str(uuid.uuid4())  # chosen here, so that it can be taken back
+    if not name:
+        name = str((await gateway.client.kernelspecs()).get("default", ""))
+    body: Model = {"kernel_id": kernel_id}
+    if folder is not None:
+        body["path"] = folder
+    kernel_env = await gateway.kernel_env(env, folder, kernel_id)
+    if kernel_env:
+        body["env"] = kernel_env
+    try:
+        model = await gateway.client.start_kernel(name, body)
+    except (GatewayUnreachable, asyncio.CancelledError) as error:
+        if getattr(error, "request_sent", True):
+            await _take_back(gateway, kernel_id)
+        raise
+    return str(model["id"])
+
+
+async def _take_back(gateway: GatewayBackend, kernel_id: str) -> None:
+    """Shut down a kernel whose start got no answer, if and when it comes up."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + TAKE_BACK_TIMEOUT
+    while loop.time() < deadline:
+        try:
+            await gateway.client.shutdown(kernel_id)
+        except GatewayError:  # noqa: PERF203 - not up yet, or not reachable
+            await asyncio.sleep(TAKE_BACK_PAUSE)
+        else:
+            return
+    gateway.config.log.warning(
+        "If kernel %s still comes up on the gateway, it runs there.", kernel_id
+    )
+
+
+def shut_down_at_exit(gateway: GatewayBackend, kernel_id: str) -> None:
+    """Shut a kernel down when the interpreter ends, and asyncio cannot resolve names any more."""
+    url = f"{gateway.config.url}{gateway.config.kernels_endpoint}/{kernel_id}"
+    with httpx.Client(verify=gateway.tls, trust_env=False, timeout=SHUTDOWN_TIMEOUT) as http:
+        http.delete(url, headers=asyncio.run(gateway.client.headers(url)))
