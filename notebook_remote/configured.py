@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 from typing import Any, ClassVar
 
@@ -19,6 +20,9 @@ CONFIG_FILES = (
     "jupyter_notebook_config",
     "jupyter_notebook_remote_config",
 )
+
+
+INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
 
 
 class ConfiguredApp(JupyterApp):
@@ -66,3 +70,16 @@ def configuration(above: Config) -> Config:
     app.update_config(above)
     found: Config = app.config
     return found
+
+
+def break_off_on_signals() -> None:
+    """Raise KeyboardInterrupt on SIGINT and SIGTERM: once, for kernels are shut down after it."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Break off once; the second Ctrl-C comes while the kernel is being shut down."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt

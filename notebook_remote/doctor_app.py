@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 import textwrap
 import time
@@ -19,14 +18,13 @@ from traitlets import Bool, TraitError, Unicode
 
 from ._version import __version__
 from .config import Gateway, Gateways
-from .configured import ConfiguredApp
+from .configured import INTERRUPTED, ConfiguredApp, break_off_on_signals
 from .doctor import DEFAULT_ORIGIN, examine
 from .doctor_findings import SINCE, Finding
 from .exceptions import without_secrets
 
 COLOURS = {"pass": "32", "warn": "33", "fail": "31", "skip": "2"}
 NAME_WIDTH = 14
-INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
 EXAMPLES = """\
 jupyter notebook-remote doctor                                  # what is configured
 jupyter notebook-remote doctor --gateway-url=https://gpu:8888   # this gateway
@@ -168,8 +166,7 @@ class DoctorApp(ConfiguredApp):
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a gateway's words may be in any script
         self.report = Silence() if self.as_json else Report()
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGINT, _interrupt)
+        break_off_on_signals()
         results: list[dict[str, Any]] = []
         try:
             failed = self._examine_all(results)
@@ -241,10 +238,3 @@ def _closing(coming: Iterator[Finding]) -> Iterator[Iterator[Finding]]:
         close = getattr(coming, "close", None)
         if close is not None:
             close()
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """Break off once; the second Ctrl-C comes while the kernel is being shut down."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt

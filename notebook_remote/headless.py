@@ -20,10 +20,12 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_client.session import Session
 from jupyter_core.utils import run_sync
-from traitlets import DottedObjectName, TraitError, Type, Unicode
+from nbclient import NotebookClient
+from traitlets import DottedObjectName, TraitError, Type, Unicode, default
 
 from .background import Background
 from .choosing import configured_gateways
+from .config import Gateway
 from .configured import configuration
 from .headless_client import BlockingGatewayKernelClient, GatewayKernelClient
 from .headless_kernel import HeadlessKernel, shut_down_at_exit, start_kernel
@@ -45,8 +47,10 @@ class OnGateway(KernelManager):
         " python3@gpu. Empty: the default one of the only gateway.",
     )
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, gateways: list[Gateway] | None = None, **kwargs: Any) -> None:
+        """``gateways`` are those to choose from; None stands for the configured ones."""
         super().__init__(**kwargs)
+        self._gateways = gateways
         self._background: Background | None = None
         self._started: Future[HeadlessKernel] | None = None
 
@@ -82,7 +86,9 @@ class OnGateway(KernelManager):
 
         Raises GatewayError, and TraitError for a configuration that cannot be used.
         """
-        gateways = configured_gateways(configuration(self.config))
+        gateways = self._gateways
+        if gateways is None:
+            gateways = configured_gateways(configuration(self.config))
         if not gateways:
             raise TraitError(NO_GATEWAY)
         folder, env = kwargs.get("cwd"), kwargs.get("env") or {}
@@ -203,6 +209,14 @@ class BlockingGatewayKernelManager(OnGateway):
     interrupt_kernel = run_sync(OnGateway._async_interrupt_kernel)
     is_alive = run_sync(OnGateway._async_is_alive)
     cleanup_resources = run_sync(OnGateway._async_cleanup_resources)
+
+
+class GatewayNotebookClient(NotebookClient):
+    """nbclient's ``NotebookClient``, with a kernel on a gateway unless it is told otherwise."""
+
+    @default("kernel_manager_class")
+    def _default_kernel_manager_class(self) -> type[KernelManager]:
+        return GatewayKernelManager
 
 
 def _leave(number: int, frame: object) -> None:

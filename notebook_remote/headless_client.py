@@ -60,8 +60,8 @@ class Channel(ChannelABC):
     async def get_msgs(self) -> list[Model]:
         """All messages that are here."""
         messages = []
-        while await self.msg_ready():
-            messages.append(await self.get_msg(timeout=0))
+        while self._client.mailbox.has(self._name):
+            messages.append((await self._client.receive(self._name))[1])
         return messages
 
     async def msg_ready(self) -> bool:
@@ -86,7 +86,7 @@ class GatewayClientMixin(KernelClient):
 
     def __init__(self, **kwargs: Any) -> None:
         # One of its own: a gateway takes a second connection with the same id for the first one's.
-        kwargs.setdefault("session", Session(key=b""))
+        kwargs.setdefault("session", Session())
         super().__init__(**kwargs)
         self.mailbox = Mailbox()
         self._link: KernelLink | None = None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import os
 import time
@@ -39,6 +40,9 @@ Model = dict[str, Any]
 READ_SIZE = 256 * 1024  # bytes
 TICKS = 5  # pings within the time after which a link counts as silent
 BUSY_FACTOR = 8  # so much longer it may be silent while it still takes what we send
+# Seconds for the kernel to answer before anything else is sent on a connection, as in JupyterLab: a
+# gateway that is not done with connecting drops output. A kernel that is busy takes longer.
+GREETING = 3.0
 # Seconds for which a reply waits for the end of its cell's output, counted from the last message.
 OUTPUT_PATIENCE = 10.0
 
@@ -138,7 +142,8 @@ class KernelLink:
         self._outbox: deque[tuple[str, Model]] = deque()
         self._to_send = asyncio.Event()
         self._requests: dict[str, Request] = {}
-        self._question = ""  # the id of the one behind all requests of earlier connections
+        self._question = ""  # the id of the first one on this connection
+        self._answered = asyncio.Event()
         self._connections = 0
         self._heard = self._last_message = 0.0  # monotonic
         self._opened = asyncio.Event()
@@ -198,6 +203,8 @@ class KernelLink:
                         lost,
                         " Output of the last seconds may be missing." if lost.silently else "",
                     )
+                    if lost.silently:  # other connections may have gone the same way
+                        await self._gateway.client.renew_connections()
         except KernelNotFound as error:
             self.died(error.message)
         except GatewayError as error:
@@ -255,21 +262,28 @@ class KernelLink:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _write(self, stream: IOStream, v1: bool) -> None:
-        if self._requests:
-            self._ask_behind()
+        question = self._session.msg("kernel_info_request")
+        self._question = str(question["msg_id"])
+        self._answered.clear()
+        opcode, payload = encode(question, "shell", self._session, v1)
+        await stream.write(frame(opcode, payload, to_gateway=True))
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), GREETING)
         while True:
             while self._outbox:
-                channel, message = self._outbox.popleft()
-                opcode, payload = encode(message, channel, self._session, v1)
-                most = self._gateway.config.max_message_size
-                if len(payload) > most:
-                    self._mailbox.put(channel, GatewayError(too_large(len(payload), most)))
-                    continue
-                if message["msg_type"].endswith("_request"):
-                    self._requests[message["msg_id"]] = Request(channel, self._connections)
-                await stream.write(frame(opcode, payload, to_gateway=True))
+                await self._send(stream, v1, *self._outbox.popleft())
             self._to_send.clear()
             await self._to_send.wait()
+
+    async def _send(self, stream: IOStream, v1: bool, channel: str, message: Model) -> None:
+        opcode, payload = encode(message, channel, self._session, v1)
+        most = self._gateway.config.max_message_size
+        if len(payload) > most:
+            self._mailbox.put(channel, GatewayError(too_large(len(payload), most)))
+            return
+        if message["msg_type"].endswith("_request"):
+            self._requests[message["msg_id"]] = Request(channel, self._connections)
+        await stream.write(frame(opcode, payload, to_gateway=True))
 
     async def _read(self, stream: IOStream, v1: bool) -> None:
         frames = GatewayMessages()
@@ -306,7 +320,7 @@ class KernelLink:
         parent = message["parent_header"].get("msg_id")
         if parent == self._question:
             if channel == "shell":
-                self._answered()
+                self._kernel_answered()
             return
         request = self._requests.get(parent)
         kind, state = message["msg_type"], message["content"].get("execution_state")
@@ -339,14 +353,9 @@ class KernelLink:
         for msg_id in [key for key, request in self._requests.items() if request.reply]:
             self._deliver(msg_id)
 
-    def _ask_behind(self) -> None:
-        """Ask something behind all requests, in front of what waits to be sent."""
-        question = self._session.msg("kernel_info_request")
-        self._question = str(question["msg_id"])
-        self._outbox.appendleft(("shell", question))
-
-    def _answered(self) -> None:
-        self._requests.pop(self._question, None)
+    def _kernel_answered(self) -> None:
+        """It has answered all that was asked on earlier connections, or that is lost."""
+        self._answered.set()
         self._release()
         for msg_id, request in list(self._requests.items()):
             if request.connection < self._connections:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import struct
 from typing import Any
 
 from jupyter_client.jsonutil import extract_dates, json_default
@@ -51,7 +52,7 @@ def decode(opcode: int, payload: bytes, v1: bool) -> tuple[str, Model]:
         message["msg_id"] = message["header"]["msg_id"]
         message["msg_type"] = message["header"]["msg_type"]
         message["content"].get("x")  # an object, as everybody expects
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
         raise FrameError(f"what is no message of Jupyter's ({error})", BAD_DATA) from error
     return channel, message
 
