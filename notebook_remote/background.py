@@ -7,9 +7,11 @@ pings and reconnects cannot live in such a loop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -45,9 +47,10 @@ class Background:
         """Cancel what still runs there, and end the thread."""
         if self._loop.is_closed():
             return
-        self.submit(_cancel_others()).result(STOP_TIMEOUT)
+        with contextlib.suppress(FutureTimeout):  # what does not end is left behind
+            self.submit(_cancel_others()).result(STOP_TIMEOUT)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(STOP_TIMEOUT)
+        self._thread.join()
         self._loop.close()
 
 

@@ -100,8 +100,9 @@ class OnGateway(KernelManager):
         )
         self._mind_the_end()
         try:
-            self.kernel_id = (await asyncio.wrap_future(self._started)).kernel_id
-        except Exception:
+            started = asyncio.shield(asyncio.wrap_future(self._started))
+            self.kernel_id = (await started).kernel_id
+        except BaseException:  # cancelled, too: once it has started it is shut down
             await self._async_cleanup_resources()
             raise
 
@@ -220,5 +221,6 @@ class GatewayNotebookClient(NotebookClient):
 
 
 def _leave(number: int, frame: object) -> None:
-    """End the program as Ctrl-C does, so that whoever has something to tidy up does it."""
+    """End the program as Ctrl-C does, so that whoever has something to tidy up does it: once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + number)

@@ -169,27 +169,26 @@ class GatewayClientMixin(KernelClient):
         As jupyter_client's method, which reads from ZeroMQ's sockets. Raises TimeoutError.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-
-        def left() -> float | None:
-            return None if deadline is None else max(0.0, deadline - time.monotonic())
-
         msg_id = KernelClient.execute(
             self, code, silent, store_history, user_expressions, allow_stdin, stop_on_error
         )
         while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                channel, msg = await self.receive("stdin", "iopub", timeout=left())
+                # The reply comes after the output, or an error in its place.
+                channel, msg = await self.receive("stdin", "iopub", "shell", timeout=left)
             except Empty:
                 raise TimeoutError("Timeout waiting for output") from None
             if channel == "stdin":
                 answer = (stdin_hook or self._stdin_hook_default)(msg)
                 if inspect.isawaitable(answer):
                     await answer
-            elif msg["parent_header"].get("msg_id") == msg_id:
+            elif msg["parent_header"].get("msg_id") != msg_id:
+                continue  # an answer to an earlier request
+            elif channel == "shell":
+                return msg
+            else:
                 (output_hook or self._output_hook_default)(msg)
-                if msg["content"].get("execution_state") == "idle":
-                    reply: Model = await self._async_recv_reply(msg_id, timeout=left())
-                    return reply
 
     async def _stdin_hook_default(self, msg: Model) -> None:
         """Ask at the terminal. jupyter_client's own looks at ZeroMQ's sockets afterwards."""

@@ -19,9 +19,8 @@ from .kernel_link import KernelLink, Mailbox
 
 Model = dict[str, Any]
 
-TAKE_BACK_TIMEOUT = 10.0  # seconds for a kernel to come up whose start nobody waits for
-TAKE_BACK_PAUSE = 0.5  # seconds
 SHUTDOWN_TIMEOUT = 15.0  # seconds; a kernel that works gets some to end by itself
+PAUSE = 0.5  # seconds between two attempts to shut it down
 
 
 class HeadlessKernel:
@@ -74,22 +73,8 @@ class HeadlessKernel:
             self._watching, *(link.close() for link in self._links), return_exceptions=True
         )
         if not self._gone:
-            await self._shut_down()
+            await _shut_down(self.gateway, self.kernel_id)
         await self.gateway.close()
-
-    async def _shut_down(self) -> None:
-        """A gateway that does not do it is in the log, since a run must end."""
-        try:
-            await asyncio.wait_for(self.gateway.client.shutdown(self.kernel_id), SHUTDOWN_TIMEOUT)
-        except KernelNotFound:
-            self._log.debug("Kernel %s was gone already", self.kernel_id)
-        except (GatewayError, asyncio.TimeoutError) as error:
-            self._log.error(
-                "Kernel %s on the gateway %r could not be shut down, and may still run there: %s",
-                self.kernel_id,
-                self.gateway.config.name,
-                str(error) or "no answer",
-            )
 
     async def _watch(self) -> None:
         while await self.is_alive():  # noqa: ASYNC110 - nobody tells
@@ -144,25 +129,36 @@ async def _start(
         model = await gateway.client.start_kernel(name, body)
     except (GatewayUnreachable, asyncio.CancelledError) as error:
         if getattr(error, "request_sent", True):
-            await _take_back(gateway, kernel_id)
+            await _shut_down(gateway, kernel_id, is_coming=True)
         raise
     return str(model["id"])
 
 
-async def _take_back(gateway: GatewayBackend, kernel_id: str) -> None:
-    """Shut down a kernel whose start got no answer, if and when it comes up."""
+async def _shut_down(gateway: GatewayBackend, kernel_id: str, is_coming: bool = False) -> None:
+    """Shut a kernel down; ``is_coming`` if its gateway may not know it yet.
+
+    A run must end, so what goes wrong is in the log. A gateway that is restarting a kernel that
+    died answers with an error, and has it a moment later: hence more than one attempt.
+    """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + TAKE_BACK_TIMEOUT
-    while loop.time() < deadline:
+    deadline = loop.time() + SHUTDOWN_TIMEOUT
+    while True:
+        left = deadline - loop.time()
         try:
-            await gateway.client.shutdown(kernel_id)
-        except GatewayError:  # noqa: PERF203 - not up yet, or not reachable
-            await asyncio.sleep(TAKE_BACK_PAUSE)
-        else:
-            return
-    gateway.config.log.warning(
-        "If kernel %s still comes up on the gateway, it runs there.", kernel_id
-    )
+            await asyncio.wait_for(gateway.client.shutdown(kernel_id), max(left, 0))
+        except (GatewayError, asyncio.TimeoutError) as error:
+            if isinstance(error, KernelNotFound) and not is_coming:
+                return
+            if left > PAUSE:
+                await asyncio.sleep(PAUSE)
+                continue
+            gateway.config.log.error(
+                "Kernel %s on the gateway %r may still run there, or come up: %s",
+                kernel_id,
+                gateway.config.name,
+                str(error) or "it was not shut down in time",
+            )
+        return
 
 
 def shut_down_at_exit(gateway: GatewayBackend, kernel_id: str) -> None:

@@ -108,7 +108,11 @@ def is_gone(server: Server, kernel_id: str) -> bool:
 
 def test_nbclient_runs_a_notebook(gateway: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERNEL_COLOUR", "green")
-    made = notebook("import os; print(os.environ.get('KERNEL_COLOUR'))", "input()", "6 * 7")
+    made = notebook(
+        "import os; print(os.environ.get('KERNEL_COLOUR'))",
+        "input()",
+        "6 * 7",
+    )
     client = GatewayNotebookClient(made, config=config(gateway), allow_errors=True)
     kernel_ids = []
     client.on_notebook_start = lambda notebook: kernel_ids.append(client.km.kernel_id)
@@ -254,7 +258,11 @@ def test_what_is_no_message(payload: bytes, v1: bool) -> None:
 
 
 def test_a_cut_link_loses_nothing(
-    gateway: Server, link: Callable[..., Intermediary], tmp_path: Path, on: Callable[..., Any]
+    gateway: Server,
+    link: Callable[..., Intermediary],
+    tmp_path: Path,
+    on: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     between = link(gateway)
     client = on(gateway, between.url, gateway_retry_interval=0.05)
@@ -265,6 +273,7 @@ def test_a_cut_link_loses_nothing(
     )
     assert printed(client, msg_id) == "before\n"
     between.refuse()
+    wait_for("the loss to be noticed", lambda: "connecting again" in caplog.text)
     second = client.execute("print('second')")  # sent once there is a link again
     go.touch()
     wait_for("the cell to end", done.exists)
@@ -295,6 +304,19 @@ def test_a_reply_that_was_lost_is_an_error(
     assert run(client, "print(1)") == "1\n"
 
 
+def test_what_goes_out_on_a_dead_link_is_an_error(
+    gateway: Server, link: Callable[..., Intermediary], on: Callable[..., Any]
+) -> None:
+    between = link(gateway)
+    client = on(gateway, between.url, link_timeout=LINK_TIMEOUT, gateway_retry_interval=0.05)
+    between.blackhole()
+    msg_id = client.execute("x = 1")
+    between.restore(forget=True)
+    with pytest.raises(ReplyLost):
+        reply(client, msg_id)
+    assert run(client, "print('x' in dir())") == "False\n"
+
+
 def is_idle(server: Server, kernel_id: str) -> bool:
     return bool(server.get(f"/api/kernels/{kernel_id}").json()["execution_state"] == "idle")
 
@@ -316,8 +338,12 @@ def test_a_link_that_stays_away(
 
 def test_a_kernel_that_dies(gateway: Server) -> None:
     made = notebook("import os; os.kill(os.getpid(), 9)")
+    client = GatewayNotebookClient(made, config=config(gateway))
+    kernel_ids = []
+    client.on_notebook_start = lambda notebook: kernel_ids.append(client.km.kernel_id)
     with pytest.raises(DeadKernelError, match="all it knew is lost"):
-        nbclient.execute(made, kernel_manager_class=GatewayKernelManager, config=config(gateway))
+        client.execute()
+    assert is_gone(gateway, kernel_ids[0])
 
 
 def test_a_kernel_that_its_gateway_shuts_down(gateway: Server, on: Callable[..., Any]) -> None:
@@ -473,16 +499,20 @@ print(manager.kernel_id, flush=True)
 """
 
 
-@pytest.mark.parametrize("end", ["", "raise ValueError", "input()"])
-def test_no_kernel_outlives_the_program(end: str, somebody: Somebody, coloured: Server) -> None:
+@pytest.mark.parametrize(
+    ("end", "code"), [("", 0), ("raise ValueError", 1), ("import time; time.sleep(1000)", 143)]
+)
+def test_no_kernel_outlives_the_program(
+    end: str, code: int, somebody: Somebody, coloured: Server
+) -> None:
     (somebody.folder / "script.py").write_text(SCRIPT + end, encoding="utf-8")
     program = somebody.start("script.py")
     assert program.stdout is not None
     assert len(program.stdout.readline().strip()) == 36, program.stdout.read()
-    if end == "input()":
+    if code == 143:
         program.send_signal(signal.SIGTERM)
     said, _ = program.communicate(timeout=PATIENCE)
-    assert program.returncode == {"": 0, "raise ValueError": 1, "input()": 143}[end], said
+    assert program.returncode == code, said
     assert no_kernels(coloured)
 
 
