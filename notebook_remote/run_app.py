@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any, ClassVar
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
-from traitlets import Bool, Int, TraitError, Unicode
+from traitlets import Bool, Int, TraitError, Unicode, default
 
 from ._version import __version__
 from .choosing import configured_gateways
@@ -35,8 +37,13 @@ class Progress:
         self._name, self._total = name, total
         self._done = 0
         self._since = time.monotonic()
-        terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, unit="cell", desc=name, leave=False) if terminal else None
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            # tqdm shows nothing on a terminal that does not tell its size; 80 x 24 does then.
+            width, height = shutil.get_terminal_size()
+            self._bar = tqdm(
+                total=total, unit="cell", desc=name, leave=False, ncols=width, nrows=height
+            )
 
     def say(self, text: str) -> None:
         """Print a line about the notebook."""
@@ -107,6 +114,10 @@ class RunApp(ConfiguredApp):
     ).tag(config=True)
     allow_errors = Bool(False, help="Go on after a cell that fails.").tag(config=True)
 
+    @default("log_level")
+    def _default_log_level(self) -> int:
+        return logging.WARNING
+
     def start(self) -> None:
         """Run all notebooks on the command line, and leave with the exit code."""
         super().start()
@@ -133,6 +144,7 @@ class RunApp(ConfiguredApp):
                 target,
                 gateways,
                 parent=self,
+                log=self._log_of_nbclient(),
                 kernel_name=self.kernel_name,
                 allow_errors=self.allow_errors,
                 timeout=self.cell_timeout or None,
@@ -178,6 +190,12 @@ class RunApp(ConfiguredApp):
         except (OSError, RuntimeError) as error:  # a full disk; a kernel that died
             return f"{_where(run)} was not finished: {error} {_saved(run)}"
         return ""
+
+    def _log_of_nbclient(self) -> logging.Logger:
+        """What it says of errors we say ourselves."""
+        log = logging.getLogger(f"{self.log.name}.nbclient")
+        log.setLevel(self.log.level if self.log.level <= logging.DEBUG else logging.CRITICAL)
+        return log
 
     def _timed_out(self) -> dict[str, Any]:
         text = f"The cell took more than {self.cell_timeout} s and was interrupted (--timeout)."

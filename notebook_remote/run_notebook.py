@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
@@ -41,13 +42,14 @@ class Run(NotebookClient):
         return bool(code and self.skip_cells_with_tag not in tags)
 
     def create_kernel_manager(self) -> Any:
-        """Make the kernel's manager; called by nbclient."""
+        """Make the kernel's manager; called by nbclient. Raises NoSuchKernel."""
         spec = self.nb.metadata.get("kernelspec", {})
         name = str(self.kernel_name or spec.get("name") or "")
         own, _, where = name.rpartition("@")
         here = where in THIS_COMPUTER
         self.kernel_name: str = own if here else name
         if here or not self._gateways:
+            KernelSpecManager(parent=self).get_kernel_spec(self.kernel_name or NATIVE_KERNEL_NAME)
             return super().create_kernel_manager()
         self.km = GatewayKernelManager(
             gateways=self._gateways, kernel_name=name, config=self.config
