@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from getpass import getpass
 from queue import Empty
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -16,14 +16,28 @@ from jupyter_client.client import KernelClient
 from jupyter_client.session import Session
 from jupyter_core.utils import run_sync
 
+from .background import Background
 from .kernel_link import KernelLink, Mailbox
-
-if TYPE_CHECKING:
-    from .headless import OnGateway
 
 Model = dict[str, Any]
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+
+
+class Manager(Protocol):
+    """What a client wants of the kernel's manager; see ``headless.OnGateway``."""
+
+    @property
+    def background(self) -> Background:
+        """Where everything towards the gateway happens."""
+
+    def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
+        """Open the kernel's channels."""
+
+    def close_link(self, link: KernelLink) -> None:
+        """Close them."""
+
+    async def _async_is_alive(self) -> bool: ...
 
 
 class Channel(ChannelABC):
@@ -80,7 +94,7 @@ class BlockingChannel(Channel):
 class GatewayClientMixin(KernelClient):
     """What both clients have in common. ``parent`` is the kernel's manager, which makes them."""
 
-    parent: OnGateway
+    parent: Manager
     allow_stdin = False
     channel_class: type[Channel] = Channel
 
