@@ -53,6 +53,7 @@ class OnGateway(KernelManager):
         self._gateways = gateways
         self._background: Background | None = None
         self._started: Future[HeadlessKernel] | None = None
+        self.left_behind = False  # whether a kernel could not be shut down; the log says why
 
     @property
     def background(self) -> Background:
@@ -132,7 +133,7 @@ class OnGateway(KernelManager):
             with contextlib.suppress(Exception):  # that of its start is known already
                 if started is not None:
                     kernel = await asyncio.wrap_future(started)
-                    await background.run(kernel.close())
+                    self.left_behind = not await background.run(kernel.close())
             background.stop()
 
     # -- the end of the program -------------------------------------------------------------------
@@ -151,6 +152,7 @@ class OnGateway(KernelManager):
             kernel = started.result(START_AT_EXIT)
             shut_down_at_exit(kernel.gateway, kernel.kernel_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the program has to end
+            self.left_behind = True
             self.log.error("The kernel may still run on its gateway: %s", error)
         background.stop()
 

@@ -13,9 +13,10 @@ from jupyter_client.session import Session
 
 from .choosing import choose
 from .config import Gateway
-from .exceptions import GatewayError, GatewayUnreachable, KernelNotFound
+from .exceptions import GatewayAuthError, GatewayError, GatewayUnreachable, KernelNotFound
 from .gateways import GatewayBackend
 from .kernel_link import KernelLink, Mailbox
+from .shared import Shared
 
 Model = dict[str, Any]
 
@@ -31,6 +32,7 @@ class HeadlessKernel:
         self._links: list[KernelLink] = []
         self._dead = ""
         self._gone = False
+        self._asking = Shared(f"look at kernel {kernel_id}", self._ask)
         self._watching = asyncio.create_task(self._watch(), name=f"watch kernel {kernel_id}")
 
     def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
@@ -52,7 +54,13 @@ class HeadlessKernel:
             link.restarted()
 
     async def is_alive(self) -> bool:
-        """Whether there is still a kernel, as far as anybody knows: one out of reach may live."""
+        """Whether there is still a kernel, as far as is known: one out of reach may live.
+
+        Asked of the gateway once in ``poll_interval``; nbclient wants to know every second.
+        """
+        return await self._asking.recent(self.gateway.config.poll_interval)
+
+    async def _ask(self) -> bool:
         if not self._dead:
             try:
                 model = await self.gateway.client.kernel(self.kernel_id)
@@ -66,15 +74,15 @@ class HeadlessKernel:
                     self._died(f"The kernel died on its gateway. {model.get('reason', '')}".strip())
         return not self._dead
 
-    async def close(self) -> None:
-        """Shut it down if it is there, and close all that is open to the gateway."""
+    async def close(self) -> bool:
+        """Shut it down, and close all that is open to the gateway; return whether it is gone."""
         self._watching.cancel()
         await asyncio.gather(
             self._watching, *(link.close() for link in self._links), return_exceptions=True
         )
-        if not self._gone:
-            await _shut_down(self.gateway, self.kernel_id)
+        self._gone = self._gone or await _shut_down(self.gateway, self.kernel_id)
         await self.gateway.close()
+        return self._gone
 
     async def _watch(self) -> None:
         while await self.is_alive():  # noqa: ASYNC110 - nobody tells
@@ -134,8 +142,8 @@ async def _start(
     return str(model["id"])
 
 
-async def _shut_down(gateway: GatewayBackend, kernel_id: str, is_coming: bool = False) -> None:
-    """Shut a kernel down; ``is_coming`` if its gateway may not know it yet.
+async def _shut_down(gateway: GatewayBackend, kernel_id: str, is_coming: bool = False) -> bool:
+    """Shut a kernel down; ``is_coming`` if its gateway may not know it yet. Return whether it is.
 
     A run must end, so what goes wrong is in the log. A gateway that is restarting a kernel that
     died answers with an error, and has it a moment later: hence more than one attempt.
@@ -148,8 +156,8 @@ async def _shut_down(gateway: GatewayBackend, kernel_id: str, is_coming: bool = 
             await asyncio.wait_for(gateway.client.shutdown(kernel_id), max(left, 0))
         except (GatewayError, asyncio.TimeoutError) as error:
             if isinstance(error, KernelNotFound) and not is_coming:
-                return
-            if left > PAUSE:
+                return True
+            if left > PAUSE and not isinstance(error, GatewayAuthError):
                 await asyncio.sleep(PAUSE)
                 continue
             gateway.config.log.error(
@@ -158,11 +166,17 @@ async def _shut_down(gateway: GatewayBackend, kernel_id: str, is_coming: bool = 
                 gateway.config.name,
                 str(error) or "it was not shut down in time",
             )
-        return
+            return False
+        return True
 
 
 def shut_down_at_exit(gateway: GatewayBackend, kernel_id: str) -> None:
-    """Shut a kernel down when the interpreter ends, and asyncio cannot resolve names any more."""
+    """Shut a kernel down when the interpreter ends, and asyncio cannot resolve names any more.
+
+    Raises whatever goes wrong.
+    """
     url = f"{gateway.config.url}{gateway.config.kernels_endpoint}/{kernel_id}"
     with httpx.Client(verify=gateway.tls, trust_env=False, timeout=SHUTDOWN_TIMEOUT) as http:
-        http.delete(url, headers=asyncio.run(gateway.client.headers(url)))
+        answer = http.delete(url, headers=asyncio.run(gateway.client.headers(url)))
+    if answer.status_code not in (204, 404):
+        raise RuntimeError(f"HTTP {answer.status_code}")

@@ -152,7 +152,7 @@ class RunApp(ConfiguredApp):
                 error_on_timeout=self._timed_out(),
             )
         except (OSError, ValueError) as error:
-            print(f"{source} cannot be read as a notebook: {error}", file=sys.stderr)
+            print(f"{source} cannot be run: {error}", file=sys.stderr)
             return False
         progress = Progress(source.name, len(run.cells))
         try:
@@ -173,12 +173,9 @@ class RunApp(ConfiguredApp):
             again = "Correct it and run it again; --allow-errors goes on after a failure."
             return f"{_where(run)} failed.\n{_shown(error)}\n{_saved(run)} {again}"
         except KeyboardInterrupt:
-            run.end()
+            gone = " Its kernel was shut down." if run.end() else ""
             progress.close()
-            print(
-                f"Interrupted in {_where(run)}. Its kernel was shut down. {_saved(run)}",
-                file=sys.stderr,
-            )
+            print(f"Interrupted in {_where(run)}.{gone} {_saved(run)}", file=sys.stderr)
             self.exit(INTERRUPTED)
         except GatewayError as error:
             return f"{_where(run)} was not finished. {error.message} {_saved(run)}"

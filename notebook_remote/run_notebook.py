@@ -26,7 +26,7 @@ class Run(NotebookClient):
     def __init__(self, source: Path, target: Path, gateways: list[Gateway], **kwargs: Any) -> None:
         """``target`` is written to. Without ``gateways`` the kernel is one of this computer.
 
-        Raises OSError, and ValueError if ``source`` is no notebook.
+        Raises OSError if it could not be, and ValueError if ``source`` is no notebook.
         """
         notebook = nbformat.read(source, as_version=4)
         folder = {"metadata": {"path": str(source.resolve().parent)}}
@@ -35,6 +35,9 @@ class Run(NotebookClient):
         self.cells = [cell for cell in notebook.cells if self._runs(cell)]
         self.number = 0  # of the cell that runs, as the notebook shows it in brackets
         self._gateways = gateways
+        self._manager: Any = None
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass  # it can be written to, which would be late to learn after the first cell
 
     def _runs(self, cell: NotebookNode) -> bool:
         tags = cell.metadata.get("tags", [])
@@ -51,7 +54,8 @@ class Run(NotebookClient):
         if here or not self._gateways:
             KernelSpecManager(parent=self).get_kernel_spec(self.kernel_name or NATIVE_KERNEL_NAME)
             return super().create_kernel_manager()
-        self.km = GatewayKernelManager(
+        # nbclient forgets its own once it has tidied up.
+        self.km = self._manager = GatewayKernelManager(
             gateways=self._gateways, kernel_name=name, config=self.config
         )
         return self.km
@@ -84,10 +88,15 @@ class Run(NotebookClient):
             return f"the gateway {self.km.kernel.gateway.config.name!r}"
         return "this computer"
 
-    def end(self) -> None:
-        """Leave no kernel on a gateway after an interrupted start."""
-        if isinstance(self.km, OnGateway):
-            self.km.end()
+    def end(self) -> bool:
+        """Leave no kernel after an interruption, not even one that is starting.
+
+        Returns whether there is none.
+        """
+        if not isinstance(self._manager, OnGateway):
+            return True
+        self._manager.end()
+        return not self._manager.left_behind
 
     def save(self) -> None:
         """Write all of the notebook or nothing, whatever happens meanwhile. Raises OSError."""

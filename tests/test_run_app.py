@@ -10,11 +10,13 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from .conftest import SharedServers
+from .intermediary import Intermediary
 from .notebooks import read, until, write
 from .processes import PATIENCE, Farm, Server, wait_for
 
@@ -152,6 +154,23 @@ def test_an_interrupted_run_leaves_no_kernel(
     assert no_kernels(gateway)
 
 
+def test_an_interrupted_start_leaves_no_kernel(
+    terminal: Terminal, coloured: Server, link: Callable[..., Intermediary]
+) -> None:
+    between = link(coloured)
+    between.delay(1.0, "down")  # so that the kernel is there before that is known
+    path = terminal.write("a.ipynb", "1")
+    before = path.read_text()
+    program = terminal.start("a.ipynb", f"--gateway-url={between.url}")
+    wait_for("the kernel to be there", lambda: not no_kernels(coloured))
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 130
+    assert errors.strip() == "Interrupted in the start of the kernel. Its kernel was shut down."
+    assert path.read_text() == before
+    assert no_kernels(coloured)
+
+
 def test_a_timeout(terminal: Terminal) -> None:
     path = terminal.write("a.ipynb", "import time; time.sleep(1000)", "2")
     code, said = terminal.run("a.ipynb", "--timeout=1")
@@ -228,8 +247,9 @@ def test_mistakes_are_sentences(terminal: Terminal) -> None:
     terminal.write("a.ipynb", "1", kernel="julia")
     for words, sentence in {
         (): "Which notebook?",
-        ("missing.ipynb",): "missing.ipynb cannot be read as a notebook",
-        ("bad.ipynb",): "bad.ipynb cannot be read as a notebook",
+        ("missing.ipynb",): "missing.ipynb cannot be run: [Errno 2] No such file",
+        ("bad.ipynb",): "bad.ipynb cannot be run: Notebook does not appear to be JSON",
+        ("a.ipynb", "--output=missing/b.ipynb"): "a.ipynb cannot be run: [Errno 2]",
         ("a.ipynb",): "has no kernelspec 'julia'. It has: python3",
         ("a.ipynb", "--gateway-url=http://localhost:1"): "Nothing listens at http://localhost:1",
         ("a.ipynb", "--gateway-url=gpu"): "is not a URL",
