@@ -37,6 +37,9 @@ setup(
         "ipykernel>=6.29.5",
         "jupyter_events>=0.11",
         "prometheus_client>=0.20",
+        "nbclient>=0.10",
+        "nbformat>=5.7",
+        "tqdm>=4.65",
         "requests>=2.32",  # this and the next for the doctor, which shares nothing with our client
         "websocket-client>=1.8",
     ],
@@ -50,6 +53,8 @@ setup(
             "psutil>=5.9",
             "hypothesis>=6.100",
             "keyring>=25",
+            "nbconvert>=7.16",
+            "papermill>=2.6",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
@@ -72,6 +77,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["jupyter-notebook-remote = notebook_remote.app:main"],
+        "papermill.engine": ["notebook-remote = notebook_remote.papermill_engine:GatewayEngine"],
     },
     classifiers=[
         "Framework :: Jupyter",

@@ -180,6 +180,7 @@ class RemoteNotebookApp(JupyterNotebookApp):
             "notebook_remote.kernels_app.KernelsApp",
             "List your kernels on all gateways, and shut them down.",
         ),
+        "run": ("notebook_remote.run_app.RunApp", "Run notebooks without a page."),
     }
 
     # Ours, so that the pages find our labextension; LabApp serves the stock address without it.

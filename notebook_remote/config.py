@@ -223,6 +223,12 @@ class Gateway(LoggingConfigurable):
         help="Seconds until a gateway or a page that has silently gone is noticed. Pings go out on"
         " both sides of the relay five times as often.",
     ).tag(config=True, env="NOTEBOOK_REMOTE_LINK_TIMEOUT")
+    reconnect_timeout = Float(
+        120.0,
+        min=0,
+        help="Seconds for which a run without a page (`run`, nbconvert, papermill, …) tries to get"
+        " a lost connection to its kernel back. Pages have a limit of their own.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_RECONNECT_TIMEOUT")
     max_message_size = Int(
         STOCK_MESSAGE_SIZE,
         min=1024,

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import sys
 import textwrap
 import time
@@ -15,27 +14,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from jupyter_core.application import JupyterApp
 from traitlets import Bool, TraitError, Unicode
-from traitlets.config import Application
-from traitlets.config.loader import ConfigFileNotFound
 
 from ._version import __version__
 from .config import Gateway, Gateways
+from .configured import INTERRUPTED, ConfiguredApp, break_off_on_signals
 from .doctor import DEFAULT_ORIGIN, examine
 from .doctor_findings import SINCE, Finding
 from .exceptions import without_secrets
 
-# As those of `jupyter notebook-remote`, each over the one before.
-CONFIG_FILES = (
-    "jupyter_config",
-    "jupyter_server_config",
-    "jupyter_notebook_config",
-    "jupyter_notebook_remote_config",
-)
 COLOURS = {"pass": "32", "warn": "33", "fail": "31", "skip": "2"}
 NAME_WIDTH = 14
-INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
 EXAMPLES = """\
 jupyter notebook-remote doctor                                  # what is configured
 jupyter notebook-remote doctor --gateway-url=https://gpu:8888   # this gateway
@@ -133,7 +122,7 @@ class Silence(Report):
         """Print nothing."""
 
 
-class DoctorApp(JupyterApp):
+class DoctorApp(ConfiguredApp):
     """Say what works between this computer and the gateway, and what to do about the rest.
 
     It takes the options, environment variables and configuration files of `jupyter
@@ -145,19 +134,13 @@ class DoctorApp(JupyterApp):
     description = __doc__
     version = __version__
     examples = EXAMPLES
-    classes: ClassVar[list[type]] = [Gateway, Gateways]
     aliases: ClassVar[dict[str, Any]] = {
-        "config": "JupyterApp.config_file",
-        "gateway": "Gateways.named",
-        "gateway-url": "Gateway.url",
-        "gateway-token": "Gateway.auth_token",
-        "gateway-token-file": "Gateway.auth_token_file",
-        "mode": "Gateway.mode",
+        **ConfiguredApp.aliases,
         "kernel": "DoctorApp.kernel_name",
         "origin": "DoctorApp.origin",
     }
     flags: ClassVar[dict[str, Any]] = {
-        "debug": ({"Application": {"log_level": 10}}, "Log more, to stderr."),
+        **ConfiguredApp.flags,
         "json": ({"DoctorApp": {"as_json": True}}, "Print one JSON document and nothing else."),
     }
 
@@ -173,23 +156,6 @@ class DoctorApp(JupyterApp):
 
     report: Report
 
-    def load_config_file(self, suppress_errors: bool = True) -> None:
-        """Load what `jupyter notebook-remote` loads; called while the app is initialized."""
-        if self.config_file:
-            super().load_config_file(suppress_errors)
-            return
-        for name in CONFIG_FILES:
-            with contextlib.suppress(ConfigFileNotFound):
-                Application.load_config_file(self, name, path=self.config_file_paths)
-
-    def parse_command_line(self, argv: Any = None) -> None:
-        """Take the options of `jupyter notebook-remote`; those that are not for us do nothing."""
-        words = sys.argv[1:] if argv is None else argv
-        if self.parent is not None and not {"-h", "--help", "--help-all"} & set(words):
-            self.aliases = {**self.parent.aliases, **self.aliases}  # type: ignore[misc]
-            self.flags = {**self.parent.flags, **self.flags}  # type: ignore[misc]
-        super().parse_command_line(argv)
-
     def gateways(self) -> list[Gateway]:
         """The configured gateways. Raises TraitError for what cannot be used."""
         return Gateways(parent=self).all()
@@ -200,8 +166,7 @@ class DoctorApp(JupyterApp):
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a gateway's words may be in any script
         self.report = Silence() if self.as_json else Report()
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGINT, _interrupt)
+        break_off_on_signals()
         results: list[dict[str, Any]] = []
         try:
             failed = self._examine_all(results)
@@ -273,10 +238,3 @@ def _closing(coming: Iterator[Finding]) -> Iterator[Iterator[Finding]]:
         close = getattr(coming, "close", None)
         if close is not None:
             close()
-
-
-def _interrupt(number: int, frame: object) -> None:
-    """Break off once; the second Ctrl-C comes while the kernel is being shut down."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt

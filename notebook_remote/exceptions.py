@@ -11,6 +11,7 @@
     ├── KernelStartFailed       502  it tried to start the kernel and could not
     ├── KernelExists            409  a kernel of this id runs there already (also upstream's error)
     ├── StartCancelled          409  somebody cancelled the start of the kernel
+    ├── ReplyLost               502  a link broke off, and a reply was lost with it (headless)
     ├── LeftToPages             501  browser mode: a page does it, and this server does not
     ├── KernelSpecNotFound      501  it has no kernelspec of this name (also a NoSuchKernel)
     └── KernelNotFound          404  it says that this very kernel does not exist
@@ -116,6 +117,10 @@ class LeftToPages(GatewayError):
             " server: reload the page; if that does not help, its extension notebook-remote was"
             " not loaded, or is switched off. Other programs go to the gateway."
         )
+
+
+class ReplyLost(GatewayError):
+    """A kernel's reply to a request will never come, and whether it did all of it is not known."""
 
 
 class KernelSpecNotFound(GatewayError, NoSuchKernel):

@@ -15,6 +15,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, RESERVED, OPCODE, MASKED = 0x80, 0x70, 0x0F, 0x80
 WHOLE = (FIN | BINARY, FIN | TEXT)  # heads of messages in one frame
 RUN = 8  # frames alike in a row, after which more of them are expected
+LONGEST_HEAD = 14  # bytes
 CONTROL_LIMIT = 125  # bytes of payload in a control frame
 LONGEST_REASON = 120  # bytes of a reason in a close frame; 123 fit
 
@@ -203,6 +204,39 @@ class GatewayFrames:
             self._held = data[position:]
         pieces.append(data[begin:position] if begin or position < size else data)
         return [piece for piece in pieces if piece]
+
+
+class GatewayMessages:
+    """Puts together the messages that a gateway sends, of any size; for our own clients."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()  # the frames that are not complete
+        self._parts: list[bytes] = []  # of a message in several frames
+        self._opcode = 0  # of that message
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """Take what came; yield opcode and payload of messages and control frames.
+
+        Raises FrameError.
+        """
+        self._buffer += data
+        while found := _head(bytes(self._buffer[:LONGEST_HEAD]), 0):
+            head, begin = found
+            end = begin + head.length
+            if head.mask:
+                raise FrameError("a masked frame from a server")
+            if len(self._buffer) < end:
+                return
+            payload = bytes(self._buffer[begin:end])
+            del self._buffer[:end]
+            if head.opcode & 0x8:
+                yield head.opcode, payload
+                continue
+            self._opcode = head.opcode or self._opcode
+            self._parts.append(payload)
+            if head.fin:
+                yield self._opcode, b"".join(self._parts)
+                self._parts.clear()
 
 
 class BrowserFrames:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from .auth import GatewayAuth, ssl_context
 from .client import RestClient
-from .config import Gateway
+from .config import LAUNCH_TIMEOUT_ENV, Gateway
 from .exceptions import GatewayError
 from .handshakes import Handshakes
 from .links import Links
@@ -66,6 +67,36 @@ class GatewayBackend:
     def forget_features(self) -> None:
         """Ask for them anew at the next opportunity."""
         self._features_until = float("-inf")
+
+    async def kernel_env(
+        self, env: Mapping[str, str], folder: str | None, kernel_id: str
+    ) -> dict[str, str]:
+        """The variables to send with a start: ``KERNEL_*`` and the allowed ones, if any.
+
+        ``folder`` is where the kernel should start, as this computer knows it; None if nobody
+        says. A Kernel Gateway that gets an ``env`` gives the kernel nothing else of its own (no
+        HOME), so there is none unless the user set some. Enterprise Gateway works with
+        ``KERNEL_*``. Raises GatewayError.
+        """
+        config = self.config
+        if config.embedded:
+            # Our own gateway: the kernel has the environment of this server already.
+            return {k: v for k, v in env.items() if k == "JPY_SESSION_NAME"}
+        source = {**os.environ, **env}
+        chosen = {
+            name: value
+            for name, value in source.items()
+            if name.startswith("KERNEL_") or name in config.allowed_env_names
+        }
+        if await self.kind() == "enterprise-gateway":
+            chosen["KERNEL_ID"] = kernel_id
+            if config.http_user:
+                chosen.setdefault("KERNEL_USERNAME", config.http_user)
+            if folder is not None:
+                chosen.setdefault("KERNEL_WORKING_DIR", folder)
+            launch = int(config.start_timeout - config.launch_timeout_pad)
+            chosen.setdefault(LAUNCH_TIMEOUT_ENV, str(max(launch, 1)))
+        return chosen
 
     def seen(self, error: GatewayError | None) -> None:
         """Note the outcome of a regular look at the gateway; logs when it goes down or comes up."""

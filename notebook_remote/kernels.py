@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +14,6 @@ from jupyter_server.prometheus.metrics import KERNEL_CURRENTLY_RUNNING_TOTAL
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets import Instance, default
 
-from .config import LAUNCH_TIMEOUT_ENV
 from .exceptions import (
     GatewayError,
     GatewayUnreachable,
@@ -134,7 +132,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         body: Model = {"kernel_id": kernel_id}
         if path is not None:
             body["path"] = path
-        kernel_env = await self._kernel_env(env, path, kernel_id)
+        folder = None if path is None else self.cwd_for_path(path)
+        kernel_env = await self.backend.kernel_env(env, folder, kernel_id)
         if kernel_env:
             body["env"] = kernel_env
         # Two gateways mix up the environments of starts that overlap (the Kernel Gateway's
@@ -273,34 +272,6 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             self.initialize_culler()
         if self._watching is None:
             self._watching = asyncio.create_task(self._watch(), name="watch the gateway's kernels")
-
-    async def _kernel_env(
-        self, env: dict[str, str], path: str | None, kernel_id: str
-    ) -> dict[str, str]:
-        """The variables to send with a start: ``KERNEL_*`` and the allowed ones, if any.
-
-        A Kernel Gateway that gets an ``env`` gives the kernel nothing else of its own (no HOME),
-        so there is none unless the user set some. Enterprise Gateway works with ``KERNEL_*``.
-        """
-        config = self.backend.config
-        if config.embedded:
-            # Our own gateway: the kernel has the environment of this server already.
-            return {k: v for k, v in env.items() if k == "JPY_SESSION_NAME"}
-        source = {**os.environ, **env}
-        chosen = {
-            name: value
-            for name, value in source.items()
-            if name.startswith("KERNEL_") or name in config.allowed_env_names
-        }
-        if await self.backend.kind() == "enterprise-gateway":
-            chosen["KERNEL_ID"] = kernel_id
-            if config.http_user:
-                chosen.setdefault("KERNEL_USERNAME", config.http_user)
-            if path is not None:
-                chosen.setdefault("KERNEL_WORKING_DIR", self.cwd_for_path(path))
-            launch = int(config.start_timeout - config.launch_timeout_pad)
-            chosen.setdefault(LAUNCH_TIMEOUT_ENV, str(max(launch, 1)))
-        return chosen
 
     # -- what the handlers call -----------------------------------------------------------------
 

@@ -174,11 +174,7 @@ class MessageGuard:
 
     def _end(self) -> Iterator[Answer]:
         if self._refused:
-            text = (
-                f"A message of {self._size / MIB:.1f} MiB was not sent to the kernel: the gateway"
-                f" takes {self.max_size / MIB:g} MiB at most. Send less at once, or, if the"
-                " gateway takes more, raise --Gateway.max_message_size (bytes)."
-            )
+            text = too_large(self._size, self.max_size)
             self.refused(text)
             yield Answer(error_frames(*self._named(), text), text, self._begun)
         elif self._table is not None:
@@ -197,6 +193,15 @@ class MessageGuard:
             else:
                 return channel, header if isinstance(header, dict) else {}
         return "", {}
+
+
+def too_large(size: int, most: int) -> str:
+    """What somebody is told whose message of ``size`` bytes the gateway would not take."""
+    return (
+        f"A message of {size / MIB:.1f} MiB was not sent to the kernel: the gateway takes"
+        f" {most / MIB:g} MiB at most. Send less at once, or, if the gateway takes more, raise"
+        " --Gateway.max_message_size (bytes)."
+    )
 
 
 def error_frames(channel: str, header: dict[str, Any], text: str) -> list[bytes]:

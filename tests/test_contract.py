@@ -5,7 +5,10 @@ from __future__ import annotations
 import inspect
 
 import httpx
+import nbclient.cli
 import pytest
+from jupyter_client.client import KernelClient
+from jupyter_client.manager import AsyncKernelManager, KernelManager
 from jupyter_events import EventLogger
 from jupyter_server import serverapp
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
@@ -25,7 +28,9 @@ from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from jupyter_server.services.kernelspecs import handlers as kernelspec_handlers
 from jupyter_server.services.sessions import handlers as session_handlers
 from jupyter_server.services.sessions.sessionmanager import SessionManager
+from nbclient import NotebookClient
 from notebook.app import JupyterNotebookApp
+from papermill.engines import NBClientEngine
 from tornado import web
 from tornado.websocket import WebSocketHandler
 
@@ -179,3 +184,19 @@ def test_httpx_has_no_new_errors() -> None:
     ]
     outside = {e.__name__ for e in errors if not issubclass(e, roots)}
     assert outside == {"CookieConflict"}  # raised by lookups in a cookie jar that we do not make
+
+
+def test_runs_without_a_page_call_what_we_override() -> None:
+    """For each of jupyter_client's methods there is an ``_async_`` one, and we have our own."""
+    for name in ("start_kernel", "shutdown_kernel", "restart_kernel", "interrupt_kernel"):
+        assert getattr(AsyncKernelManager, name) is getattr(KernelManager, f"_async_{name}")
+    for name in ("wait_for_ready", "recv_reply", "is_alive", "execute_interactive"):
+        assert hasattr(KernelClient, f"_async_{name}")
+    assert {"timeout", "output_hook", "stdin_hook"} <= parameters(
+        KernelClient._async_execute_interactive
+    )
+    assert "self.create_kernel_manager()" in inspect.getsource(NotebookClient.setup_kernel)
+    assert "= NotebookClient(" in inspect.getsource(nbclient.cli.NbClientApp.run_notebook)
+    assert "PapermillNotebookClient(nb_man, **final_kwargs)" in inspect.getsource(
+        NBClientEngine.execute_managed_notebook
+    )

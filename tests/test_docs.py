@@ -13,6 +13,7 @@ import pytest
 from notebook_remote.app import RemoteNotebookApp
 from notebook_remote.config import Gateway, Gateways
 from notebook_remote.doctor_app import DoctorApp
+from notebook_remote.run_app import RunApp
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -20,7 +21,11 @@ PAGES = [TOP / "README.md", TOP / "gateway" / "README.md", *sorted(TOP.glob("doc
 NAMED = re.compile(r"(test_\w+\.py)::(\w+)")
 GATEWAYS = ("embedded", "jupyter-server", "kernel-gateway", "enterprise-gateway")
 KNOWN = {
-    *(name for app in (RemoteNotebookApp, DoctorApp) for name in {**app.aliases, **app.flags}),
+    *(
+        name
+        for app in (RemoteNotebookApp, DoctorApp, RunApp)
+        for name in {**app.aliases, **app.flags}
+    ),
     *(f"{cls.__name__}.{name}" for cls in (Gateway, Gateways) for name in cls.class_trait_names()),
 }
 

@@ -17,6 +17,7 @@ from notebook_remote.frames import (
     Control,
     FrameError,
     GatewayFrames,
+    GatewayMessages,
     Head,
     Payload,
     close_frame,
@@ -196,3 +197,21 @@ def test_a_long_reason_is_cut_between_letters() -> None:
     made = close_frame(1014, "ü" * 100)
     assert made[1] <= 125
     made[4:].decode()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_messages_are_put_together(seed: int) -> None:
+    sizes = random.Random(seed)
+    sent = [(sizes.choice((TEXT, BINARY)), sizes.randbytes(n)) for n in SIZES]
+    data = b"".join(frame(*message) for message in sent)
+    first, *rest = (b"a" * 300, b"", b"b")
+    data += fragments(TEXT, first, *rest[:1])[:-2]  # its last frame comes after a ping
+    data += frame(PING, b"?") + frame(0, b"b")
+    messages = GatewayMessages()
+    found = [message for chunk in chunks(data, sizes) for message in messages.feed(chunk)]
+    assert found == [*sent, (PING, b"?"), (TEXT, b"a" * 300 + b"b")]
+
+
+def test_a_gateway_does_not_mask() -> None:
+    with pytest.raises(FrameError, match="masked"):
+        list(GatewayMessages().feed(frame(TEXT, b"x", to_gateway=True)))

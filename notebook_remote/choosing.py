@@ -1,0 +1,88 @@
+"""Which gateway a kernel's name means, for runs without a page, where nobody can be asked."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_data_dir
+from traitlets import TraitError
+from traitlets.config import Config
+
+from .backends import public_names, told_apart
+from .config import Gateway, Gateways
+from .exceptions import GatewayError, KernelSpecNotFound
+from .gateways import GatewayBackend
+from .saved import SavedGateways
+
+
+def configured_gateways(config: Config) -> list[Gateway]:
+    """The gateways that are configured, and those that were added in pages; not this computer.
+
+    ``config`` holds the sections of ``Gateway`` and ``Gateways``. Raises TraitError.
+    """
+    gateways = Gateways(config=config)
+    found = {gateway.name: gateway for gateway in gateways.all()}
+    log = gateways.log
+    for name, options in (
+        SavedGateways(Path(jupyter_data_dir()) / "notebook-remote", log).load().items()
+    ):
+        if name not in found:
+            try:
+                found[name] = gateways.make(name, options)
+            except TraitError as error:
+                log.warning("The gateway %s that was added in a page: %s", name, error)
+    return [gateway for gateway in found.values() if gateway.url and gateway.mode != "local"]
+
+
+async def choose(gateways: list[GatewayBackend], name: str) -> tuple[GatewayBackend, str]:
+    """The gateway that a kernel's name means, and the gateway's own name for the kernel.
+
+    As in a page: ``python3@gpu`` says it, and a name that only one gateway has means that one.
+    Empty is the default of the only gateway. Raises GatewayError.
+    """
+    own, at, where = name.rpartition("@")
+    for gateway in gateways:
+        if at and gateway.config.name == where:
+            return gateway, own
+    if at:
+        names = ", ".join(gateway.config.name for gateway in gateways)
+        raise KernelSpecNotFound(name, f"There is no gateway {where!r}, but there is: {names}.")
+    if len(gateways) == 1:
+        return gateways[0], name
+    listed, errors = await _kernelspecs(gateways)
+    having = [gateway for gateway in gateways if name in listed.get(gateway.config.name, ())]
+    if len(having) == 1:
+        return having[0], name
+    if having:
+        choices = " or ".join(f"--kernel={told_apart(name, g.config.name)}" for g in having)
+        raise KernelSpecNotFound(
+            name, f"More than one gateway has a kernel {name!r}: say which, with {choices}."
+        )
+    if not listed:
+        raise next(iter(errors.values()))
+    known = ", ".join(sorted(public_names(listed).values()))
+    down = "".join(f" {gateway} does not tell: {e.message}" for gateway, e in errors.items())
+    what = f"No gateway has a kernel {name!r}." if name else "No kernel was named."
+    raise KernelSpecNotFound(
+        name, f"{what} There is: {known}. Choose one, such as with --kernel=NAME.{down}"
+    )
+
+
+async def _kernelspecs(
+    gateways: list[GatewayBackend],
+) -> tuple[dict[str, list[str]], dict[str, GatewayError]]:
+    """The names of kernelspecs by gateway, and why others do not tell."""
+    answers = await asyncio.gather(
+        *(gateway.client.kernelspecs() for gateway in gateways), return_exceptions=True
+    )
+    listed: dict[str, list[str]] = {}
+    errors: dict[str, GatewayError] = {}
+    for gateway, answer in zip(gateways, answers, strict=True):
+        if isinstance(answer, GatewayError):
+            errors[gateway.config.name] = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            listed[gateway.config.name] = list(answer["kernelspecs"])
+    return listed, errors

@@ -1,0 +1,369 @@
+"""A kernel's channels over one WebSocket to its gateway, kept open; for runs without a page.
+
+It does what a page and the relay do together. A link that breaks off, or goes silent, is opened
+again with the same session id, under which a gateway keeps what the kernel said meanwhile. A
+request is never sent twice. Whether its reply was lost is found out with a question behind it: a
+kernel answers in the order it was asked, so once that answer is here, a reply that is not will
+never come, and whoever waits for it is told.
+
+All of it runs in one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import time
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from queue import Empty
+from typing import Any
+
+from jupyter_client.session import Session
+from nbclient.exceptions import DeadKernelError
+from tornado.httputil import HTTPHeaders
+from tornado.iostream import IOStream, StreamClosedError
+
+from . import sockets
+from .channels import Answered, open_channels
+from .exceptions import GatewayError, GatewayUnreachable, KernelNotFound, ReplyLost
+from .frames import CLOSE, PING, PONG, FrameError, GatewayMessages, frame
+from .gateways import GatewayBackend
+from .kernel_messages import decode, encode
+from .messages import V1, too_large
+
+Model = dict[str, Any]
+
+READ_SIZE = 256 * 1024  # bytes
+TICKS = 5  # pings within the time after which a link counts as silent
+BUSY_FACTOR = 8  # so much longer it may be silent while it still takes what we send
+# Seconds for the kernel to answer before anything else is sent on a connection, as in JupyterLab: a
+# gateway that is not done with connecting drops output. A kernel that is busy takes longer.
+GREETING = 3.0
+# Seconds for which a reply waits for the end of its cell's output, counted from the last message.
+OUTPUT_PATIENCE = 10.0
+
+
+class Mailbox:
+    """What has come from a kernel and was not fetched yet, by channel.
+
+    It has no limit: all channels share one WebSocket, so that one nobody reads from would stop the
+    others.
+    """
+
+    def __init__(self) -> None:
+        self._letters: defaultdict[str, deque[Model | Exception]] = defaultdict(deque)
+        self._failure: Exception | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def put(self, channel: str, letter: Model | Exception) -> None:
+        """Add a message, or an error for whoever fetches from the channel next."""
+        self._letters[channel].append(letter)
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Nothing will come any more, and this is why."""
+        self._failure = self._failure or error
+        self._wake()
+
+    def has(self, channel: str) -> bool:
+        """Whether there is something to fetch."""
+        return bool(self._letters[channel])
+
+    async def get(self, *channels: str, timeout: float | None = None) -> tuple[str, Model]:
+        """The next message of these channels, with its channel; ``timeout`` in seconds.
+
+        Raises Empty after that time, and what was put in or failed.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            for channel in channels:
+                if self._letters[channel]:
+                    letter = self._letters[channel].popleft()
+                    if isinstance(letter, Exception):
+                        raise letter
+                    return channel, letter
+            if self._failure is not None:
+                raise self._failure
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise Empty
+            await self._change(left)
+
+    async def _change(self, timeout: float | None) -> None:
+        change = asyncio.get_running_loop().create_future()
+        self._waiting.add(change)
+        try:
+            await asyncio.wait({change}, timeout=timeout)
+        finally:
+            self._waiting.discard(change)
+
+    def _wake(self) -> None:
+        for change in self._waiting:
+            if not change.done():
+                change.set_result(None)
+
+
+@dataclass
+class Request:
+    """Something that was asked of the kernel and is not answered."""
+
+    channel: str
+    connection: int  # the number of the one that it went out on
+    done: bool = False  # whether the kernel has said that there is no more output
+    reply: Model | None = None  # which came before the output's end
+
+
+class Lost(Exception):
+    """The link has ended, and this is how; ``silently`` if nothing came to say so."""
+
+    def __init__(self, how: str, silently: bool = False) -> None:
+        super().__init__(how)
+        self.silently = silently
+
+
+class KernelLink:
+    """The channels of one kernel for one client. ``mailbox`` gets what the kernel sends."""
+
+    def __init__(
+        self,
+        gateway: GatewayBackend,
+        kernel_id: str,
+        session: Session,
+        mailbox: Mailbox,
+        log: logging.Logger,
+    ) -> None:
+        self._gateway, self._kernel_id = gateway, kernel_id
+        self._session, self._mailbox, self._log = session, mailbox, log
+        self._where = f"the gateway {gateway.config.name!r}"
+        self._outbox: deque[tuple[str, Model]] = deque()
+        self._to_send = asyncio.Event()
+        self._requests: dict[str, Request] = {}
+        self._question = ""  # the id of the first one on this connection
+        self._answered = asyncio.Event()
+        self._connections = 0
+        self._heard = self._last_message = 0.0  # monotonic
+        self._opened = asyncio.Event()
+        self._task = asyncio.create_task(self._keep(), name=f"channels of kernel {kernel_id}")
+
+    async def opened(self) -> None:
+        """Wait for the first connection, which there is when the kernel is up.
+
+        Raises GatewayError, DeadKernelError.
+        """
+        opened = asyncio.create_task(self._opened.wait(), name="wait for channels")
+        await asyncio.wait({opened, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        opened.cancel()
+        if not self._opened.is_set():
+            await self._mailbox.get("", timeout=0)  # which raises why
+
+    def send(self, channel: str, message: Model) -> None:
+        """Send it when there is a connection: once, whatever becomes of that."""
+        self._outbox.append((channel, message))
+        self._to_send.set()
+
+    def is_open(self) -> bool:
+        """Whether this is of use: connected, or connecting."""
+        return not self._task.done()
+
+    def died(self, reason: str) -> None:
+        """Everybody who waits, now or later, is told that there is no kernel any more."""
+        self._mailbox.fail(DeadKernelError(reason))
+        self._task.cancel()
+
+    def restarted(self) -> None:
+        """The kernel was restarted by its user: it has forgotten what it was asked."""
+        for request in self._requests.values():
+            self._mailbox.put(request.channel, ReplyLost("The kernel was restarted meanwhile."))
+        self._requests.clear()
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    # -- connections ----------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        try:
+            while True:
+                answered = await self._dial()
+                self._connections += 1
+                self._opened.set()
+                try:
+                    await self._use(answered)
+                except Lost as lost:
+                    self._log.warning(
+                        "The connection to kernel %s on %s was lost (%s): connecting again.%s",
+                        self._kernel_id,
+                        self._where,
+                        lost,
+                        " Output of the last seconds may be missing." if lost.silently else "",
+                    )
+                    if lost.silently:  # other connections may have gone the same way
+                        await self._gateway.client.renew_connections()
+        except KernelNotFound as error:
+            self.died(error.message)
+        except GatewayError as error:
+            self._mailbox.fail(error)
+        except Exception as error:  # whatever it is, whoever waits must get an answer
+            self._mailbox.fail(error)
+            raise
+
+    async def _dial(self) -> Answered:
+        """Open a connection, with new attempts while the gateway does not answer at all."""
+        config = self._gateway.config
+        began, pause = time.monotonic(), config.gateway_retry_interval
+        headers = HTTPHeaders({"Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": V1})
+        while True:
+            headers["Sec-WebSocket-Key"] = base64.b64encode(os.urandom(16)).decode()
+            try:
+                return await open_channels(
+                    self._gateway, self._kernel_id, self._session.session, headers
+                )
+            except GatewayUnreachable as error:
+                if time.monotonic() + pause > began + config.reconnect_timeout:
+                    raise GatewayUnreachable(
+                        "There was no connection to the kernel for"
+                        f" {config.reconnect_timeout:.0f} s"
+                        f" (Gateway.reconnect_timeout). {error.message}"
+                    ) from error
+                self._log.debug("No connection to the kernel: %s", error.message)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, config.gateway_retry_interval_max)
+
+    async def _use(self, answered: Answered) -> None:
+        """Send and receive until the connection ends. Raises Lost."""
+        stream = answered.stream
+        v1 = answered.headers.get("Sec-WebSocket-Protocol") == V1
+        self._heard = time.monotonic()
+        sockets.tune(stream.socket, self._gateway.config.link_timeout)
+        jobs = {
+            "read from kernel": self._read(stream, v1),
+            "write to kernel": self._write(stream, v1),
+            "watch link": self._watch(stream),
+        }
+        tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task
+        except StreamClosedError as error:
+            raise Lost(str(error.real_error or "closed by the other side")) from error
+        except FrameError as error:
+            raise Lost(f"the gateway sent {error.reason}") from error
+        finally:
+            stream.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _write(self, stream: IOStream, v1: bool) -> None:
+        question = self._session.msg("kernel_info_request")
+        self._question = str(question["msg_id"])
+        self._answered.clear()
+        opcode, payload = encode(question, "shell", self._session, v1)
+        await stream.write(frame(opcode, payload, to_gateway=True))
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._answered.wait(), GREETING)
+        while True:
+            while self._outbox:
+                await self._send(stream, v1, *self._outbox.popleft())
+            self._to_send.clear()
+            await self._to_send.wait()
+
+    async def _send(self, stream: IOStream, v1: bool, channel: str, message: Model) -> None:
+        opcode, payload = encode(message, channel, self._session, v1)
+        most = self._gateway.config.max_message_size
+        if len(payload) > most:
+            self._mailbox.put(channel, GatewayError(too_large(len(payload), most)))
+            return
+        if message["msg_type"].endswith("_request"):
+            self._requests[message["msg_id"]] = Request(channel, self._connections)
+        await stream.write(frame(opcode, payload, to_gateway=True))
+
+    async def _read(self, stream: IOStream, v1: bool) -> None:
+        frames = GatewayMessages()
+        acknowledge = sockets.quick_ack(stream.socket)
+        while True:
+            data = await stream.read_bytes(READ_SIZE, partial=True)
+            acknowledge()
+            self._heard = time.monotonic()
+            for opcode, payload in frames.feed(data):
+                if opcode == PING:
+                    stream.write(frame(PONG, payload, to_gateway=True))
+                elif opcode == CLOSE:
+                    raise Lost(f"closed by the gateway, code {int.from_bytes(payload[:2], 'big')}")
+                elif opcode != PONG:
+                    self._received(*decode(opcode, payload, v1))
+
+    async def _watch(self, stream: IOStream) -> None:
+        """Notice a gateway that has silently gone."""
+        limit = self._gateway.config.link_timeout
+        while True:
+            stream.write(frame(PING, b"", to_gateway=True))
+            await asyncio.sleep(limit / TICKS)
+            silent = time.monotonic() - self._heard
+            owed = sockets.unacknowledged_for(stream.socket)
+            if owed >= limit or silent >= limit * (BUSY_FACTOR if stream.writing() else 1):
+                raise Lost(f"nothing came for {max(silent, owed):.0f} s", silently=True)
+            if time.monotonic() - self._last_message > OUTPUT_PATIENCE:
+                self._release()
+
+    # -- messages -------------------------------------------------------------------------------
+
+    def _received(self, channel: str, message: Model) -> None:
+        self._last_message = time.monotonic()
+        parent = message["parent_header"].get("msg_id")
+        if parent == self._question:
+            if channel == "shell":
+                self._kernel_answered()
+            return
+        request = self._requests.get(parent)
+        kind, state = message["msg_type"], message["content"].get("execution_state")
+        if request is not None and channel == request.channel and kind.endswith("_reply"):
+            # Callers wait a few seconds for output after a reply, and no longer. But a gateway has
+            # a way of its own for each, and much output takes its time.
+            request.reply = message
+            if kind == "execute_reply" and not request.done:
+                return
+            self._deliver(parent)
+            return
+        if kind == "status" and state in ("restarting", "dead") and not parent:
+            self.died(
+                f"The kernel died on {self._where}, and all it knew is lost: often it had no memory"
+                " left. The gateway's log may say more."
+            )
+        self._mailbox.put(channel, message)
+        if request is not None and kind == "status" and state == "idle":
+            request.done = True
+            if request.reply is not None:
+                self._deliver(parent)
+
+    def _deliver(self, msg_id: str) -> None:
+        request = self._requests.pop(msg_id)
+        if request.reply is not None:
+            self._mailbox.put(request.channel, request.reply)
+
+    def _release(self) -> None:
+        """Hand out replies that came, whatever became of their output."""
+        for msg_id in [key for key, request in self._requests.items() if request.reply]:
+            self._deliver(msg_id)
+
+    def _kernel_answered(self) -> None:
+        """It has answered all that was asked on earlier connections, or that is lost."""
+        self._answered.set()
+        self._release()
+        for msg_id, request in list(self._requests.items()):
+            if request.connection < self._connections:
+                del self._requests[msg_id]
+                self._mailbox.put(request.channel, self._lost_reply())
+
+    def _lost_reply(self) -> ReplyLost:
+        return ReplyLost(
+            f"The connection to {self._where} broke off while the kernel was working, and the reply"
+            " was lost with it: whether all of it was done is not known. Run it again."
+        )

@@ -1,0 +1,275 @@
+"""``jupyter notebook-remote run`` in a terminal, with real gateways."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import SharedServers
+from .intermediary import Intermediary
+from .notebooks import read, until, write
+from .processes import PATIENCE, Farm, Server, wait_for
+
+# What tells a gateway's kernel from one of this computer.
+WHERE = "import os; print(os.environ.get('COLOUR'))"
+
+
+@pytest.fixture(scope="module")
+def coloured(shared_farm: Farm) -> Server:
+    return shared_farm.gateway("jupyter-server", env={"COLOUR": "green"}).start()
+
+
+class Terminal:
+    """Somebody with a folder of notebooks, and the environment for a gateway, if any."""
+
+    def __init__(self, farm: Farm, gateway: Server | None) -> None:
+        self.folder = farm.folder / "work"
+        self.folder.mkdir(exist_ok=True)
+        self.env = farm.env("somebody")
+        self.token = ""
+        if gateway is not None:
+            self.token = gateway.token
+            self.env["JUPYTER_GATEWAY_URL"] = gateway.url
+            self.env["JUPYTER_GATEWAY_AUTH_TOKEN"] = gateway.token
+
+    def write(self, name: str, *cells: str, kernel: str = "python3") -> Path:
+        return write(self.folder / name, *cells, kernel=kernel)
+
+    def start(self, *words: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "notebook_remote", "run", *words],
+            env=self.env,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """The exit code, and all that was said."""
+        program = self.start(*words)
+        said = "".join(program.communicate(timeout=PATIENCE))
+        assert not self.token or self.token not in said
+        assert "Traceback (most recent call last):\n  File" not in said
+        return program.returncode, said
+
+
+@pytest.fixture
+def terminal(farm: Farm, coloured: Server) -> Terminal:
+    return Terminal(farm, coloured)
+
+
+@pytest.fixture
+def no_gateway(farm: Farm) -> Terminal:
+    return Terminal(farm, None)
+
+
+def no_kernels(server: Server) -> bool:
+    return bool(server.get("/api/kernels").json() == [])
+
+
+def test_a_notebook_runs_on_the_gateway(terminal: Terminal, coloured: Server) -> None:
+    path = terminal.write("a.ipynb", WHERE, "", "1 + 1")
+    code, said = terminal.run("a.ipynb")
+    assert code == 0, said
+    assert read(path) == ["green\n", "", "2"]
+    assert [line.partition(",")[0] for line in said.splitlines()] == [
+        "a.ipynb: its kernel runs on the gateway 'gateway'",
+        "a.ipynb: cell 1 of 2",
+        "a.ipynb: cell 2 of 2",
+        "a.ipynb: done",
+    ]
+    assert no_kernels(coloured)
+
+
+def test_a_cell_that_fails(terminal: Terminal, coloured: Server) -> None:
+    path = terminal.write("a.ipynb", "1", "1 / 0", "3")
+    code, said = terminal.run("a.ipynb")
+    assert code == 1
+    assert "a.ipynb: cell 2 of 3 failed." in said
+    assert "ZeroDivisionError: division by zero" in said
+    assert "--allow-errors" in said
+    assert "\x1b" not in said
+    assert read(path) == ["1", "ZeroDivisionError: division by zero", ""]
+    code, said = terminal.run("a.ipynb", "--allow-errors")
+    assert code == 0, said
+    assert read(path)[2] == "3"
+    assert no_kernels(coloured)
+
+
+def test_what_ran_is_saved_whatever_happens(
+    terminal: Terminal, coloured: Server, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    path = terminal.write(
+        "a.ipynb", "print('one')", f"open({str(begun)!r}, 'w').close()\n{until(tmp_path / 'never')}"
+    )
+    path.chmod(0o640)
+    (terminal.folder / "link.ipynb").symlink_to(path)
+    program = terminal.start("link.ipynb")
+    wait_for("the second cell to run", begun.exists)
+    program.kill()
+    program.communicate()
+    assert read(path) == ["one\n", ""]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert (terminal.folder / "link.ipynb").is_symlink()
+    assert sorted(os.listdir(terminal.folder)) == ["a.ipynb", "link.ipynb"]
+    for kernel in coloured.get("/api/kernels").json():  # nobody was there to do it
+        coloured.request("DELETE", f"/api/kernels/{kernel['id']}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_no_kernel(
+    number: signal.Signals, terminal: Terminal, farm: Farm, tmp_path: Path
+) -> None:
+    gateway = farm.gateway("jupyter-server").start()
+    begun = tmp_path / "begun"
+    path = terminal.write(
+        "a.ipynb",
+        "1",
+        f"open({str(begun)!r}, 'w').close()\n{until(tmp_path / 'never')}",
+    )
+    terminal.env["JUPYTER_GATEWAY_AUTH_TOKEN"] = gateway.token
+    program = terminal.start("a.ipynb", f"--gateway-url={gateway.url}")
+    wait_for("the second cell to run", begun.exists)
+    program.send_signal(number)
+    _, errors = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 130
+    assert errors.strip() == (
+        "Interrupted in cell 2 of 2. Its kernel was shut down. What ran until then is saved in"
+        " a.ipynb."
+    )
+    assert read(path)[0] == "1"
+    assert no_kernels(gateway)
+
+
+def test_an_interrupted_start_leaves_no_kernel(
+    terminal: Terminal, coloured: Server, link: Callable[..., Intermediary]
+) -> None:
+    between = link(coloured)
+    between.delay(1.0, "down")  # so that the kernel is there before that is known
+    path = terminal.write("a.ipynb", "1")
+    before = path.read_text()
+    program = terminal.start("a.ipynb", f"--gateway-url={between.url}")
+    wait_for("the kernel to be there", lambda: not no_kernels(coloured))
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 130
+    assert errors.strip() == "Interrupted in the start of the kernel. Its kernel was shut down."
+    assert path.read_text() == before
+    assert no_kernels(coloured)
+
+
+def test_a_timeout(terminal: Terminal) -> None:
+    path = terminal.write("a.ipynb", "import time; time.sleep(1000)", "2")
+    code, said = terminal.run("a.ipynb", "--timeout=1")
+    assert code == 1
+    assert "cell 1 of 2 failed." in said
+    assert "took more than 1 s" in said
+    assert read(path)[0].startswith("KeyboardInterrupt")
+
+
+def test_a_kernel_that_dies(terminal: Terminal, coloured: Server) -> None:
+    terminal.write("a.ipynb", "1", "import os; os.kill(os.getpid(), 9)")
+    code, said = terminal.run("a.ipynb")
+    assert code == 1
+    assert "cell 2 of 2 was not finished: The kernel died on the gateway" in said
+    assert no_kernels(coloured)
+
+
+def test_without_a_gateway_it_runs_here(no_gateway: Terminal) -> None:
+    path = no_gateway.write("a.ipynb", WHERE)
+    code, said = no_gateway.run("a.ipynb")
+    assert code == 0, said
+    assert "runs on this computer" in said
+    assert read(path) == ["None\n"]
+    code, said = no_gateway.run("a.ipynb", "--kernel=julia")
+    assert (code, "This computer has no kernel 'julia'" in said) == (1, True)
+
+
+def test_gateways_with_names(no_gateway: Terminal, coloured: Server, shared: SharedServers) -> None:
+    """One is of the command line, one was added in a page, and one is this computer."""
+    other = shared.gateway("kernel-gateway")
+    folder = Path(no_gateway.env["JUPYTER_DATA_DIR"]) / "notebook-remote"
+    folder.mkdir(parents=True)
+    (folder / "gateways.json").write_text(json.dumps({"team": {"url": other.url}}))
+    no_gateway.env["NOTEBOOK_REMOTE_TEAM_AUTH_TOKEN"] = other.token
+    no_gateway.env["NOTEBOOK_REMOTE_GPU_AUTH_TOKEN"] = coloured.token
+    path = no_gateway.write("a.ipynb", WHERE)
+    gpu = f"--gateway=gpu={coloured.url}"
+    code, said = no_gateway.run("a.ipynb", gpu)
+    assert code == 1
+    assert "with --kernel=python3@gpu or --kernel=python3@team" in said
+    colours = []
+    for kernel in ("python3@gpu", "python3@local"):
+        code, said = no_gateway.run("a.ipynb", gpu, f"--kernel={kernel}")
+        assert code == 0, said
+        colours += read(path)
+    assert colours == ["green\n", "None\n"]
+
+
+def test_a_configuration_file(no_gateway: Terminal, coloured: Server) -> None:
+    folder = Path(no_gateway.env["JUPYTER_CONFIG_DIR"])
+    folder.mkdir(parents=True)
+    text = f"c.Gateway.url = {coloured.url!r}\nc.Gateway.auth_token = {coloured.token!r}\n"
+    (folder / "jupyter_notebook_remote_config.py").write_text(text)
+    path = no_gateway.write("a.ipynb", WHERE)
+    code, said = no_gateway.run("a.ipynb")
+    assert code == 0, said
+    assert read(path) == ["green\n"]
+
+
+def test_several_notebooks_and_a_folder_for_them(terminal: Terminal) -> None:
+    paths = [terminal.write(f"{name}.ipynb", code) for name, code in (("a", "1 / 0"), ("b", "2"))]
+    code, said = terminal.run("a.ipynb", "b.ipynb", "--output=done")
+    assert (code, "a folder, which has to exist" in said) == (1, True)
+    (terminal.folder / "done").mkdir()
+    code, said = terminal.run("a.ipynb", "b.ipynb", "--output=done")
+    assert code == 1
+    assert "b.ipynb: done, saved in done/b.ipynb" in said
+    assert [read(path) for path in paths] == [[""], [""]]
+    assert read(terminal.folder / "done" / "b.ipynb") == ["2"]
+
+
+def test_mistakes_are_sentences(terminal: Terminal) -> None:
+    (terminal.folder / "bad.ipynb").write_text("no notebook")
+    terminal.write("a.ipynb", "1", kernel="julia")
+    for words, sentence in {
+        (): "Which notebook?",
+        ("missing.ipynb",): "missing.ipynb cannot be run: [Errno 2] No such file",
+        ("bad.ipynb",): "bad.ipynb cannot be run: Notebook does not appear to be JSON",
+        ("a.ipynb", "--output=missing/b.ipynb"): "a.ipynb cannot be run: [Errno 2]",
+        ("a.ipynb",): "has no kernelspec 'julia'. It has: python3",
+        ("a.ipynb", "--gateway-url=http://localhost:1"): "Nothing listens at http://localhost:1",
+        ("a.ipynb", "--gateway-token=wrong"): "refused our token",
+    }.items():
+        code, said = terminal.run(*words)
+        assert code == 1, said
+        assert sentence in said
+
+
+def test_a_terminal_has_a_bar(terminal: Terminal) -> None:
+    terminal.write("a.ipynb", "1", "2")
+    ours, its = pty.openpty()
+    program = terminal.start("a.ipynb", stderr=its)
+    os.close(its)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end, on Linux
+        while piece := os.read(ours, 1024):
+            shown += piece
+    os.close(ours)
+    said, _ = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 0, shown
+    assert b"0/2" in shown
+    assert "cell 1 of 2" not in said
