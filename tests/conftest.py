@@ -26,10 +26,11 @@ EVERYWHERE = [pytest.param("embedded", id="embedded"), *ON_GATEWAYS]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without an Enterprise Gateway or a browser the tests that need it are skipped, not in CI."""
+    """Without a browser, say, the tests that need it are skipped, not in CI."""
     in_ci = os.environ.get("CI") == "true"
     missing = {
-        "eg": None if os.environ.get("NOTEBOOK_REMOTE_EG_PYTHON") else "NOTEBOOK_REMOTE_EG_PYTHON",
+        "eg": unset("NOTEBOOK_REMOTE_EG_PYTHON"),
+        "hub": unset("NOTEBOOK_REMOTE_HUB_PYTHON"),
         "browser": None if find_browser() else "chromium",
         "certutil": None if shutil.which("certutil") else "certutil",
     }
@@ -37,6 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark, what in missing.items():
             if what and item.get_closest_marker(mark) and not in_ci:
                 item.add_marker(pytest.mark.skip(reason=f"no {what}; see CONTRIBUTING.md"))
+
+
+def unset(variable: str) -> str | None:
+    return None if os.environ.get(variable) else variable
 
 
 def find_browser() -> str | None:
