@@ -16,7 +16,7 @@ from jupyter_server.services.sessions.sessionmanager import SessionManager
 from jupyter_server.utils import url_path_join
 from notebook.app import JupyterNotebookApp
 from traitlets import Dict, Unicode, default
-from traitlets.config import Application
+from traitlets.config import Application, Config
 from traitlets.config.loader import ConfigFileNotFound
 
 from . import backend_handlers, handlers
@@ -226,6 +226,18 @@ class RemoteNotebookApp(JupyterNotebookApp):
                 Application.load_config_file(self, CONFIG_FILE, path=self.config_file_paths)
             except ConfigFileNotFound:
                 self.log.debug("Config file not found, skipping: %s", CONFIG_FILE)
+
+    def shim_config_from_notebook_to_jupyter_server(self, config: Config) -> Config:
+        """Give the server what is said of it in the section JupyterNotebookApp, as upstream does.
+
+        Upstream looks in the section with its class's name, which here is ours. Called with what
+        was read from a file or the command line.
+        """
+        said = Config(config.pop(JupyterNotebookApp.__name__, {}))
+        if said:
+            said.merge(config.get(type(self).__name__, {}))
+            config[type(self).__name__] = said
+        return super().shim_config_from_notebook_to_jupyter_server(config)
 
     def write_default_config(self) -> None:
         """Write our configuration file, not Jupyter Notebook's; for --generate-config."""
