@@ -32,6 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "eg": unset("NOTEBOOK_REMOTE_EG_PYTHON"),
         "hub": unset("NOTEBOOK_REMOTE_HUB_PYTHON"),
         "browser": None if find_browser() else "chromium",
+        "nginx": None if find_nginx() else "nginx",
         "certutil": None if shutil.which("certutil") else "certutil",
     }
     for item in items:
@@ -49,6 +50,10 @@ def find_browser() -> str | None:
     return os.environ.get("NOTEBOOK_REMOTE_BROWSER") or next(
         filter(None, map(shutil.which, names)), None
     )
+
+
+def find_nginx() -> str | None:
+    return shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
 
 
 @pytest.fixture(scope="session")
