@@ -237,7 +237,8 @@ class RemoteNotebookApp(JupyterNotebookApp):
         if said:
             said.merge(config.get(type(self).__name__, {}))
             config[type(self).__name__] = said
-        return super().shim_config_from_notebook_to_jupyter_server(config)
+        moved: Config = super().shim_config_from_notebook_to_jupyter_server(config)
+        return moved
 
     def write_default_config(self) -> None:
         """Write our configuration file, not Jupyter Notebook's; for --generate-config."""

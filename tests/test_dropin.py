@@ -138,13 +138,6 @@ def test_the_tables_are_current() -> None:
     assert set(module.VARIABLES) <= module.stock_variables()
 
 
-def test_the_tests_that_the_page_names_exist() -> None:
-    named = re.findall(r"`(test_\w+\.py)::(\w+)`", PAGE.read_text(encoding="utf-8"))
-    assert len(named) > 5
-    for file, function in named:
-        assert f"def {function}(" in (TOP / "tests" / file).read_text(encoding="utf-8"), function
-
-
 # -- options of `jupyter notebook` -----------------------------------------------------------------
 
 
