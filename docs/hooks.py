@@ -39,6 +39,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     def link(found: re.Match[str]) -> str:
         target = (TOP / home / found[1]).resolve().relative_to(TOP).as_posix()
         anchor = found[2] or ""
+        if (target, anchor) == ("README.md", "#options"):
+            return "](options.md)"
         if target in ELSEWHERE:
             return f"]({ELSEWHERE[target]}{anchor})"
         if target.startswith("docs/"):

@@ -15,8 +15,8 @@ from jupyter_server.serverapp import ServerApp, aliases, flags
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 from jupyter_server.utils import url_path_join
 from notebook.app import JupyterNotebookApp
-from traitlets import Unicode, default
-from traitlets.config import Application
+from traitlets import Dict, Unicode, default
+from traitlets.config import Application, Config
 from traitlets.config.loader import ConfigFileNotFound
 
 from . import backend_handlers, handlers
@@ -56,7 +56,8 @@ LABEXTENSIONS = str(Path(__file__).parent / "labextension")
 class RemoteServerApp(OrderlyServerApp):
     """A Jupyter server whose kernels, sessions and kernelspecs are those of a gateway.
 
-    The classes are defaults: what the user configures still wins.
+    The classes are defaults: what the user configures still wins. Our command starts it, or
+    JupyterHub by JUPYTERHUB_SINGLEUSER_APP.
     """
 
     name = "jupyter-server"  # as ServerApp, for the configuration files and `jupyter server list`
@@ -67,6 +68,7 @@ class RemoteServerApp(OrderlyServerApp):
         RemoteMappingKernelManager,
         RemoteSessionManager,
     ]
+    aliases = Dict({**aliases, **OUR_ALIASES})
 
     gateway_configs: list[Gateway]  # in the order in which people see them
     assembly: Assembly | None = None
@@ -119,6 +121,11 @@ class RemoteServerApp(OrderlyServerApp):
             **self.tornado_settings,
         }
         super().init_configurables()
+
+    def find_server_extensions(self) -> None:
+        """Serve our pages, whoever started this app; the stock notebook's would shadow them."""
+        self.jpserver_extensions.update({"notebook_remote": True, "notebook": False})
+        super().find_server_extensions()
 
     def load_server_extensions(self) -> None:
         """Let JupyterLab's pages have our labextension too; called while the app is initialized.
@@ -190,12 +197,6 @@ class RemoteNotebookApp(JupyterNotebookApp):
     def _default_extra_labextensions_path(self) -> list[str]:
         return [LABEXTENSIONS]
 
-    @classmethod
-    def make_serverapp(cls, **kwargs: Any) -> ServerApp:
-        """Make the server app; the stock notebook extension would shadow our pages."""
-        kwargs["jpserver_extensions"] = {**kwargs["jpserver_extensions"], "notebook": False}
-        return super().make_serverapp(**kwargs)
-
     def load_config_file(self, suppress_errors: bool = True) -> None:
         """Load jupyter_notebook_config, then ours over it."""
         super().load_config_file(suppress_errors)
@@ -204,6 +205,19 @@ class RemoteNotebookApp(JupyterNotebookApp):
                 Application.load_config_file(self, CONFIG_FILE, path=self.config_file_paths)
             except ConfigFileNotFound:
                 self.log.debug("Config file not found, skipping: %s", CONFIG_FILE)
+
+    def shim_config_from_notebook_to_jupyter_server(self, config: Config) -> Config:
+        """Give the server what is said of it in the section JupyterNotebookApp, as upstream does.
+
+        Upstream looks in the section with its class's name, which here is ours. Called with what
+        was read from a file or the command line.
+        """
+        said = Config(config.pop(JupyterNotebookApp.__name__, {}))
+        if said:
+            said.merge(config.get(type(self).__name__, {}))
+            config[type(self).__name__] = said
+        moved: Config = super().shim_config_from_notebook_to_jupyter_server(config)
+        return moved
 
     def write_default_config(self) -> None:
         """Write our configuration file, not Jupyter Notebook's; for --generate-config."""

@@ -26,11 +26,13 @@ EVERYWHERE = [pytest.param("embedded", id="embedded"), *ON_GATEWAYS]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without an Enterprise Gateway or a browser the tests that need it are skipped, not in CI."""
+    """Without a browser, say, the tests that need it are skipped, not in CI."""
     in_ci = os.environ.get("CI") == "true"
     missing = {
-        "eg": None if os.environ.get("NOTEBOOK_REMOTE_EG_PYTHON") else "NOTEBOOK_REMOTE_EG_PYTHON",
+        "eg": unset("NOTEBOOK_REMOTE_EG_PYTHON"),
+        "hub": unset("NOTEBOOK_REMOTE_HUB_PYTHON"),
         "browser": None if find_browser() else "chromium",
+        "nginx": None if find_nginx() else "nginx",
         "certutil": None if shutil.which("certutil") else "certutil",
     }
     for item in items:
@@ -39,11 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"no {what}; see CONTRIBUTING.md"))
 
 
+def unset(variable: str) -> str | None:
+    return None if os.environ.get(variable) else variable
+
+
 def find_browser() -> str | None:
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     return os.environ.get("NOTEBOOK_REMOTE_BROWSER") or next(
         filter(None, map(shutil.which, names)), None
     )
+
+
+def find_nginx() -> str | None:
+    return shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
 
 
 @pytest.fixture(scope="session")

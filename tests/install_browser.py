@@ -1,4 +1,6 @@
-"""Install Chromium, and certutil, with apt where they are missing and apt is there; tox runs this.
+"""Install what the browser's tests need with apt, where it is missing and apt is there.
+
+That is Chromium, certutil and nginx. tox runs this.
 
 Elsewhere install a Chromium or Chrome by hand, or name one in NOTEBOOK_REMOTE_BROWSER; certutil is
 in the package of NSS's tools.
@@ -10,13 +12,16 @@ import os
 import shutil
 import subprocess
 
-from .conftest import find_browser
+from .conftest import find_browser, find_nginx
 
 
 def main() -> None:
     missing = [] if find_browser() else ["chromium"]
     if not shutil.which("certutil"):
         missing.append("libnss3-tools")
+    # A service that apt starts: not on a computer of somebody's own.
+    if not find_nginx() and (os.geteuid() == 0 or os.environ.get("CI") == "true"):
+        missing.append("nginx")
     if not missing or not shutil.which("apt-get"):
         return
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]

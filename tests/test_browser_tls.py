@@ -51,6 +51,13 @@ def gateway(shared: SharedServers) -> Server:
     return shared.gateway("jupyter-server", addon=True)
 
 
+def test_an_https_page_and_the_embedded_gateway(farm: Farm, tls: Files, visit: Visit) -> None:
+    visitor = visit(farm.notebook(tls=tls).start())
+    notebook = visitor.open_notebook().wait_for_kernel()
+    assert notebook.run_cell("print(6 * 7)").strip() == "42"
+    assert origins(visitor.websockets, "/channels") == {f"wss://localhost:{port(visitor.server)}"}
+
+
 # -- direct mode ---------------------------------------------------------------------------------
 
 
