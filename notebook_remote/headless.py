@@ -103,7 +103,7 @@ class OnGateway(KernelManager):
         try:
             started = asyncio.shield(asyncio.wrap_future(self._started))
             self.kernel_id = (await started).kernel_id
-        except BaseException:  # cancelled, too: once it has started it is shut down
+        except (Exception, asyncio.CancelledError):  # once it has started it is shut down
             await self._async_cleanup_resources()
             raise
 

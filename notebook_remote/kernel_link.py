@@ -146,6 +146,9 @@ class KernelLink:
         self._answered = asyncio.Event()
         self._connections = 0
         self._heard = self._last_message = 0.0  # monotonic
+        self._trouble_since: float | None = (
+            None  # monotonic; until a connection has lasted a moment
+        )
         self._opened = asyncio.Event()
         self._task = asyncio.create_task(self._keep(), name=f"channels of kernel {kernel_id}")
 
@@ -205,6 +208,7 @@ class KernelLink:
                     )
                     if lost.silently:  # other connections may have gone the same way
                         await self._gateway.client.renew_connections()
+                    await self._pause_after(lost)
         except KernelNotFound as error:
             self.died(error.message)
         except GatewayError as error:
@@ -213,10 +217,29 @@ class KernelLink:
             self._mailbox.fail(error)
             raise
 
+    async def _pause_after(self, lost: Lost) -> None:
+        """Connect again at once, but not again and again at once, nor for ever."""
+        if self._trouble_since is None:
+            self._trouble_since = time.monotonic()
+        else:
+            await asyncio.sleep(self._gateway.config.gateway_retry_interval)
+            self._give_up_in_time(f"The connection was lost: {lost}.")
+
+    def _give_up_in_time(self, why: str, pause: float = 0.0) -> None:
+        """Raise GatewayUnreachable if the time for connecting ends within ``pause`` seconds."""
+        if self._trouble_since is None:
+            self._trouble_since = time.monotonic()
+        limit = self._gateway.config.reconnect_timeout
+        if time.monotonic() + pause > self._trouble_since + limit:
+            raise GatewayUnreachable(
+                f"There was no connection to the kernel for {limit:.0f} s"
+                f" (Gateway.reconnect_timeout). {why}"
+            )
+
     async def _dial(self) -> Answered:
         """Open a connection, with new attempts while the gateway does not answer at all."""
         config = self._gateway.config
-        began, pause = time.monotonic(), config.gateway_retry_interval
+        pause = config.gateway_retry_interval
         headers = HTTPHeaders({"Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": V1})
         while True:
             headers["Sec-WebSocket-Key"] = base64.b64encode(os.urandom(16)).decode()
@@ -225,12 +248,7 @@ class KernelLink:
                     self._gateway, self._kernel_id, self._session.session, headers
                 )
             except GatewayUnreachable as error:
-                if time.monotonic() + pause > began + config.reconnect_timeout:
-                    raise GatewayUnreachable(
-                        "There was no connection to the kernel for"
-                        f" {config.reconnect_timeout:.0f} s"
-                        f" (Gateway.reconnect_timeout). {error.message}"
-                    ) from error
+                self._give_up_in_time(error.message, pause)
                 self._log.debug("No connection to the kernel: %s", error.message)
             await asyncio.sleep(pause)
             pause = min(2 * pause, config.gateway_retry_interval_max)
@@ -310,6 +328,8 @@ class KernelLink:
             owed = sockets.unacknowledged_for(stream.socket)
             if owed >= limit or silent >= limit * (BUSY_FACTOR if stream.writing() else 1):
                 raise Lost(f"nothing came for {max(silent, owed):.0f} s", silently=True)
+            if silent < limit / TICKS:  # the ping was answered
+                self._trouble_since = None
             if time.monotonic() - self._last_message > OUTPUT_PATIENCE:
                 self._release()
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Empty
 from typing import Any
+from urllib.parse import urlsplit
 
 import nbclient
 import pytest
@@ -343,6 +344,17 @@ def test_a_link_that_stays_away(
     with pytest.raises(GatewayUnreachable, match="reconnect_timeout"):
         client.get_shell_msg(timeout=PATIENCE)
     between.restore()
+
+
+def test_a_link_that_never_works(shared: SharedServers, on: Callable[..., Any]) -> None:
+    """Somebody in between spoils what the kernel says, on each connection."""
+    gateway = shared.gateway("jupyter-server")
+    spoiling = (b"\x82\x7e", b"\xf2\x7e")
+    with (
+        Intermediary(urlsplit(gateway.url).port or 0, rewrite=spoiling) as between,
+        pytest.raises(GatewayUnreachable, match="not agreed on"),
+    ):
+        on(gateway, between.url, gateway_retry_interval=0.05, reconnect_timeout=0.2)
 
 
 # -- kernels that die -----------------------------------------------------------------------------
