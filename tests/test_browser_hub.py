@@ -23,6 +23,7 @@ PASSWORD = "open sesame"
 EMBEDDED = """
 c.Spawner.environment = {"JUPYTERHUB_SINGLEUSER_APP": "notebook_remote.app.RemoteServerApp"}
 c.Spawner.default_url = "/lab"
+c.Spawner.disable_user_config = True
 c.Spawner.args.append("--mode=direct")
 """
 
@@ -69,6 +70,7 @@ c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
 {excerpt}
 """
         )
+        self.folder = folder
         self.url = f"http://127.0.0.1:{public}"
         command = [str(python), "-m", "jupyterhub", "-f", str(config)]
         server = Server(command, folder / "root", environment, f"{self.url}/hub", "", stock=True)
@@ -154,8 +156,11 @@ def test_strangers_and_other_users_are_refused(hub: Hub, page: Page, browser: Br
 
 
 def test_without_a_gateway_each_user_has_an_embedded_one(shared_farm: Farm, page: Page) -> None:
-    """And options and the first page are those that the administrator has chosen."""
+    """And options and the first page are those of the administrator, who lets users set none."""
     hub = Hub(shared_farm, "hub-embedded", EMBEDDED)
+    own = hub.folder / "users" / "ada" / ".jupyter" / "jupyter_notebook_remote_config.py"
+    own.parent.mkdir(parents=True)
+    own.write_text("c.Gateway.url = 'http://gateway.invalid'")
     notebook = log_in(hub, page, "ada", lands="/lab").new_notebook().wait_for_kernel()
     expect(notebook.page.locator(".nbr-Indicator")).to_contain_text("embedded · direct")
     pid = int(notebook.run_cell("import os; print(os.getpid())"))
