@@ -84,6 +84,7 @@ def test_a_notebook_runs_on_the_gateway(terminal: Terminal, coloured: Server) ->
     code, said = terminal.run("a.ipynb")
     assert code == 0, said
     assert read(path) == ["green\n", "", "2"]
+    assert coloured.token not in path.read_text()
     assert [line.partition(",")[0] for line in said.splitlines()] == [
         "a.ipynb: its kernel runs on the gateway 'gateway'",
         "a.ipynb: cell 1 of 2",
