@@ -50,6 +50,7 @@ setup(
             "ipywidgets>=8.1",
             "debugpy>=1.8",
             "playwright>=1.48",
+            "proxy.py>=2.4",
             "psutil>=5.9",
             "hypothesis>=6.100",
             "keyring>=25",

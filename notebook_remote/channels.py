@@ -30,7 +30,6 @@ from tornado.httputil import (
 )
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.routing import PathMatches
-from tornado.tcpclient import TCPClient
 
 from .backends import Backends
 from .exceptions import (
@@ -46,6 +45,7 @@ from .links import Link
 from .messages import MessageGuard
 from .records import start_tls
 from .relay import Relay
+from .tunnel import connect
 
 MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
 RFC6455_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -217,7 +217,7 @@ async def open_channels(
         # A gateway answers when the kernel is up.
         status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
     except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
-        raise unreachable(config.websocket_url, error) from None
+        raise unreachable(config.websocket_url, error, config.proxy) from None
     except (HTTPInputError, UnsatisfiableReadError) as error:
         raise _odd(backend, "not with HTTP") from error
     try:
@@ -245,7 +245,7 @@ async def _exchange(stream: IOStream, request: bytes) -> tuple[int, Answered]:
 async def _connect(backend: GatewayBackend, url: str) -> IOStream:
     parts = urlsplit(url)
     host, secure = str(parts.hostname), parts.scheme == "wss"
-    stream = await TCPClient().connect(host, parts.port or (443 if secure else 80))
+    stream = await connect(host, parts.port or (443 if secure else 80), backend.config.proxy)
     return await start_tls(stream, backend.tls, host) if secure else stream
 
 

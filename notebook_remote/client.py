@@ -26,6 +26,7 @@ from .exceptions import (
     KernelNotFound,
     KernelSpecNotFound,
     KernelStartFailed,
+    TunnelRefused,
     unreachable,
     without_secrets,
 )
@@ -66,6 +67,7 @@ class RestClient:
     def _connections(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
             verify=self._tls,
+            proxy=self.config.proxy or None,
             trust_env=False,
             follow_redirects=False,
             timeout=self.config.request_timeout,
@@ -312,9 +314,15 @@ class RestClient:
     # -- what an answer means ---------------------------------------------------------------
 
     def _no_answer(self, error: Exception) -> GatewayUnreachable:
-        timeout = isinstance(error, httpx.TimeoutException)
-        told = unreachable(self.config.url, TimeoutError() if timeout else error)
-        told.request_sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+        cause: Exception = error
+        if isinstance(error, httpx.TimeoutException):
+            cause = TimeoutError()
+        elif isinstance(error, httpx.ProxyError):
+            cause = TunnelRefused(str(error))
+        told = unreachable(self.config.url, cause, self.config.proxy)
+        told.request_sent = not isinstance(
+            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+        )
         return told
 
     @property
@@ -333,6 +341,9 @@ class RestClient:
         status = response.status_code
         if status in (401, 403):
             return self.refused_token(status)
+        if status == 407:
+            refused = TunnelRefused(f"HTTP {status}")
+            return unreachable(self.config.url, refused, self.config.proxy)
         if status < 400:
             target = response.headers.get("Location", "")
             if "login" in target:

@@ -46,6 +46,7 @@ REMOTE_ONLY = (
     "page_ws_url",
     "validate_cert",
     "ws_url",
+    "proxy",
 )
 STOCK_MESSAGE_SIZE = 10 * 1024 * 1024  # bytes; tornado's default, which stock gateways have
 OWN_MESSAGE_SIZE = 256 * 1024 * 1024  # bytes, where both ends are ours
@@ -167,6 +168,12 @@ class Gateway(LoggingConfigurable):
     client_key = Unicode("", allow_none=True, help="File of the key of client_cert.").tag(
         config=True, env="JUPYTER_GATEWAY_CLIENT_KEY"
     )
+    proxy = Text(
+        "",
+        help="URL of an HTTP proxy on the way to the gateway, such as http://proxy:3128, with"
+        " user:password@ if it asks for one. HTTPS_PROXY and the like are not used, as by"
+        " jupyter_server's own client.",
+    ).tag(config=True, env="NOTEBOOK_REMOTE_PROXY")
     connect_timeout = Float(
         10.0, min=0.01, help="Seconds to wait for a connection to the gateway."
     ).tag(config=True, env="JUPYTER_GATEWAY_CONNECT_TIMEOUT")
@@ -476,6 +483,13 @@ class Gateway(LoggingConfigurable):
                 "--mode=local: kernels run on this computer; the gateway at %s is not used.",
                 self.url,
             )
+        if self.proxy:
+            parts = urlsplit(self.proxy)
+            if parts.scheme != "http" or not parts.hostname:
+                raise TraitError(
+                    f"Gateway.proxy is not the URL of an HTTP proxy such as http://proxy:3128:"
+                    f" {without_secrets(self.proxy)!r}."
+                )
         for name in ("auth_token_file", "ca_certs", "client_cert", "client_key"):
             path = getattr(self, name)
             if path and not Path(path).is_file():

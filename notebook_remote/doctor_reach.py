@@ -14,7 +14,7 @@ import requests
 
 from .config import Gateway
 from .doctor_findings import Result, Trouble, good, in_short, not_tried, warning
-from .doctor_wire import Wire
+from .doctor_wire import ProxyRefused, Wire
 
 SOON = 14  # days before its end in which a certificate is warned about
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
@@ -48,8 +48,10 @@ class Reach:
     # -- the way there --------------------------------------------------------------------------
 
     def name(self) -> Result:
-        """The host's name resolves."""
+        """The host's name resolves, or the proxy's, which knows the host."""
         wire = self.wire
+        if wire.proxy.hostname:
+            return self._proxy_name()
         try:
             found = socket.getaddrinfo(wire.host, wire.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):  # of a name that can be none
@@ -59,6 +61,18 @@ class Reach:
             ) from None
         wire.addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         return good(f"{wire.host} is {', '.join(wire.addresses)}.")
+
+    def _proxy_name(self) -> Result:
+        host, port = str(self.wire.proxy.hostname), self.wire.proxy.port or 80
+        try:
+            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise Trouble(
+                f"The name {host!r} of the proxy cannot be resolved.",
+                "Check its spelling in Gateway.proxy, and the network or VPN.",
+            ) from None
+        self.wire.addresses = [self.wire.host]
+        return good(f"{self.wire.host} is left to the proxy {host}, whose name resolves.")
 
     def connect(self) -> Result:
         """TCP connects, at each address."""
@@ -73,7 +87,7 @@ class Reach:
             raise self._unreachable(failed)
         wire.addresses = reached
         text = f"Port {wire.port} takes connections at {', '.join(reached)}."
-        if failed and not all(ip_address(a.partition("%")[0]).is_loopback for a in failed):
+        if failed and not all(map(is_loopback, failed)):
             return warning(
                 f"{text} Not at {', '.join(failed)} ({in_short(next(iter(failed.values())))}).",
                 "Whoever gets these addresses from the DNS waits or fails: start the gateway there,"
@@ -83,6 +97,8 @@ class Reach:
 
     def _unreachable(self, failed: dict[str, OSError]) -> Trouble:
         where = f"{self.wire.host}:{self.wire.port}"
+        if self.wire.proxy.hostname:
+            return self._no_way_through(where, next(iter(failed.values())))
         if all(isinstance(error, ConnectionRefusedError) for error in failed.values()):
             return Trouble(
                 f"Nothing listens at {where} (connection refused).",
@@ -101,11 +117,23 @@ class Reach:
             "Check the network, VPN and routes to it." + about_proxies(),
         )
 
+    def _no_way_through(self, where: str, error: OSError) -> Trouble:
+        if isinstance(error, ProxyRefused):
+            return Trouble(
+                f"The proxy does not let us through to {where} ({error}).",
+                "Give it a user and password in Gateway.proxy, if it asks for them, or have it"
+                " allow this host and port; check them in --gateway-url, too.",
+            )
+        return Trouble(
+            f"No connection to the proxy {self.wire.proxy.hostname}: {in_short(error)}.",
+            "Correct Gateway.proxy, or start it.",
+        )
+
     def tls(self) -> Result:
         """TLS, and the certificate: who vouches for it, for which names, how long."""
         wire = self.wire
         if not wire.secure:
-            if all(ip_address(a.partition("%")[0]).is_loopback for a in wire.addresses):
+            if all(map(is_loopback, wire.addresses)):
                 return not_tried("The URL begins with http://, on this computer's loopback.")
             return warning(
                 "The URL begins with http://: token and messages travel unencrypted.",
@@ -215,6 +243,6 @@ def is_loopback(host: str) -> bool:
 
 
 def about_proxies() -> str:
-    """A hint for those whose way out is a proxy, which we do not use."""
+    """A hint for those whose way out is a proxy, of which we have not been told."""
     names = [name for name in os.environ if name.upper() in PROXIES and os.environ[name]]
-    return f" ({names[0]} is set, but notebook-remote uses no proxy.)" if names else ""
+    return f" ({names[0]} is set; notebook-remote uses Gateway.proxy only.)" if names else ""

@@ -1,8 +1,8 @@
 """The doctor's instruments: sockets, REST with requests, WebSockets with websocket-client.
 
 Nothing here is shared with our client and relay, so that the doctor can say that they are wrong.
-Like them it uses no proxy of the environment, follows no redirect, and trusts the certificate
-authorities of the system, or those of ``Gateway.ca_certs``.
+Like them it uses ``Gateway.proxy`` and no proxy of the environment, follows no redirect, and trusts
+the certificate authorities of the system, or those of ``Gateway.ca_certs``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import ssl
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import requests
 import urllib3
@@ -24,6 +24,10 @@ from requests.adapters import HTTPAdapter
 from .config import Gateway
 from .doctor_findings import Trouble
 from .exceptions import without_secrets
+
+
+class ProxyRefused(OSError):
+    """A proxy does not let us through; the text is what it answered."""
 
 
 class Wire:
@@ -40,6 +44,8 @@ class Wire:
         self.secrets: set[str] = {gateway.auth_token, gateway.http_pwd or ""}
         parts = urlsplit(gateway.url)
         self.secure = parts.scheme == "https"
+        self.proxy = urlsplit(gateway.proxy)
+        self.secrets.add(unquote(self.proxy.password or ""))
         self.host, self.port = parts.hostname or "", parts.port or (443 if self.secure else 80)
 
     # -- credentials ----------------------------------------------------------------------------
@@ -127,8 +133,32 @@ class Wire:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     def connect(self, address: str, port: int) -> socket.socket:
-        """Open a TCP connection. Raises OSError."""
-        return socket.create_connection((address, port), self.limit)
+        """Open a TCP connection, through the proxy if there is one. Raises OSError."""
+        if not self.proxy.hostname:
+            return socket.create_connection((address, port), self.limit)
+        sock = socket.create_connection((self.proxy.hostname, self.proxy.port or 80), self.limit)
+        try:
+            self._pass_proxy(sock, f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _pass_proxy(self, sock: socket.socket, where: str) -> None:
+        lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
+        if self.proxy.username:
+            pair = f"{unquote(self.proxy.username)}:{unquote(self.proxy.password or '')}"
+            lines.append("Proxy-Authorization: Basic " + base64.b64encode(pair.encode()).decode())
+        sock.sendall("\r\n".join([*lines, "", ""]).encode())
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n") and len(answer) < 65536:
+            byte = sock.recv(1)  # what follows is the gateway's
+            if not byte:
+                break
+            answer += byte
+        words = answer.partition(b"\r\n")[0].decode("latin1").split(" ", 1)
+        if len(words) < 2 or not words[1].startswith("2"):
+            raise ProxyRefused(words[1] if len(words) > 1 else "no answer")
 
     def stream(self, url: str) -> socket.socket:
         """A TCP connection to where a URL is, with TLS if it says so. Raises OSError."""
@@ -174,6 +204,8 @@ class Wire:
             parts = parts._replace(netloc=f"{literal}:{self.port}")
         with requests.Session() as session:
             session.trust_env = False
+            if self.gateway.proxy:
+                session.proxies = dict.fromkeys(("http", "https"), self.gateway.proxy)
             session.verify = bool(self.gateway.validate_cert)
             session.mount("https://", _OwnTrust(self.context, self.host if address else ""))
             response = session.request(
@@ -236,6 +268,10 @@ class _OwnTrust(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Called by requests."""
         super().init_poolmanager(*args, **{**kwargs, **self._pool})
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Called by requests."""
+        return super().proxy_manager_for(*args, **{**kwargs, **self._pool})
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Called by requests, to name its own list of authorities."""

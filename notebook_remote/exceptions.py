@@ -186,15 +186,30 @@ def sentence_of(error: web.HTTPError) -> str:
     return (error.log_message or error.reason or "") % error.args
 
 
-def unreachable(url: str, error: BaseException) -> GatewayUnreachable:
+class TunnelRefused(OSError):
+    """A proxy does not let us through; the text is what it answered."""
+
+
+def unreachable(url: str, error: BaseException, proxy: str = "") -> GatewayUnreachable:
     """Say in one sentence why there was no answer from ``url``, and what to do about it.
 
     Called where a request or a WebSocket handshake failed below HTTP, with whatever the lower
-    library raised.
+    library raised. ``proxy`` is the one that was asked to let us through.
     """
     parts = urlsplit(url)
     where = without_secrets(url)
     for cause in causes(error):
+        if isinstance(cause, TunnelRefused):
+            return GatewayUnreachable(
+                f"The proxy at {without_secrets(proxy)} does not let us through to {where}"
+                f" ({cause}): give it a user and password in Gateway.proxy, if it asks for them,"
+                " or have it allow this host and port."
+            )
+        if proxy and isinstance(cause, (socket.gaierror, ConnectionRefusedError)):
+            return GatewayUnreachable(
+                f"There is no proxy at {without_secrets(proxy)} ({type(cause).__name__}): correct"
+                " Gateway.proxy, or start it."
+            )
         if isinstance(cause, ssl.SSLCertVerificationError):
             return GatewayUnreachable(
                 f"The certificate of {where} is not trusted ({cause.verify_message}): give the"

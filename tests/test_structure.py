@@ -52,6 +52,7 @@ ORDER = [
     "routing",
     "sessions",
     "documents",
+    "tunnel",
     "channels",
     "kernel_messages",
     "kernel_link",
