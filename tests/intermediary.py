@@ -223,6 +223,7 @@ class Intermediary:
         self.to_gateway, self.to_server = (way.record for way in self._ways.values())
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
+        self._closing: list[asyncio.Task[None]] = []  # until their TLS handshakes are over, too
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="intermediary", daemon=True
@@ -289,6 +290,9 @@ class Intermediary:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        if self._server is None:  # it began before new ones were refused
+            End(reader, writer).end(reset=False)
+            return
         connection = Connection(End(reader, writer), self._ways["up"], self._ways["down"])
         self._connections.add(connection)
         with contextlib.suppress(asyncio.CancelledError):
@@ -304,6 +308,9 @@ class Intermediary:
 
     async def _refuse(self, reset: bool) -> None:
         if self._server is not None:
+            closing = asyncio.create_task(self._server.wait_closed(), name="close intermediary")
+            self._closing.append(closing)
+            await asyncio.sleep(0)  # it has to wait before it is closed (Python 3.11)
             self._server.close()
             self._server = None
         await self._cut(reset)
@@ -325,7 +332,9 @@ class Intermediary:
 
     async def _end(self) -> None:
         await self._refuse(reset=False)
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        rest = asyncio.all_tasks() - {asyncio.current_task(), *self._closing}
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=PATIENCE / 2)

@@ -149,3 +149,4 @@ def test_the_tutorial(terminals: list[Terminal]) -> None:
     its.interrupt()
     third.start(doctor)
     assert "fail  connect        Nothing listens at" in third.end()
+    mine.interrupt()  # else its embedded gateway waits for the next server
