@@ -43,6 +43,9 @@ BUSY_FACTOR = 8  # so much longer it may be silent while it still takes what we 
 # Seconds for the kernel to answer before anything else is sent on a connection, as in JupyterLab: a
 # gateway that is not done with connecting drops output. A kernel that is busy takes longer.
 GREETING = 3.0
+# Seconds for the kernel's output to come, too; then it is asked again. Stock gateways do not wait
+# for their subscription to it when a kernel happens to be busy as they connect.
+SUBSCRIBED = 0.5
 # Seconds for which a reply waits for the end of its cell's output, counted from the last message.
 OUTPUT_PATIENCE = 10.0
 
@@ -142,8 +145,8 @@ class KernelLink:
         self._outbox: deque[tuple[str, Model]] = deque()
         self._to_send = asyncio.Event()
         self._requests: dict[str, Request] = {}
-        self._question = ""  # the id of the first one on this connection
-        self._answered = asyncio.Event()
+        self._questions: set[str] = set()  # the ids of our own
+        self._answered, self._published = asyncio.Event(), asyncio.Event()
         self._connections = 0
         self._heard = self._last_message = 0.0  # monotonic
         self._trouble_since: float | None = (
@@ -280,18 +283,26 @@ class KernelLink:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _write(self, stream: IOStream, v1: bool) -> None:
-        question = self._session.msg("kernel_info_request")
-        self._question = str(question["msg_id"])
-        self._answered.clear()
-        opcode, payload = encode(question, "shell", self._session, v1)
-        await stream.write(frame(opcode, payload, to_gateway=True))
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._answered.wait(), GREETING)
+            await asyncio.wait_for(self._greet(stream, v1), GREETING)
         while True:
             while self._outbox:
                 await self._send(stream, v1, *self._outbox.popleft())
             self._to_send.clear()
             await self._to_send.wait()
+
+    async def _greet(self, stream: IOStream, v1: bool) -> None:
+        """Ask the kernel something until both its answer and its output arrive here."""
+        self._answered.clear()
+        self._published.clear()
+        while not self._published.is_set():
+            question = self._session.msg("kernel_info_request")
+            self._questions.add(str(question["msg_id"]))
+            opcode, payload = encode(question, "shell", self._session, v1)
+            await stream.write(frame(opcode, payload, to_gateway=True))
+            await self._answered.wait()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._published.wait(), SUBSCRIBED)
 
     async def _send(self, stream: IOStream, v1: bool, channel: str, message: Model) -> None:
         opcode, payload = encode(message, channel, self._session, v1)
@@ -338,9 +349,11 @@ class KernelLink:
     def _received(self, channel: str, message: Model) -> None:
         self._last_message = time.monotonic()
         parent = message["parent_header"].get("msg_id")
-        if parent == self._question:
+        if parent in self._questions:
             if channel == "shell":
                 self._kernel_answered()
+            else:
+                self._published.set()
             return
         request = self._requests.get(parent)
         kind, state = message["msg_type"], message["content"].get("execution_state")

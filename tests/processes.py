@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import websocket
 from jupyter_client.session import Session
 
 PATIENCE = 40.0  # seconds for anything that is waited for; a limit, not a measurement
+GREETING = 3.0  # seconds for a kernel to answer before it counts as busy, as in JupyterLab
 # A stop takes 5 s at most on a quiet machine; this is what tells it from one that hangs.
 STOP_PATIENCE = 12.0
 # Of the one who runs the tests, not for the processes they start.
@@ -242,6 +244,8 @@ class Channels:
         )
         self.close_code: int | None = None
         self.v1 = self.ws.getsubprotocol() == V1
+        self.greeted = False
+        self.early: deque[dict[str, Any]] = deque()  # what came before the kernel answered
 
     def __enter__(self) -> Channels:
         return self
@@ -276,8 +280,36 @@ class Channels:
             self.ws.send(json.dumps(whole, default=str))
         return str(msg["header"]["msg_id"])
 
+    def greet(self) -> None:
+        """Ask the kernel something until it is heard, as pages do before they send anything else.
+
+        A stock gateway that connects while a kernel happens to be busy does not wait for its
+        subscription to the kernel's output. A kernel that is really busy gets to hear all at once.
+        """
+        self.greeted = True
+        deadline = time.monotonic() + GREETING
+        while time.monotonic() < deadline:
+            msg_id = self.send("shell", "kernel_info_request", {})
+            heard: set[str] = set()
+            self.ws.settimeout(0.5)
+            try:
+                while heard != {"shell", "iopub"}:
+                    message = self._read()
+                    if message["parent_header"].get("msg_id") == msg_id:
+                        heard.add(message["channel"])
+                    else:
+                        self.early.append(message)
+                return
+            except websocket.WebSocketTimeoutException:
+                continue
+            finally:
+                self.ws.settimeout(PATIENCE)
+
     def receive(self) -> dict[str, Any]:
         """The next message, with its channel and buffers."""
+        return self.early.popleft() if self.early else self._read()
+
+    def _read(self) -> dict[str, Any]:
         opcode, data = self.ws.recv_data()
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             self.close_code = int.from_bytes(data[:2], "big")
@@ -318,6 +350,8 @@ class Channels:
             "allow_stdin": allow_stdin,
             "stop_on_error": True,
         }
+        if not self.greeted:
+            self.greet()
         return self.send("shell", "execute_request", content, **options)
 
     def run(self, code: str) -> str:

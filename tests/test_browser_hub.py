@@ -115,6 +115,10 @@ def stop_my_server(notebook: NotebookPage) -> None:
     with notebook.page.context.expect_page() as opened:
         notebook.choose("File", "Hub Control Panel")
     panel = opened.value
+    # The hub's page shows its button before it listens to it.
+    panel.wait_for_function(
+        "window.jQuery?._data(document.querySelector('#stop'), 'events')?.click"
+    )
     panel.get_by_role("button", name="Stop My Server").click()
     expect(panel.get_by_role("button", name="Start My Server")).to_be_visible()
 
