@@ -116,9 +116,7 @@ def stop_my_server(notebook: NotebookPage) -> None:
         notebook.choose("File", "Hub Control Panel")
     panel = opened.value
     # The hub's page shows its button before it listens to it.
-    panel.wait_for_function(
-        "window.jQuery?._data(document.querySelector('#stop'), 'events')?.click"
-    )
+    panel.wait_for_function("window._jupyterhub_page_loaded")
     panel.get_by_role("button", name="Stop My Server").click()
     expect(panel.get_by_role("button", name="Start My Server")).to_be_visible()
 
