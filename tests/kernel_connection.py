@@ -121,6 +121,7 @@ class KernelConnection(Channels):
         self.session = Session(key=b"", session=self.session_id, username="page")
         self.ws = Outbox()
         self.v1 = True
+        self.greeted = True  # it greets at each connection, as JupyterLab does
         self.close_code: int | None = None
         self.status = "connecting"
         self.openings: list[float] = []
