@@ -240,7 +240,7 @@ class KernelConnection(Channels):
         self.close_code = None
         with contextlib.suppress(*FAILED):
             while True:
-                message = self.receive()
+                message = self.read()
                 parent = message["parent_header"].get("msg_id", "")
                 with self._changed:
                     self._received[parent].append(message)

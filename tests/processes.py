@@ -294,7 +294,7 @@ class Channels:
             self.ws.settimeout(0.5)
             try:
                 while heard != {"shell", "iopub"}:
-                    message = self._read()
+                    message = self.read()
                     if message["parent_header"].get("msg_id") == msg_id:
                         heard.add(message["channel"])
                     else:
@@ -307,9 +307,10 @@ class Channels:
 
     def receive(self) -> dict[str, Any]:
         """The next message, with its channel and buffers."""
-        return self.early.popleft() if self.early else self._read()
+        return self.early.popleft() if self.early else self.read()
 
-    def _read(self) -> dict[str, Any]:
+    def read(self) -> dict[str, Any]:
+        """The next message from the socket itself."""
         opcode, data = self.ws.recv_data()
         if opcode == websocket.ABNF.OPCODE_CLOSE:
             self.close_code = int.from_bytes(data[:2], "big")
