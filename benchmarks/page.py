@@ -34,6 +34,7 @@ class Page(Channels):
             # As JupyterLab does: stock servers before a gateway speak the JSON protocol only.
             super().__init__(server, kernel_id, sslopt=tls, subprotocols=(), **options)
         self.kernel_id = kernel_id
+        self.greeted = True  # nothing goes out but what is measured
 
     @classmethod
     def in_direct_mode(cls, server: Server, gateway: Server) -> Page:
