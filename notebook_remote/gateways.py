@@ -16,6 +16,7 @@ from .links import Links
 from .store import Store
 
 FEATURES_KEPT = 60.0  # seconds
+USER_ENV = "KERNEL_USERNAME"  # for whom Enterprise Gateway starts a kernel
 
 
 async def _always_ready() -> None:
@@ -82,7 +83,9 @@ class GatewayBackend:
         if config.embedded:
             # Our own gateway: the kernel has the environment of this server already.
             return {k: v for k, v in env.items() if k == "JPY_SESSION_NAME"}
-        source = {**os.environ, **env}
+        # What a page adds gets nothing of this environment, but for the name of its user.
+        ours = {k: v for k, v in os.environ.items() if not config.from_page or k == USER_ENV}
+        source = {**ours, **env}
         chosen = {
             name: value
             for name, value in source.items()
