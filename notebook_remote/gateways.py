@@ -13,9 +13,11 @@ from .config import LAUNCH_TIMEOUT_ENV, Gateway
 from .exceptions import GatewayError
 from .handshakes import Handshakes
 from .links import Links
+from .shared import Shared
 from .store import Store
 
 FEATURES_KEPT = 60.0  # seconds
+ANSWER_KEPT = 1.0  # seconds; many links may go silent at once
 USER_ENV = "KERNEL_USERNAME"  # for whom Enterprise Gateway starts a kernel
 
 
@@ -46,6 +48,7 @@ class GatewayBackend:
         self._kind: str | None = None
         self._features: frozenset[str] = frozenset()
         self._features_until = float("-inf")
+        self._answering = Shared("whether the gateway answers", self.client.answers)
 
     async def kind(self) -> str:
         """What the gateway is, asked once. Raises GatewayError."""
@@ -64,6 +67,10 @@ class GatewayBackend:
             self._features = frozenset(map(str, listed if isinstance(listed, list) else ()))
             self._features_until = now + FEATURES_KEPT
         return self._features
+
+    async def answers(self) -> bool:
+        """Whether it answers HTTP at all, on a new connection; asked when one has gone silent."""
+        return await self._answering.recent(ANSWER_KEPT)
 
     def forget_features(self) -> None:
         """Ask for them anew at the next opportunity."""
