@@ -286,7 +286,7 @@ def test_a_silent_gateway_is_noticed(site: Site, ways: tuple[str, ...], tmp_path
 def test_a_gateway_that_stands_still_loses_nothing(site: Site, tmp_path: Path) -> None:
     """A connection that is given up takes with it what is in it."""
     with site.page() as page:
-        printing = Printing(page, tmp_path, lines=110)
+        printing = Printing(page, tmp_path, lines=200)
         site.gateway.signal(signal.SIGSTOP)
         try:
             printing.go_on(20)
@@ -295,7 +295,7 @@ def test_a_gateway_that_stands_still_loses_nothing(site: Site, tmp_path: Path) -
             printing.go_on(70)  # longer than the timeout
         finally:
             site.gateway.signal(signal.SIGCONT)
-        assert printing.received() == list(range(110))
+        assert printing.received() == list(range(200))
         assert typed.times() == 1
         assert page.closings == []
         assert_not_a_zombie(page)
