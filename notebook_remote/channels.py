@@ -224,6 +224,13 @@ async def open_channels(
         raise _odd(backend, "not with HTTP") from error
     try:
         _check_answer(backend, kernel_id, status, answered, page["Sec-WebSocket-Key"])
+    except KernelNotFound:
+        answered.close()
+        await backend.client.kernel(kernel_id)  # raises it too, if it is the gateway who says so
+        raise GatewayUnreachable(
+            f"The gateway at {config.websocket_url} has kernel {kernel_id} and opens no channels"
+            " of it (HTTP 404): if there is a proxy in front of it, it must pass WebSockets on."
+        ) from None
     except GatewayError:
         answered.close()
         raise
