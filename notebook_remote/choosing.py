@@ -69,6 +69,29 @@ async def choose(gateways: list[GatewayBackend], name: str) -> tuple[GatewayBack
     )
 
 
+async def describe(configs: list[Gateway], name: str) -> dict[str, str]:
+    """What a notebook says of the kernel that a name means: see ``kernelspec_metadata``.
+
+    Raises GatewayError.
+    """
+    gateways = [GatewayBackend(config) for config in configs]
+    try:
+        gateway, own = await choose(gateways, name)
+        return kernelspec_metadata(
+            own, (await gateway.client.kernelspecs())["kernelspecs"].get(own)
+        )
+    finally:
+        await asyncio.gather(*(gateway.close() for gateway in gateways))
+
+
+def kernelspec_metadata(name: str, model: object) -> dict[str, str]:
+    """The ``kernelspec`` of a notebook's metadata, from a gateway's model of it."""
+    spec = model.get("spec") if isinstance(model, dict) else None
+    spec = spec if isinstance(spec, dict) else {}
+    found = {"name": name, "display_name": str(spec.get("display_name") or name)}
+    return {**found, "language": str(spec["language"])} if spec.get("language") else found
+
+
 async def _kernelspecs(
     gateways: list[GatewayBackend],
 ) -> tuple[dict[str, list[str]], dict[str, GatewayError]]:

@@ -6,6 +6,7 @@ import asyncio
 import http.cookiejar
 import json
 import re
+import secrets
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -61,6 +62,7 @@ class RestClient:
         if not config.accept_cookies:
             nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
             self._cookies.jar.set_policy(nobody)
+        self._xsrf = secrets.token_hex(16)
         self._requests: Counter[httpx.AsyncClient] = Counter()  # that are under way
         self._http = self._connections()
 
@@ -211,16 +213,22 @@ class RestClient:
             raise self._odd(response)
         return model
 
-    async def headers(self, url: str) -> dict[str, str]:
+    async def headers(self, url: str, changes: bool = False) -> dict[str, str]:
         """What proves us to the gateway, for a request or a handshake: with kept cookies, if any.
 
-        ``url`` is the address as http or https, by which the cookies are known.
+        ``url`` is the address as http or https, by which the cookies are known. ``changes``: for a
+        request that changes something. A Jupyter Server that asks for no token takes such a one
+        only with an ``_xsrf`` cookie and a header that is equal; any value will do.
         """
         headers = await self.auth.headers()
         given = [headers.pop(name) for name in list(headers) if name.lower() == "cookie"]
         request = httpx.Request("GET", url)
         self._cookies.set_cookie_header(request)
         cookies = [*given, *request.headers.get_list("Cookie")]
+        if changes and "x-xsrftoken" not in map(str.lower, headers):
+            known = re.search(r"(?:^|; ?)_xsrf=([^;]*)", "; ".join(cookies))
+            headers["X-XSRFToken"] = known[1] if known else self._xsrf
+            cookies += [] if known else [f"_xsrf={self._xsrf}"]
         if cookies:
             headers["Cookie"] = "; ".join(cookies)
         return headers
@@ -284,7 +292,7 @@ class RestClient:
                     self.config.url + path,
                     json={} if body is None and method == "POST" else body,
                     params=params,
-                    headers=await self.headers(self.config.url + path),
+                    headers=await self.headers(self.config.url + path, changes=method != "GET"),
                     timeout=httpx.Timeout(timeout, connect=self.config.connect_timeout),
                 )
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:

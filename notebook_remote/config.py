@@ -316,6 +316,15 @@ class Gateway(LoggingConfigurable):
         return "embedded" if self.embedded else "gateway"
 
     @property
+    def label(self) -> str:
+        """What a sentence calls the gateway."""
+        if self.given_name:
+            return f"the gateway {self.given_name!r}"
+        if self.mode == "local":
+            return "this computer"
+        return "the embedded gateway" if self.embedded else f"the gateway at {self.url}"
+
+    @property
     def how_to_give_a_token(self) -> str:
         """The end of a sentence for somebody whose token was refused."""
         if not self.given_name:
