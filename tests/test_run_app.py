@@ -283,12 +283,15 @@ def test_an_interrupted_start_leaves_no_kernel(
     terminal: Terminal, coloured: Server, link: Callable[..., Intermediary]
 ) -> None:
     between = link(coloured)
-    between.delay(1.0, "down")  # so that the kernel is there before that is known
+    between.delay(11.0, "down")  # so that the kernel is there long before that is known
     path = terminal.write("a.ipynb", "1")
     before = path.read_text()
     program = terminal.start("a.ipynb", f"--gateway-url={between.url}")
     wait_for("the kernel to be there", lambda: not no_kernels(coloured))
     program.send_signal(signal.SIGINT)
+    assert program.stderr is not None
+    assert "is still being started" in program.stderr.readline()
+    between.delay(0, "down")
     _, errors = program.communicate(timeout=PATIENCE)
     assert program.returncode == 130
     assert errors.strip() == "Interrupted in the start of the kernel. Its kernel was shut down."
