@@ -45,6 +45,7 @@ from .links import Link
 from .messages import MessageGuard
 from .records import start_tls
 from .relay import Relay
+from .schemes import noticing
 from .tunnel import connect
 
 MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
@@ -211,13 +212,16 @@ async def open_channels(
     config = backend.config
     query = "?" + urlencode({"session_id": session_id}) if session_id else ""
     url = f"{config.websocket_url}{config.kernels_endpoint}/{kernel_id}/channels{query}"
-    request = await _request(backend, url, page)
+    handshake = _shake_hands(backend, url, await _request(backend, url, page))
     try:
-        stream = await asyncio.wait_for(_connect(backend, url), config.connect_timeout)
-        # A gateway answers when the kernel is up.
-        status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
+        # The gateway's own address has proved its scheme by an answer.
+        if config.ws_url:
+            status, answered = await noticing(url, config.proxy, handshake)
+        else:
+            status, answered = await handshake
     except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
-        raise unreachable(config.websocket_url, error, config.proxy) from None
+        option = "Gateway.ws_url" if config.ws_url else config.address_option
+        raise unreachable(config.websocket_url, error, config.proxy, option) from None
     except (HTTPInputError, UnsatisfiableReadError) as error:
         raise _odd(backend, "not with HTTP") from error
     try:
@@ -228,6 +232,13 @@ async def open_channels(
     if config.accept_cookies:
         backend.client.keep_cookies(_as_http(url), answered.headers.get_list("Set-Cookie"))
     return answered
+
+
+async def _shake_hands(backend: GatewayBackend, url: str, request: bytes) -> tuple[int, Answered]:
+    config = backend.config
+    stream = await asyncio.wait_for(_connect(backend, url), config.connect_timeout)
+    # A gateway answers when the kernel is up.
+    return await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
 
 
 async def _exchange(stream: IOStream, request: bytes) -> tuple[int, Answered]:
@@ -280,7 +291,7 @@ def _check_answer(
 def _odd(backend: GatewayBackend, how: str) -> GatewayAnswerError:
     return GatewayAnswerError(
         f"{backend.config.websocket_url} does not open WebSockets ({how}): if there is a proxy in"
-        " front of the gateway, it must pass them on; else check --gateway-url."
+        f" front of the gateway, it must pass them on; else check {backend.config.address_option}."
     )
 
 

@@ -28,9 +28,11 @@ from .exceptions import (
     KernelSpecNotFound,
     KernelStartFailed,
     TunnelRefused,
+    WrongScheme,
     unreachable,
     without_secrets,
 )
+from .schemes import check_scheme, noticing
 
 Model = dict[str, Any]
 
@@ -62,7 +64,8 @@ class RestClient:
         if not config.accept_cookies:
             nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
             self._cookies.jar.set_policy(nobody)
-        self._xsrf = secrets.token_hex(16)
+        self._answered = False  # whether there was an answer, so that the scheme is right
+        self._xsrf = ""  # what a Jupyter Server wants that asks for no token
         self._requests: Counter[httpx.AsyncClient] = Counter()  # that are under way
         self._http = self._connections()
 
@@ -217,15 +220,14 @@ class RestClient:
         """What proves us to the gateway, for a request or a handshake: with kept cookies, if any.
 
         ``url`` is the address as http or https, by which the cookies are known. ``changes``: for a
-        request that changes something. A Jupyter Server that asks for no token takes such a one
-        only with an ``_xsrf`` cookie and a header that is equal; any value will do.
+        request that changes something.
         """
         headers = await self.auth.headers()
         given = [headers.pop(name) for name in list(headers) if name.lower() == "cookie"]
         request = httpx.Request("GET", url)
         self._cookies.set_cookie_header(request)
         cookies = [*given, *request.headers.get_list("Cookie")]
-        if changes and "x-xsrftoken" not in map(str.lower, headers):
+        if changes and self._xsrf and "x-xsrftoken" not in map(str.lower, headers):
             known = re.search(r"(?:^|; ?)_xsrf=([^;]*)", "; ".join(cookies))
             headers["X-XSRFToken"] = known[1] if known else self._xsrf
             cookies += [] if known else [f"_xsrf={self._xsrf}"]
@@ -286,15 +288,25 @@ class RestClient:
             if attempt:
                 await asyncio.sleep(RETRY_PAUSE * 2 ** (attempt - 1))
             last = attempt == attempts - 1
+            url = self.config.url + path
+            request = self._request(
+                method,
+                url,
+                json={} if body is None and method == "POST" else body,
+                params=params,
+                headers=await self.headers(url, changes=method != "GET"),
+                timeout=httpx.Timeout(timeout, connect=self.config.connect_timeout),
+            )
             try:
-                response = await self._request(
-                    method,
-                    self.config.url + path,
-                    json={} if body is None and method == "POST" else body,
-                    params=params,
-                    headers=await self.headers(self.config.url + path, changes=method != "GET"),
-                    timeout=httpx.Timeout(timeout, connect=self.config.connect_timeout),
-                )
+                if self._answered:
+                    response = await request
+                else:
+                    response = await noticing(url, self.config.proxy, request)
+                    if response.status_code == 400:  # as nginx answers HTTP where it speaks TLS
+                        await check_scheme(url, self.config.proxy)
+                    self._answered = True
+            except WrongScheme as error:
+                raise self._no_answer(error) from None
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 # After a timeout, waiting again would only double the wait.
                 if last or isinstance(error, httpx.TimeoutException):
@@ -303,6 +315,13 @@ class RestClient:
             if response.status_code in RETRIED_STATUS and not last:
                 continue
             break
+        if response.status_code == 403 and not self._xsrf and "_xsrf" in response.text:
+            # A Jupyter Server that asks for no token takes what changes something only with such a
+            # cookie and a header that is equal; any value will do. This one did nothing yet.
+            self._xsrf = secrets.token_hex(16)
+            return await self._send(
+                method, path, body=body, params=params, timeout=timeout, accept=accept
+            )
         if response.status_code >= 300 and response.status_code not in accept:
             raise self._refusal(response)
         return response
@@ -327,9 +346,9 @@ class RestClient:
             cause = TimeoutError()
         elif isinstance(error, httpx.ProxyError):
             cause = TunnelRefused(str(error))
-        told = unreachable(self.config.url, cause, self.config.proxy)
+        told = unreachable(self.config.url, cause, self.config.proxy, self.config.address_option)
         told.request_sent = not isinstance(
-            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, WrongScheme)
         )
         return told
 
@@ -351,7 +370,9 @@ class RestClient:
             return self.refused_token(status)
         if status == 407:
             refused = TunnelRefused(f"HTTP {status}")
-            return unreachable(self.config.url, refused, self.config.proxy)
+            return unreachable(
+                self.config.url, refused, self.config.proxy, self.config.address_option
+            )
         if status < 400:
             target = response.headers.get("Location", "")
             if "login" in target:
@@ -359,7 +380,7 @@ class RestClient:
             return GatewayAnswerError(
                 f"The gateway's URL {self._where} redirects to"
                 f" {without_secrets(urlsplit(target)._replace(query='').geturl())}: use the URL of"
-                " the gateway itself in --gateway-url."
+                f" the gateway itself in {self.config.address_option}."
             )
         if status in RETRIED_STATUS:
             return GatewayUnreachable(
@@ -373,7 +394,7 @@ class RestClient:
         return GatewayAnswerError(
             f"{self._where} does not answer {urlsplit(str(response.request.url)).path} as a"
             f" Jupyter gateway does (HTTP {response.status_code}{': ' + words if words else ''}):"
-            " check host, port and path prefix in --gateway-url."
+            f" check host, port and path prefix in {self.config.address_option}."
         )
 
     def _start_refused(self, response: httpx.Response) -> GatewayError:

@@ -56,6 +56,23 @@ NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,30}[A-Za-z0-9])?")
 TAKEN_NAMES = ("embedded", "gateway", "local")  # of the gateway without a name
 
 
+# The pages of a Jupyter Server, whose addresses people copy from their browser.
+PAGE = re.compile(
+    r"/(lab(/(tree|workspaces)/.*)?|doc/tree/.*|tree(/.+)?|notebooks/.*\.ipynb|nbclassic/.*"
+    r"|edit/.*\.\w+|consoles/.+|terminals/\w+|login)$"
+)
+
+
+def gateway_address(text: str) -> str:
+    """The address of a gateway, for that of one of its pages; called wherever a URL is given.
+
+    Its query stays, for the token in it. A prefix that looks like a page, such as
+    http://host/lab/, is kept if it ends with a slash.
+    """
+    parts = urlsplit(text.strip())
+    return urlunsplit(parts._replace(path=PAGE.sub("", parts.path).rstrip("/"), fragment=""))
+
+
 class Flag(Bool[bool, "bool | str"]):
     """A Bool that understands every usual spelling in an environment variable or a flag."""
 
@@ -79,6 +96,22 @@ class Text(Unicode[str, "str | bytes"]):
     def validate(self, obj: Any, value: Any) -> str:
         """Called by traitlets for every value."""
         return str(super().validate(obj, "" if value is None else value))
+
+
+class Named(Dict):
+    """A Dict of gateways, on the command line NAME=URL each."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """Called by traitlets; what it cannot read of a command line comes as a list."""
+        for word in value if isinstance(value, list) else ():
+            if "=" not in str(word):
+                shown = without_secrets(str(word))
+                url = shown if "://" in shown else "https://host:8888"
+                raise TraitError(
+                    f"--gateway={shown} says no name: write --gateway=NAME=URL, such as"
+                    f" --gateway=gpu={url}."
+                )
+        return super().validate(obj, value)
 
 
 class Gateway(LoggingConfigurable):
@@ -325,16 +358,27 @@ class Gateway(LoggingConfigurable):
         return "the embedded gateway" if self.embedded else f"the gateway at {self.url}"
 
     @property
+    def address_option(self) -> str:
+        """What the user has given the address with, for the end of a sentence."""
+        if self.given_name:
+            return f"the address of the gateway {self.given_name!r}"
+        variable = self.traits()["url"].metadata["env"]
+        by_variable = variable in os.environ and not self._configured("url")
+        return variable if by_variable else "--gateway-url"
+
+    @property
     def how_to_give_a_token(self) -> str:
         """The end of a sentence for somebody whose token was refused."""
+        if self.auth_token_file:
+            return f"put the gateway's token into {self.auth_token_file}"
         if not self.given_name:
             return (
-                "set the right one with the environment variable JUPYTER_GATEWAY_AUTH_TOKEN"
+                "give the gateway's token with the environment variable JUPYTER_GATEWAY_AUTH_TOKEN"
                 " or with --gateway-token-file=FILE"
             )
         return (
-            f"set the right one with the environment variable {self._variable('auth_token')},"
-            " or with auth_token_file in its options"
+            "give the gateway's token with the environment variable"
+            f" {self._variable('auth_token')}, or with auth_token_file in its options"
         )
 
     @property
@@ -390,11 +434,12 @@ class Gateway(LoggingConfigurable):
         try:
             setattr(self, name, trait.from_string(value))
         except (TraitError, ValueError, ImportError) as error:
-            shown = "its value" if trait.metadata.get("secret") else repr(value)
             reason = without_secrets(str(error))
+            if name not in ("url", "ws_url", "page_ws_url"):  # whose sentence says all
+                shown = "its value" if trait.metadata.get("secret") else repr(value)
+                reason = f"{shown} is not what Gateway.{name} takes. {reason}"
             raise TraitError(
-                f"The environment variable {variable} cannot be used: {shown} is not what"
-                f" Gateway.{name} takes. {reason}"
+                f"The environment variable {variable} cannot be used: {reason}"
             ) from error
 
     def _variable(self, option: str) -> str:
@@ -423,12 +468,13 @@ class Gateway(LoggingConfigurable):
                 raise TraitError(f"The gateway {self.given_name!r}: {reason}") from None
         if not self.url and self.mode != "local":
             raise TraitError(
-                f"The gateway {self.given_name!r} has no URL: it looks like"
+                f"The gateway {self.given_name!r} has no address: give it as"
                 f" --gateway={self.given_name}=https://host:8888/prefix."
             )
 
     def _take_credentials_from_urls(self) -> None:
         """Move ``user:password@`` and ``?token=`` out of the URLs, which logs and errors show."""
+        self.url = gateway_address(self.url)
         for name in ("url", "ws_url", "page_ws_url"):
             parts = urlsplit(getattr(self, name))
             if "@" in parts.netloc:
@@ -455,13 +501,12 @@ class Gateway(LoggingConfigurable):
         except ValueError:
             usable = False
         if not usable:
-            option = "--gateway-url" if name == "url" else f"Gateway.{name}"
-            option = f"its {name}" if getattr(self, "given_name", "") else option
+            what = "the address of a gateway" if name == "url" else f"an address for Gateway.{name}"
             raise TraitError(
-                f"{option} is not a URL that can be used: it looks like"
-                f" {schemes[0]}://host:8888/prefix or {schemes[1]}://host/prefix."
+                f"{without_secrets(value)!r} is not {what}: write it as {schemes[0]}://host:8888 or"
+                f" {schemes[1]}://host/prefix."
             )
-        return value.rstrip("/")
+        return value
 
     @validate("kernels_endpoint", "kernelspecs_endpoint", "kernelspecs_resource_endpoint")
     def _validate_endpoint(self, proposal: dict[str, Any]) -> str:
@@ -508,7 +553,7 @@ class Gateway(LoggingConfigurable):
 class Gateways(LoggingConfigurable):
     """The gateways with names, beside the one of --gateway-url or the kernels of this computer."""
 
-    named = Dict(
+    named = Named(
         help="More gateways, by name: {'gpu': 'https://gpu:8888'}, or with options of Gateway,"
         " {'gpu': {'url': 'https://gpu:8888', 'auth_token_file': 'gpu.token', 'mode': 'direct'}}."
         " On the command line --gateway=gpu=https://gpu:8888, as often as you like. Options can"

@@ -33,6 +33,7 @@ class Check(NamedTuple):
 
 
 CHECKS = (
+    Check("jupyter_server", "", MessageChecks.installed),
     Check("configuration", "", MessageChecks.configuration),
     Check("name", "configuration", MessageChecks.name, 1),
     Check("connect", "name", MessageChecks.connect, 9),
@@ -48,7 +49,8 @@ CHECKS = (
     Check("channels", "replicas", MessageChecks.channels, starts=True),
     Check("subprotocol", "channels", MessageChecks.subprotocol),
     Check("round trip", "channels", MessageChecks.round_trip, 9),
-    Check("binary", "round trip", MessageChecks.echo),
+    Check("status", "round trip", MessageChecks.status),
+    Check("binary", "status", MessageChecks.echo),
     Check("11 MiB up", "binary", MessageChecks.large_to_kernel, 4, 3 * LARGE_LIMIT),
     Check("11 MiB down", "binary", MessageChecks.large_from_kernel, 4, 2 * LARGE_LIMIT),
     Check("output limits", "binary", MessageChecks.output_limits, 4, 3 * LARGE_LIMIT),

@@ -283,7 +283,7 @@ def test_an_interrupted_start_leaves_no_kernel(
     terminal: Terminal, coloured: Server, link: Callable[..., Intermediary]
 ) -> None:
     between = link(coloured)
-    between.delay(11.0, "down")  # so that the kernel is there long before that is known
+    between.delay(5.0, "down")  # so that the kernel is there long before that is known
     path = terminal.write("a.ipynb", "1")
     before = path.read_text()
     program = terminal.start("a.ipynb", f"--gateway-url={between.url}")
