@@ -45,7 +45,7 @@ from .links import Link
 from .messages import MessageGuard
 from .records import start_tls
 from .relay import Relay
-from .schemes import noticing
+from .schemes import connecting
 from .tunnel import connect
 
 MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
@@ -214,13 +214,18 @@ async def open_channels(
     config = backend.config
     query = "?" + urlencode({"session_id": session_id}) if session_id else ""
     url = f"{config.websocket_url}{config.kernels_endpoint}/{kernel_id}/channels{query}"
-    handshake = _shake_hands(backend, url, await _request(backend, url, page))
+    request = await _request(backend, url, page)
+
+    async def attempt(limit: float) -> IOStream:
+        return await asyncio.wait_for(_connect(backend, url), limit)
+
     try:
-        # The gateway's own address has proved its scheme by an answer.
-        if config.ws_url:
-            status, answered = await noticing(url, config.proxy, handshake)
+        if config.ws_url:  # the gateway's own address has proved its scheme by an answer
+            stream = await connecting(url, config.proxy, config.connect_timeout, attempt)
         else:
-            status, answered = await handshake
+            stream = await attempt(config.connect_timeout)
+        # A gateway answers when the kernel is up.
+        status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
     except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
         option = "Gateway.ws_url" if config.ws_url else config.address_option
         raise unreachable(config.websocket_url, error, config.proxy, option) from None
@@ -234,13 +239,6 @@ async def open_channels(
     if config.accept_cookies:
         backend.client.keep_cookies(_as_http(url), answered.headers.get_list("Set-Cookie"))
     return answered
-
-
-async def _shake_hands(backend: GatewayBackend, url: str, request: bytes) -> tuple[int, Answered]:
-    config = backend.config
-    stream = await asyncio.wait_for(_connect(backend, url), config.connect_timeout)
-    # A gateway answers when the kernel is up.
-    return await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
 
 
 async def _exchange(stream: IOStream, request: bytes) -> tuple[int, Answered]:

@@ -32,7 +32,7 @@ from .exceptions import (
     unreachable,
     without_secrets,
 )
-from .schemes import check_scheme, noticing
+from .schemes import check_scheme, connecting
 
 Model = dict[str, Any]
 
@@ -300,28 +300,22 @@ class RestClient:
                 await asyncio.sleep(RETRY_PAUSE * 2 ** (attempt - 1))
             last = attempt == attempts - 1
             url = self.config.url + path
-            request = self._request(
-                method,
-                url,
-                json={} if body is None and method == "POST" else body,
-                params=params,
-                headers=await self.headers(url, changes=method != "GET"),
-                timeout=httpx.Timeout(timeout, connect=self.config.connect_timeout),
-            )
+            headers = await self.headers(url, changes=method != "GET")
             try:
-                if self._answered:
-                    response = await request
-                else:
-                    response = await noticing(url, self.config.proxy, request)
-                    if response.status_code == 400:  # as nginx answers HTTP where it speaks TLS
-                        await check_scheme(url, self.config.proxy)
-                    self._answered = True
+                response = await self._contact(
+                    method,
+                    url,
+                    timeout,
+                    json={} if body is None and method == "POST" else body,
+                    params=params,
+                    headers=headers,
+                )
             except WrongScheme as error:
                 raise self._no_answer(error) from None
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 # After a timeout, waiting again would only double the wait.
                 if last or isinstance(error, httpx.TimeoutException):
-                    raise self._no_answer(error) from None
+                    raise await self._no_contact(url, error) from None
                 continue
             if response.status_code in RETRIED_STATUS and not last:
                 continue
@@ -336,6 +330,35 @@ class RestClient:
         if response.status_code >= 300 and response.status_code not in accept:
             raise self._refusal(response)
         return response
+
+    async def _contact(
+        self, method: str, url: str, timeout: float, **kwargs: Any
+    ) -> httpx.Response:
+        """Send a request. Until there was an answer, the URL's scheme is in doubt.
+
+        Raises WrongScheme, httpx.HTTPError.
+        """
+
+        async def attempt(connect: float) -> httpx.Response:
+            limits = httpx.Timeout(timeout, connect=connect)
+            return await self._request(method, url, timeout=limits, **kwargs)
+
+        config = self.config
+        if self._answered:
+            return await attempt(config.connect_timeout)
+        response = await connecting(url, config.proxy, config.connect_timeout, attempt)
+        if response.status_code == 400:  # as nginx answers HTTP where it speaks TLS
+            await check_scheme(url, config.proxy)
+        self._answered = True
+        return response
+
+    async def _no_contact(self, url: str, error: Exception) -> GatewayUnreachable:
+        if not self._answered:
+            try:
+                await check_scheme(url, self.config.proxy)
+            except WrongScheme as wrong:
+                return self._no_answer(wrong)
+        return self._no_answer(error)
 
     async def _request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
         http = self._http

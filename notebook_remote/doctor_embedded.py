@@ -61,7 +61,7 @@ def _add_on(gateway: Gateway) -> Finding:
             name,
             "warn",
             "Mode 'direct' needs notebook-remote-gateway; pages go through the notebook server.",
-            "pip install notebook-remote-gateway",
+            "pip install ./gateway, in a checkout of notebook-remote.",
         )
     return Finding(name, "skip", f"Not here; mode {gateway.mode!r} does not need it.")
 

@@ -7,46 +7,40 @@ end of what it takes for the first line of a request.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+import httpx
 from tornado.httputil import HTTPInputError, parse_response_start_line
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
-from .exceptions import WrongScheme, causes
+from .exceptions import WrongScheme
 from .records import start_tls
 from .tunnel import connect
 
 T = TypeVar("T")
 
-SOON = 1.0  # seconds after which an answer is slow enough to wonder
+SOON = 1.0  # seconds after which a connection is slow enough to wonder
 PROBE_TIMEOUT = 1.5  # seconds; together a wrong scheme is noticed within 3
 MAX_LINE = 1000  # bytes of an answer's first line
 OTHER = {"http": "https", "https": "http", "ws": "wss", "wss": "ws"}
 
 
-async def noticing(url: str, proxy: str, work: Coroutine[Any, Any, T]) -> T:
-    """Do what talks to ``url``, and return its result. Raises as it does, or WrongScheme.
+async def connecting(
+    url: str, proxy: str, limit: float, attempt: Callable[[float], Awaitable[T]]
+) -> T:
+    """Connect to ``url`` for the first time; ``attempt`` gets the seconds that it may take.
 
-    For a first contact: once there was an answer, the scheme is right.
+    If it takes more than a moment the scheme is looked at. Raises as ``attempt``, or WrongScheme.
     """
-    task = asyncio.ensure_future(work)
-    try:
-        done, _ = await asyncio.wait({task}, timeout=SOON)
-        if not done:
+    if limit > SOON:
+        try:
+            return await attempt(SOON)
+        except (asyncio.TimeoutError, httpx.ConnectTimeout):
             await check_scheme(url, proxy)
-        return await task
-    except (asyncio.CancelledError, WrongScheme):
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        raise
-    except Exception as error:
-        if not any(isinstance(e, (ConnectionRefusedError, socket.gaierror)) for e in causes(error)):
-            await check_scheme(url, proxy)
-        raise
+    return await attempt(limit)
 
 
 async def check_scheme(url: str, proxy: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import nbclient
+import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from traitlets import TraitError
@@ -593,7 +595,24 @@ def test_papermill(somebody: Somebody, coloured: Server) -> None:
     done = somebody.run("papermill", *words)
     assert done.returncode == 0, done.stderr
     assert "".join(read(somebody.folder / "b.ipynb")) == "green\nred\n"
+    assert "HTTP Request" not in done.stderr  # in between its progress bar
     assert no_kernels(coloured)
+
+
+def test_the_cell_with_parameters_is_in_the_language_of_the_kernel(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server")
+    folder = Path(gateway.env["JUPYTER_DATA_DIR"]) / "kernels" / "r-4"
+    folder.mkdir(parents=True)
+    spec = {"argv": ["R", "{connection_file}"], "display_name": "R 4", "language": "R"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    somebody = Somebody(farm, gateway.start())
+    write(somebody.folder / "a.ipynb", "1")
+    words = ("--prepare-only", "--engine", "notebook-remote", "-k", "r-4", "-p", "good", "True")
+    done = somebody.run("papermill", *words, "a.ipynb", "b.ipynb")
+    assert done.returncode == 0, done.stderr
+    made = nbformat.read(somebody.folder / "b.ipynb", as_version=4)
+    assert "good = TRUE" in made.cells[0].source
+    assert made.metadata.kernelspec == {"name": "r-4", "display_name": "R 4", "language": "R"}
 
 
 def test_jupyter_execute(somebody: Somebody, coloured: Server) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from notebook_remote.client import RestClient
 from notebook_remote.exceptions import GatewayUnreachable, WrongScheme
-from notebook_remote.schemes import check_scheme, noticing
+from notebook_remote.schemes import check_scheme, connecting
 
 from .conftest import SharedServers
 from .processes import Farm
@@ -65,12 +65,15 @@ def test_a_right_scheme_is_left_alone(
 ) -> None:
     plain = shared.gateway("jupyter-server")
 
-    async def slow() -> str:
-        await asyncio.sleep(1.5)
-        return "answer"
+    limits = []
+
+    async def slow(limit: float) -> str:
+        limits.append(limit)
+        return await asyncio.wait_for(asyncio.sleep(1.5, "answer"), limit)
 
     async def use() -> None:
-        assert await noticing(plain.url, "", slow()) == "answer"
+        assert await connecting(plain.url, "", 5.0, slow) == "answer"
+        assert limits == [1.0, 5.0]
         await check_scheme("https://localhost:1", "")  # where nothing listens
         await check_scheme(f"https://127.0.0.1:{answers_400}", "")
         with pytest.raises(WrongScheme, match="ws://localhost:"):
