@@ -392,9 +392,9 @@ class RestClient:
 
     def refused_token(self, status: int) -> GatewayAuthError:
         """The error for an answer that does not accept our credentials."""
-        given = "our token" if self.config.auth_token else "us, who sent no token,"
+        does = "refused our token" if self.config.auth_token else "wants a token and got none"
         return GatewayAuthError(
-            f"The gateway at {self._where} refused {given} (HTTP {status}):"
+            f"The gateway at {self._where} {does} (HTTP {status}):"
             f" {self.config.how_to_give_a_token}."
         )
 

@@ -99,7 +99,9 @@ class HeadlessKernel:
                 self._gone = True
                 self._died(error.message)
             except GatewayError as error:
-                self._log.debug("Kernel %s is not known of: %s", self.kernel_id, error.message)
+                self._log.debug(
+                    "Whether kernel %s lives is not known: %s", self.kernel_id, error.message
+                )
             else:
                 if model.get("execution_state") == "dead":
                     self._died(f"The kernel died on its gateway. {model.get('reason', '')}".strip())

@@ -20,7 +20,7 @@ from ._version import __version__
 from .choosing import configured_gateways
 from .config import Gateway
 from .configured import INTERRUPTED, ConfiguredApp, break_off_on_signals
-from .exceptions import GatewayError
+from .exceptions import GatewayError, KernelSpecNotFound
 from .run_notebook import KernelEnded, Run
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -126,7 +126,9 @@ class RunApp(ConfiguredApp):
             sys.exit(f"Which notebook?\n{EXAMPLES}")
         sources = [Path(word) for word in self.extra_args]
         if len(sources) > 1 and self.output and not Path(self.output).is_dir():
-            sys.exit("With more than one notebook --output is a folder, which has to exist.")
+            sys.exit(
+                f"For more than one notebook --output is a folder: mkdir {self.output} makes it."
+            )
         self._refuse_one_file_for_two(sources)
         break_off_on_signals()
         try:
@@ -193,6 +195,8 @@ class RunApp(ConfiguredApp):
             progress.close()
             print(f"Interrupted in {_where(run)}.{gone} {_saved(run)}", file=sys.stderr)
             self.exit(INTERRUPTED)
+        except KernelSpecNotFound as error:
+            return f"It was not run. {error.message} Give the kernel with --kernel=NAME."
         except GatewayError as error:
             return f"{_where(run)} was not finished. {error.message} {_saved(run)}"
         except NoSuchKernel as error:
