@@ -137,17 +137,21 @@ class OnGateway(KernelManager):
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         """Shut it down if that was not done, and let go of everything.
 
-        A process that was forked from the one that started it only forgets it.
+        If this is broken off, the end of the program does it. A process that was forked from the
+        one that started it only forgets it.
         """
         started, background = self._started, self._background
-        self._started = self._background = None
-        atexit.unregister(self.end)
         if background is not None and not self._is_copy():
             with contextlib.suppress(Exception):  # that of its start is known already
                 if started is not None:
-                    kernel = await asyncio.wrap_future(started)
+                    kernel = await asyncio.shield(asyncio.wrap_future(started))
                     self.left_behind = not await background.run(kernel.close())
             background.stop()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._started = self._background = None
+        atexit.unregister(self.end)
 
     # -- the end of the program -------------------------------------------------------------------
 
@@ -157,8 +161,7 @@ class OnGateway(KernelManager):
         For a start that is under way too.
         """
         started, background = self._started, self._background
-        self._started = self._background = None
-        atexit.unregister(self.end)
+        self._forget()
         if started is None or background is None or self._is_copy():
             return
         try:
