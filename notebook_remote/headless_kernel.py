@@ -104,7 +104,9 @@ class HeadlessKernel:
                 )
             else:
                 if model.get("execution_state") == "dead":
-                    self._died(f"The kernel died on its gateway. {model.get('reason', '')}".strip())
+                    self._died(
+                        f"The kernel died on its gateway. {model.get('reason') or ''}".strip()
+                    )
         return not self._dead
 
     async def close(self) -> bool:

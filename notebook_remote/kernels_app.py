@@ -98,7 +98,9 @@ class KernelsApp(JupyterApp):
     def _shut_down(self, kernel_id: str) -> None:
         for server, kernels, client in self._servers():
             if kernel_id in [kernel["id"] for kernel in kernels]:
-                answer = client.delete(f"api/kernels/{kernel_id}")
+                # A server without a token wants these instead; any value will do.
+                headers = {"Cookie": "_xsrf=notebook-remote", "X-XSRFToken": "notebook-remote"}
+                answer = client.delete(f"api/kernels/{kernel_id}", headers=headers)
                 if answer.status_code != 204:
                     sys.exit(f"It was not shut down: {_words(answer)}")
                 print(f"Shut down, on {server['url']}.")
@@ -132,13 +134,19 @@ class KernelsApp(JupyterApp):
                     if answer.status_code == 200:
                         kernels = answer.json()["kernels"]
                         yield server, kernels if isinstance(kernels, list) else [], client
+                    elif answer.status_code in (302, 401, 403) and not server["token"]:
+                        self.log.warning(
+                            "The server at %s has a password in place of a token, so that this"
+                            " command cannot ask it: its Running page shows its kernels.",
+                            server["url"],
+                        )
                     elif answer.status_code != 404:  # else it is not one of ours
                         self.log.warning(
                             "The server at %s does not list its kernels: %s",
                             server["url"],
                             _words(answer),
                         )
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL, LookupError, ValueError) as error:
                 self.log.warning(
                     "The server at %s does not answer (%s).", server["url"], type(error).__name__
                 )
@@ -149,10 +157,11 @@ def _folder() -> Path:
 
 
 def _row(kernel: Model) -> list[object]:
-    users = ", ".join(str(session["path"]) for session in kernel["sessions"])
-    kept = ", is kept" if kernel["on_exit"] == "keep" else ""
-    state = f"{kernel['execution_state']}{kept}"
-    return [kernel["id"], kernel["name"], kernel["backend"], state, users or "without a notebook"]
+    users = ", ".join(str(session["path"]) for session in kernel.get("sessions") or ())
+    kept = ", is kept" if kernel.get("on_exit") == "keep" else ""
+    state = f"{kernel.get('execution_state') or 'unknown'}{kept}"
+    place = [kernel["id"], kernel.get("name"), kernel.get("backend")]
+    return [*place, state, users or "without a notebook"]
 
 
 def _row_left(kernel: StoredKernel) -> list[object]:

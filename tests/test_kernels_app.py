@@ -59,6 +59,18 @@ def test_list_and_shutdown(farm: Farm, shared: SharedServers) -> None:
     assert used in run(second).stdout
 
 
+def test_a_server_without_a_token(farm: Farm) -> None:
+    notebook = farm.notebook("--mode=local")
+    token = next(word for word in notebook.command if "token=" in word)
+    notebook.command[notebook.command.index(token)] = "--IdentityProvider.token="
+    notebook.token = ""
+    notebook.start()
+    xsrf = {"Cookie": "_xsrf=x", "X-XSRFToken": "x"}
+    made = notebook.post("/api/kernels", {"name": "python3"}, headers=xsrf)
+    done = run(notebook, "shutdown", str(made.json()["id"]))
+    assert (done.returncode, "Shut down, on" in done.stdout) == (0, True), done.stderr
+
+
 def test_kernels_of_a_gateway_that_was_killed(farm: Farm) -> None:
     notebook = farm.notebook(name="one").start()
     kernel_id = notebook.start_kernel()
