@@ -118,7 +118,7 @@ def outcome(check: Check, checks: MessageChecks) -> Finding:
         return Finding(
             check.name,
             "fail",
-            f"No end of it: {error}.",
+            f"This check did not end in time: {error}.",
             "Look at the gateway's log and load; --Gateway.connect_timeout sets how long to wait.",
         )
     except Closed as closed:
@@ -132,7 +132,7 @@ def outcome(check: Check, checks: MessageChecks) -> Finding:
         return Finding(
             check.name,
             "fail",
-            f"Broke off ({type(error).__name__}): {in_short(error)}.",
+            f"This check broke off ({type(error).__name__}): {in_short(error)}.",
             "Look at the gateway's log and try again; if it stays, report this line as a bug.",
         )
     return Finding(check.name, verdict, text, next_step)

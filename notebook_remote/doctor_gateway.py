@@ -197,7 +197,7 @@ class Answers(Reach):
             version = f"on jupyter_server {version}"
         if not self.kind:
             return warning(
-                f"Answers as Jupyter does, and is none of the gateways that we know ({version}).",
+                f"It answers as Jupyter does, but is no gateway that we know ({version}).",
                 "Go on if the checks below pass; we test with Jupyter Server 2, Kernel Gateway 3"
                 " and Enterprise Gateway 3.",
             )

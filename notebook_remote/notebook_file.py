@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import tempfile
@@ -25,8 +26,13 @@ class NotebookFile:
     def __init__(self, path: Path) -> None:
         """Raises OSError if ``path`` cannot be written to, which would be late to learn later."""
         self.path = path
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        if not path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "There is no folder", str(path.parent))
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            what = f"Nothing can be written there ({error.strerror})"
+            raise OSError(error.errno, what, str(path.parent)) from None
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._written = 0  # the number of the state that is on disk

@@ -170,7 +170,7 @@ class RunApp(ConfiguredApp):
                 error_on_timeout=self._timed_out(),
             )
         except (OSError, ValueError) as error:
-            print(f"{source} cannot be run: {error}", file=sys.stderr)
+            print(f"{source} cannot be run: {_reason(error)}", file=sys.stderr)
             return False
         progress = Progress(source.name, len(run.cells))
         try:
@@ -226,6 +226,12 @@ class RunApp(ConfiguredApp):
     def _timed_out(self) -> dict[str, Any]:
         text = f"The cell took more than {self.cell_timeout} s and was interrupted (--timeout)."
         return {"ename": "CellTimeout", "evalue": text, "traceback": [f"CellTimeout: {text}"]}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
 
 
 def _where(run: Run) -> str:

@@ -33,9 +33,9 @@ async def connecting(
 ) -> T:
     """Connect to ``url`` for the first time; ``attempt`` gets the seconds that it may take.
 
-    If it takes more than a moment the scheme is looked at. Raises as ``attempt``, or WrongScheme.
+    If TLS takes more than a moment the scheme is looked at. Raises as ``attempt``, or WrongScheme.
     """
-    if limit > SOON:
+    if limit > SOON and urlsplit(url).scheme in ("https", "wss"):
         try:
             return await attempt(SOON)
         except (asyncio.TimeoutError, httpx.ConnectTimeout):

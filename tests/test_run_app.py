@@ -379,9 +379,12 @@ def test_mistakes_are_sentences(terminal: Terminal) -> None:
     terminal.write("a.ipynb", "1", kernel="julia")
     for words, sentence in {
         (): "Which notebook?",
-        ("missing.ipynb",): "missing.ipynb cannot be run: [Errno 2] No such file",
+        ("missing.ipynb",): "missing.ipynb cannot be run: No such file or directory: missing.ipynb",
         ("bad.ipynb",): "bad.ipynb cannot be run: Notebook does not appear to be JSON",
-        ("a.ipynb", "--output=missing/b.ipynb"): "a.ipynb cannot be run: [Errno 2]",
+        (
+            "a.ipynb",
+            "--output=missing/b.ipynb",
+        ): "a.ipynb cannot be run: There is no folder: missing",
         ("a.ipynb",): "has no kernelspec 'julia'. It has: python3",
         ("a.ipynb", "--gateway-url=http://localhost:1"): "Nothing listens at http://localhost:1",
         ("a.ipynb", "--gateway-token=wrong"): "refused our token",

@@ -72,7 +72,7 @@ def test_a_right_scheme_is_left_alone(
         return await asyncio.wait_for(asyncio.sleep(1.5, "answer"), limit)
 
     async def use() -> None:
-        assert await connecting(plain.url, "", 5.0, slow) == "answer"
+        assert await connecting(f"https://127.0.0.1:{answers_400}", "", 5.0, slow) == "answer"
         assert limits == [1.0, 5.0]
         await check_scheme("https://localhost:1", "")  # where nothing listens
         await check_scheme(f"https://127.0.0.1:{answers_400}", "")
