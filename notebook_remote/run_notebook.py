@@ -12,7 +12,6 @@ import nbformat
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
-from nbclient.client import CellExecutionComplete
 from nbclient.exceptions import CellControlSignal
 from nbformat import NotebookNode
 
@@ -145,7 +144,7 @@ class Run(NotebookClient):
         try:
             put_right(msg)
             output: NotebookNode | None = super().process_message(msg, cell, cell_index)
-        except (CellExecutionComplete, CellControlSignal):
+        except CellControlSignal:  # that the cell has ended, among others
             raise
         except Exception as error:  # noqa: BLE001 - kernels and widgets are other people's
             if self._doubted != self.number:
