@@ -74,7 +74,7 @@ def test_commands_are_tested_or_say_what_they_need(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_nothing_is_installed_by_a_name_that_the_index_does_not_have(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for words in re.findall(r"pip install ([^`\n]*)", text):
+    for words in re.findall(r"pip install ([^`\n&#]*)", text):
         assert not re.search(r"(?<![./-])\bnotebook-remote", words), words
 
 
