@@ -45,6 +45,7 @@ from .links import Link
 from .messages import MessageGuard
 from .records import start_tls
 from .relay import Relay
+from .schemes import connecting
 from .tunnel import connect
 
 BUSY_TIMEOUT = 2.0  # seconds to ask for a kernel's state, while its page waits for an error
@@ -226,12 +227,20 @@ async def open_channels(
     query = "?" + urlencode({"session_id": session_id}) if session_id else ""
     url = f"{config.websocket_url}{config.kernels_endpoint}/{kernel_id}/channels{query}"
     request = await _request(backend, url, page)
+
+    async def attempt(limit: float) -> IOStream:
+        return await asyncio.wait_for(_connect(backend, url), limit)
+
     try:
-        stream = await asyncio.wait_for(_connect(backend, url), config.connect_timeout)
+        if config.ws_url:  # the gateway's own address has proved its scheme by an answer
+            stream = await connecting(url, config.proxy, config.connect_timeout, attempt)
+        else:
+            stream = await attempt(config.connect_timeout)
         # A gateway answers when the kernel is up.
         status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
     except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
-        raise unreachable(config.websocket_url, error, config.proxy) from None
+        option = "Gateway.ws_url" if config.ws_url else config.address_option
+        raise unreachable(config.websocket_url, error, config.proxy, option) from None
     except (HTTPInputError, UnsatisfiableReadError) as error:
         raise _odd(backend, "not with HTTP") from error
     try:
@@ -301,7 +310,7 @@ def _check_answer(
 def _odd(backend: GatewayBackend, how: str) -> GatewayAnswerError:
     return GatewayAnswerError(
         f"{backend.config.websocket_url} does not open WebSockets ({how}): if there is a proxy in"
-        " front of the gateway, it must pass them on; else check --gateway-url."
+        f" front of the gateway, it must pass them on; else check {backend.config.address_option}."
     )
 
 

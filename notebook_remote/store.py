@@ -208,7 +208,10 @@ def left_behind(folder: Path) -> Iterator[tuple[str, StoredKernel]]:
         with contextlib.suppress(sqlite3.Error):
             connection = sqlite3.connect(path, timeout=0)
             with contextlib.closing(connection):
-                (root_dir,) = connection.execute("SELECT path FROM directory").fetchone()
+                found = connection.execute("SELECT path FROM directory").fetchone()
+                if found is None:  # killed before it was noted
+                    continue
+                (root_dir,) = found
                 for kernel in _kernels(connection):
                     yield root_dir, kernel
 

@@ -115,7 +115,7 @@ def test_a_gateway_is_added_and_removed_in_the_page(farm: Farm, visit: Visit) ->
     for name, value in (("name", "gpu"), ("url", "nonsense"), ("auth_token", gateway.token)):
         tree.dialog.locator(f"[name={name}]").fill(value)
     tree.answer_dialog("Add")
-    expect(tree.dialog.get_by_role("alert")).to_contain_text("not a URL that can be used")
+    expect(tree.dialog.get_by_role("alert")).to_contain_text("is not the address of a gateway")
     expect(tree.dialog.locator("[name=auth_token]")).to_have_value(gateway.token)
     tree.dialog.locator("[name=url]").fill(gateway.url)
     tree.answer_dialog("Test")
