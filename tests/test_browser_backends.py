@@ -205,12 +205,25 @@ def test_a_kernel_without_a_notebook_is_shown_and_adopted(farm: Farm, visit: Vis
 
 
 def test_why_a_kernel_is_gone_is_said_and_another_offered(servers: Several, visit: Visit) -> None:
+    """A cell that was run meanwhile says what became of it; the offer goes with its reason."""
     visitor = visit(servers.notebook)
     notebook = visitor.open_tree().new_notebook(f"{PYTHON} · jkg")
-    notebook.wait_for_kernel(f"{PYTHON} · jkg")
+    notebook.wait_for_kernel(f"{PYTHON} · jkg").run_cell("x = 1")
+    why = notebook.page.get_by_text("The kernel is gone from 'jkg'")
     (gone,) = visitor.kernel_ids()
     servers.gateways["jkg"].request("DELETE", f"/api/kernels/{gone}")
-    expect(notebook.page.get_by_text("The kernel is gone from 'jkg'")).to_be_visible()
+    cell = notebook.start_cell("print('into the void')")
+    cell.wait_for_text("ended before this cell ran")
+    expect(why).to_be_visible()
+    cell = notebook.start_cell("print(6 * 7)")
+    expect(notebook.dialog).to_contain_text("Select Kernel")
+    notebook.answer_dialog("Select")
+    cell.wait_for_text("42")
+    assert backend_of(visitor) == ["jkg"]
+    expect(why).to_have_count(0)
+    (gone,) = visitor.kernel_ids()
+    servers.gateways["jkg"].request("DELETE", f"/api/kernels/{gone}")
+    expect(why).to_be_visible()
     notebook.page.get_by_role("button", name="Start Another").click()
     wait_for("another kernel", lambda: visitor.kernel_ids() not in ([], [gone]))
     notebook.wait_for_kernel(f"{PYTHON} · jkg")

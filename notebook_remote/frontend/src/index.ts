@@ -27,6 +27,7 @@ import { Widget } from '@lumino/widgets';
 import '../style/indicator.css';
 import { backends } from './config';
 import { KernelDialogs } from './dialogs';
+import { EndsOfKernels } from './ended';
 import { BrowserGateways, IBrowserGateways } from './gateways';
 import { Indicator } from './indicator';
 import { Links } from './links';
@@ -228,6 +229,24 @@ const problems: JupyterFrontEndPlugin<void> = {
   ) => watchForProblems(app, gateways, (translator ?? nullTranslator).load(DOMAIN))
 };
 
+const ended: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:ended',
+  description: 'Says what became of the cells of a kernel that is gone, and offers another.',
+  autoStart: true,
+  optional: [ITranslator],
+  activate: (
+    { docRegistry, serviceManager: { events, sessions } }: JupyterFrontEnd,
+    translator: ITranslator | null
+  ) => {
+    if (backends().length) {
+      // The list says that the session is gone too, so that the next cell gets another kernel.
+      const onGone = () => void sessions.refreshRunning().catch(() => undefined);
+      const trans = (translator ?? nullTranslator).load(DOMAIN);
+      docRegistry.addWidgetExtension('Notebook', new EndsOfKernels(events, onGone, trans));
+    }
+  }
+};
+
 export default [
   routes,
   browserGateways,
@@ -240,5 +259,6 @@ export default [
   dialogs,
   running,
   manage,
-  problems
+  problems,
+  ended
 ];

@@ -1,18 +1,16 @@
 /*
  * Says in the page why the gateway cannot be used, and what to do; JupyterLab itself shows an empty
  * list of kernels then, without a word. When the gateway is back the list is fetched again. Says
- * too when a message of the page, an upload above all, was not sent to the kernel, and when a
- * notebook's kernel is gone.
+ * too when a message of the page, an upload above all, was not sent to the kernel.
  */
 
 import { JupyterFrontEnd } from '@jupyterlab/application';
-import { ISessionContext, Notification, showErrorMessage } from '@jupyterlab/apputils';
+import { Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Widget } from '@lumino/widgets';
 
 import { BrowserGateways } from './gateways';
-import { asLinkEvent, ILinkEvent } from './links';
+import { asLinkEvent } from './links';
 
 const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
 
@@ -90,8 +88,6 @@ export function watchForProblems(
     const link = asLinkEvent(event);
     if (link?.state === 'refused') {
       showSentence(trans.__('A message was not sent to the kernel'), link.error ?? '');
-    } else if (link?.state === 'gone') {
-      offerAnother(app, link, trans);
     }
   });
 
@@ -102,24 +98,4 @@ export function watchForProblems(
       void look();
     }
   });
-}
-
-/* JupyterLab says "No Kernel" then, and not why. */
-function offerAnother(app: JupyterFrontEnd, link: ILinkEvent, trans: TranslationBundle): void {
-  for (const widget of app.shell.widgets('main')) {
-    const { sessionContext } = widget as Widget & { sessionContext?: ISessionContext };
-    const kernel = sessionContext?.session?.kernel;
-    if (sessionContext && kernel?.clientId === link.session_id) {
-      const { name } = kernel;
-      const callback = async () => {
-        await sessionContext.shutdown().catch(() => undefined); // the session went with its kernel
-        await sessionContext.changeKernel({ name });
-      };
-      const label = trans.__('Start Another');
-      Notification.error(link.error ?? '', {
-        autoClose: false,
-        actions: [{ label, callback: () => void callback(), displayType: 'accent' }]
-      });
-    }
-  }
 }
