@@ -273,6 +273,24 @@ class StartHandler(OwnHandler):
         raise web.HTTPError(404, f"No kernel {kernel_id} is being started (any more).")
 
 
+class BlockedWebSocketsHandler(OwnHandler):
+    """``blocked-websockets``."""
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self) -> None:
+        """A page reports that its WebSockets do not get through to this server; logged once."""
+        if not self.settings.get("blocked_websockets_logged"):
+            self.settings["blocked_websockets_logged"] = True
+            self.log.warning(
+                "WebSockets of a page do not get through to this server, though its other requests"
+                " do: a proxy in front of this server has to pass on their headers Upgrade and"
+                " Connection, with HTTP/1.1 (docs/proxies.md)."
+            )
+        self.set_status(204)
+        self.finish()
+
+
 async def backend_model(backend: Backend) -> Model:
     """What people and programs are told of a backend: nothing secret.
 
@@ -321,4 +339,5 @@ def routes(assembly: Assembly) -> list[tuple[str, type, Model]]:
         (f"{base}/kernels", OurKernelsHandler, given),
         (f"{base}/kernels/{KERNEL}", OurKernelHandler, given),
         (f"{base}/starts/{KERNEL}", StartHandler, given),
+        (f"{base}/blocked-websockets", BlockedWebSocketsHandler, given),
     ]

@@ -5,6 +5,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { knock } from './dial';
+import { adviceOn } from './obstacles';
 import { duration, IConnection, isFallback, statusOf, whyNotDirect } from './status';
 
 /** Show the details. Resolves with whether the user wants to connect again. */
@@ -107,13 +108,16 @@ async function measure(base: string, trip: HTMLElement, trans: TranslationBundle
 }
 
 function advice(connection: IConnection, trans: TranslationBundle): string[] {
-  const { route } = connection;
+  const { route, status, obstacle } = connection;
   const { level } = statusOf(connection, trans);
   if (isFallback(connection)) {
     return [
       ...whyNotDirect(route?.why ?? '', route?.gateway ?? '', trans),
       trans.__('Everything works meanwhile, through the notebook server.')
     ];
+  }
+  if (obstacle && status !== 'connected') {
+    return adviceOn(obstacle, trans);
   }
   if (level === 'lost' || level === 'busy') {
     return [

@@ -33,8 +33,10 @@ import { Indicator } from './indicator';
 import { Links } from './links';
 import { GatewayDialogs } from './manage';
 import { IManagers, Managers } from './managers';
+import { notifyOfObstacles } from './obstacles';
 import { watchForProblems } from './problems';
 import { askForToken } from './prompt';
+import { IReach, Reach } from './reach';
 import { IRoutes, Routes } from './routes';
 import { GatewaysRunning } from './running';
 
@@ -56,19 +58,28 @@ const browserGateways: ServiceManagerPlugin<BrowserGateways> = {
     new BrowserGateways(settings ?? ServerConnection.makeSettings())
 };
 
+const reach: ServiceManagerPlugin<Reach> = {
+  id: 'notebook-remote:reach',
+  description: 'Knows whether this page gets through to the notebook server.',
+  provides: IReach,
+  optional: [IServerSettings],
+  activate: (_: null, settings: ServerConnection.ISettings | null) =>
+    new Reach(settings ?? ServerConnection.makeSettings())
+};
+
 const managers: ServiceManagerPlugin<Managers> = {
   id: 'notebook-remote:managers',
   description: 'Makes the stock managers, whose requests may go to a gateway.',
   provides: IManagers,
-  requires: [IRoutes, IBrowserGateways],
-  optional: [IServerSettings, IConnectionStatus],
+  requires: [IRoutes, IBrowserGateways, IReach],
+  optional: [IConnectionStatus],
   activate: (
     _: null,
     routes: Routes,
     gateways: BrowserGateways,
-    settings: ServerConnection.ISettings | null,
+    reach: Reach,
     connectionStatus: IConnectionStatus | null
-  ) => new Managers(routes, gateways, settings ?? ServerConnection.makeSettings(), connectionStatus)
+  ) => new Managers(routes, gateways, reach, connectionStatus)
 };
 
 const kernelManager: ServiceManagerPlugin<Kernel.IManager> = {
@@ -122,12 +133,13 @@ const indicator: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:indicator',
   description: "Shows in the notebook's toolbar how its kernel is connected.",
   autoStart: true,
-  requires: [IRoutes, IBrowserGateways],
+  requires: [IRoutes, IBrowserGateways, IReach],
   optional: [IToolbarWidgetRegistry, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     routes: IRoutes,
     browserGateways: BrowserGateways,
+    reach: IReach,
     toolbars: IToolbarWidgetRegistry | null,
     translator: ITranslator | null
   ) => {
@@ -141,7 +153,7 @@ const indicator: JupyterFrontEndPlugin<void> = {
       'Notebook',
       'notebookRemote',
       ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
-        new Indicator({ sessionContext, specs, settings, routes, browserGateways, links, trans })
+        new Indicator({ sessionContext, specs, settings, routes, browserGateways, reach, links, trans })
     );
   }
 };
@@ -247,9 +259,23 @@ const ended: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const obstacles: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:obstacles',
+  description: 'Says why this page does not get through to the notebook server.',
+  autoStart: true,
+  requires: [IReach],
+  optional: [ITranslator],
+  activate: (
+    { serviceManager: { serverSettings } }: JupyterFrontEnd,
+    reach: IReach,
+    translator: ITranslator | null
+  ) => notifyOfObstacles(reach, serverSettings, (translator ?? nullTranslator).load(DOMAIN))
+};
+
 export default [
   routes,
   browserGateways,
+  reach,
   managers,
   kernelManager,
   kernelSpecManager,
@@ -260,5 +286,6 @@ export default [
   running,
   manage,
   problems,
-  ended
+  ended,
+  obstacles
 ];

@@ -12,6 +12,7 @@ import { IStart } from './api';
 import { BrowserGateways } from './gateways';
 import { Keep } from './keep';
 import { Links } from './links';
+import { IReach } from './reach';
 import { IRoutes } from './routes';
 import { askToCancel, startInWords, Starting } from './starting';
 import { duration, IConnection, statusOf } from './status';
@@ -24,6 +25,7 @@ export interface IIndicatorOptions {
   settings: ServerConnection.ISettings;
   routes: IRoutes;
   browserGateways: BrowserGateways;
+  reach: IReach;
   links: Links;
   trans: TranslationBundle;
 }
@@ -42,13 +44,14 @@ export class Indicator extends Widget {
     this.node.append(this._button, this._spoken);
     this._tabStop.observe(this._button, { attributeFilter: ['tabindex'] });
 
-    const { sessionContext, specs, settings, routes, links } = _options;
+    const { sessionContext, specs, settings, routes, reach, links } = _options;
     this._starting = new Starting(sessionContext, settings);
     this._starting.changed.connect(this.update, this);
     specs.specsChanged.connect(this.update, this);
     sessionContext.connectionStatusChanged.connect(this._onStatus, this);
     sessionContext.kernelChanged.connect(this._onKernel, this);
     routes.changed.connect(this.update, this);
+    reach.changed.connect(this.update, this);
     links.changed.connect(this.update, this);
     this._onKernel();
   }
@@ -56,12 +59,13 @@ export class Indicator extends Widget {
   dispose(): void {
     window.clearTimeout(this._timer);
     this._tabStop.disconnect();
-    const { sessionContext, specs, routes, links } = this._options;
+    const { sessionContext, specs, routes, reach, links } = this._options;
     this._starting.dispose();
     specs.specsChanged.disconnect(this.update, this);
     sessionContext.connectionStatusChanged.disconnect(this._onStatus, this);
     sessionContext.kernelChanged.disconnect(this._onKernel, this);
     routes.changed.disconnect(this.update, this);
+    reach.changed.disconnect(this.update, this);
     links.follow(this, false);
     links.changed.disconnect(this.update, this);
     super.dispose();
@@ -106,7 +110,7 @@ export class Indicator extends Widget {
 
   /** What the page knows now; null if there is no kernel, or not one on a gateway. */
   private _connection(): IConnection | null {
-    const { sessionContext, specs, routes, links } = this._options;
+    const { sessionContext, specs, routes, reach, links } = this._options;
     const kernel = sessionContext.session?.kernel;
     if (!kernel) {
       return null;
@@ -117,7 +121,14 @@ export class Indicator extends Widget {
       route?.backend || link?.backend || backendOf(kernel.name, specs.specs)?.name;
     const backend = gateways().find(gateway => gateway.name === name);
     return backend
-      ? { backend, status: kernel.connectionStatus, lostAt: this._lostAt, route, link }
+      ? {
+          backend,
+          status: kernel.connectionStatus,
+          obstacle: reach.obstacle,
+          lostAt: this._lostAt,
+          route,
+          link
+        }
       : null;
   }
 

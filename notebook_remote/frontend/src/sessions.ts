@@ -46,7 +46,7 @@ export class RoutedSessions implements Session.ISessionAPIClient {
   async update(
     model: Parameters<Session.ISessionAPIClient['update']>[0]
   ): Promise<Session.IModel> {
-    if (!model.kernel) {
+    if (!model.kernel || !this._gateways.all().length) {
       return SessionAPI.updateSession(model, this.serverSettings);
     }
     const before = await SessionAPI.getSessionModel(model.id, this.serverSettings);
@@ -60,6 +60,9 @@ export class RoutedSessions implements Session.ISessionAPIClient {
   }
 
   async shutdown(id: string): Promise<void> {
+    if (!this._gateways.all().length) {
+      return SessionAPI.shutdownSession(id, this.serverSettings);
+    }
     await this._end(await SessionAPI.getSessionModel(id, this.serverSettings));
     await SessionAPI.shutdownSession(id, this.serverSettings);
   }

@@ -5,12 +5,16 @@ import { TranslationBundle } from '@jupyterlab/translation';
 
 import { IBackend } from './config';
 import { ILink } from './links';
+import { obstacleInWords } from './obstacles';
+import { Obstacle } from './reach';
 import { IRoute, Why } from './routes';
 
 /** All that the page knows of a kernel's connection. */
 export interface IConnection {
   backend: IBackend;
   status: Kernel.ConnectionStatus;
+  /** What is between this page and the notebook server. */
+  obstacle: Obstacle;
   /** When the connection broke; null if it stands, or never stood. */
   lostAt: Date | null;
   route?: IRoute;
@@ -38,11 +42,11 @@ export function statusOf(connection: IConnection, trans: TranslationBundle): ISt
 }
 
 function levelOf(connection: IConnection): IStatus['level'] {
-  const { status, lostAt } = connection;
+  const { status, lostAt, obstacle } = connection;
   if (status === 'connected') {
     return isFallback(connection) ? 'fallback' : 'good';
   }
-  return status === 'disconnected' || lostAt !== null ? 'lost' : 'busy';
+  return obstacle || status === 'disconnected' || lostAt !== null ? 'lost' : 'busy';
 }
 
 function modeOf(connection: IConnection, trans: TranslationBundle): string {
@@ -59,9 +63,13 @@ function modeOf(connection: IConnection, trans: TranslationBundle): string {
   return status === 'connected' && route?.kind === 'direct' ? trans.__('direct') : '';
 }
 
-function stateOf({ status, lostAt, route, link }: IConnection, trans: TranslationBundle): string {
+function stateOf(connection: IConnection, trans: TranslationBundle): string {
+  const { status, obstacle, lostAt, route, link } = connection;
   if (status === 'connected') {
     return trans.__('connected');
+  }
+  if (obstacle) {
+    return obstacleInWords(obstacle, trans);
   }
   if (link?.state === 'connecting' && link.attempt && link.attempts) {
     return trans.__('connecting %1 of %2', link.attempt, link.attempts);
