@@ -100,7 +100,7 @@ def test_a_new_notebook_runs_and_the_page_talks_to_the_notebook_server_only(
 def test_widgets_work_both_ways(
     shared: SharedServers, where: str, visit: Callable[[Server], Visitor], tmp_path: Path
 ) -> None:
-    notebook = visit(shared.notebook(where)).open_notebook().wait_for_kernel()
+    notebook = visit(shared.notebook(where)).open_tree().new_notebook().wait_for_kernel()
 
     cell = notebook.start_cell(SLIDER)
     handle = cell.output.locator(".noUi-handle")
@@ -123,6 +123,20 @@ def test_widgets_work_both_ways(
     expect(cell.output.locator("button")).to_contain_text("(1)")
     said = notebook.run_cell(UPLOADED).split()
     assert said == ["blob.bin", str(len(blob)), hashlib.sha256(blob).hexdigest()]
+
+
+def test_widgets_that_nobody_takes_are_told(
+    farm: Farm, visit: Callable[[Server], Visitor]
+) -> None:
+    """As without jupyterlab_widgets, which is switched off here."""
+    server = farm.notebook()
+    folder = Path(server.env["JUPYTER_CONFIG_DIR"]) / "labconfig"
+    folder.mkdir(parents=True)
+    off = {"disabledExtensions": {"@jupyter-widgets/jupyterlab-manager": True}}
+    (folder / "page_config.json").write_text(json.dumps(off))
+    notebook = visit(server.start()).open_notebook().wait_for_kernel()
+    notebook.start_cell(SLIDER)
+    expect(notebook.page.get_by_text("install jupyterlab_widgets")).to_be_visible()
 
 
 @pytest.mark.parametrize("where", TWO)

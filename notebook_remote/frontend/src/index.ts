@@ -39,6 +39,8 @@ import { askForToken } from './prompt';
 import { IReach, Reach } from './reach';
 import { IRoutes, Routes } from './routes';
 import { GatewaysRunning } from './running';
+import { noteWanted, opensTabs } from './wanted';
+import { watchForWidgets } from './widgets';
 
 const DOMAIN = 'notebook_remote';
 
@@ -259,6 +261,31 @@ const ended: JupyterFrontEndPlugin<void> = {
   }
 };
 
+const wanted: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:wanted',
+  description: 'Leaves the start of a new notebook to its tab.',
+  autoStart: true,
+  activate: (app: JupyterFrontEnd) => {
+    if (backends().length && opensTabs()) {
+      noteWanted(app);
+    }
+  }
+};
+
+const widgets: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:widgets',
+  description: 'Says what is missing when nobody takes the widgets of a kernel.',
+  autoStart: true,
+  optional: [ITranslator],
+  activate: ({ docRegistry }: JupyterFrontEnd, translator: ITranslator | null) => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    docRegistry.addWidgetExtension('Notebook', {
+      createNew: ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
+        watchForWidgets(sessionContext, trans)
+    });
+  }
+};
+
 const obstacles: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:obstacles',
   description: 'Says why this page does not get through to the notebook server.',
@@ -287,5 +314,7 @@ export default [
   manage,
   problems,
   ended,
-  obstacles
+  obstacles,
+  wanted,
+  widgets
 ];
