@@ -63,6 +63,7 @@ async def _direct(backend: GatewayBackend, kernel_id: str, session_id: str, orig
     query = urlencode({"session_id": session_id, **proof})
     place: Model = {
         "kind": "direct",
+        "base": "http" + config.page_url.removeprefix("ws"),
         "url": f"{config.page_url}{config.kernels_endpoint}/{kernel_id}/channels?{query}",
         "protocols": [V1],
     }
@@ -98,8 +99,14 @@ def shown_to_pages(gateways: list[Gateway], scope: Callable[[str], str]) -> Mode
     return {"backends": [_shown(config, scope) for config in gateways]}
 
 
+def label(config: Gateway) -> str:
+    """What pages call a backend: the embedded gateway is this computer as well."""
+    here = config.mode == "local" or config.embedded
+    return "This computer" if here else config.name
+
+
 def _shown(config: Gateway, scope: Callable[[str], str]) -> Model:
-    told: Model = {"name": config.name, "mode": config.mode}
+    told: Model = {"name": config.name, "label": label(config), "mode": config.mode}
     if config.mode == "browser":
         told["url"], told["ws_url"] = config.url, config.page_url
         told["scope"] = scope(config.url)

@@ -125,9 +125,7 @@ def test_widgets_work_both_ways(
     assert said == ["blob.bin", str(len(blob)), hashlib.sha256(blob).hexdigest()]
 
 
-def test_widgets_that_nobody_takes_are_told(
-    farm: Farm, visit: Callable[[Server], Visitor]
-) -> None:
+def test_widgets_that_nobody_takes_are_told(farm: Farm, visit: Callable[[Server], Visitor]) -> None:
     """As without jupyterlab_widgets, which is switched off here."""
     server = farm.notebook()
     folder = Path(server.env["JUPYTER_CONFIG_DIR"]) / "labconfig"
@@ -345,7 +343,7 @@ def test_a_token_refused_later_is_told_when_a_kernel_is_started(
     notebook.answer_dialog("Select")
     expect(notebook.dialog).to_contain_text("Error Starting Kernel")
     expect(notebook.dialog).to_contain_text("refused our token")
-    expect(notebook.dialog).to_contain_text("JUPYTER_GATEWAY_AUTH_TOKEN")
+    expect(notebook.dialog).to_contain_text("enter its token in Settings → Gateways…")
     notebook.answer_dialog("Ok")
     token.write_text(gateway.token)
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
@@ -384,8 +382,18 @@ def test_with_a_wrong_token_from_the_start_the_page_and_the_log_say_why(
     expect(notebook.page.locator(".Toastify__toast")).to_contain_text("refused our token")
     notebook.page.keyboard.press("Escape")
     notebook.page.get_by_role("button", name="What to do").click()
-    expect(notebook.dialog).to_contain_text("JUPYTER_GATEWAY_AUTH_TOKEN")
+    expect(notebook.dialog).to_contain_text("enter its token in Settings → Gateways…")
     assert "refused our token" in server.log
+    notebook.answer_dialog("Close")
+    notebook.choose("Settings", "Gateways…")
+    notebook.dialog.get_by_role("button", name="Edit gateway").click()
+    expect(notebook.dialog.locator("[name=url]")).to_be_disabled()  # it is configured
+    notebook.dialog.locator("[name=auth_token]").fill(gateway.token)
+    notebook.answer_dialog("Save")
+    expect(notebook.dialog.locator("tr", has_text="gateway")).to_contain_text("ready")
+    notebook.answer_dialog("Close")
+    expect(notebook.page.get_by_text("The gateway can be used again")).to_be_visible()
+    assert notebook.run_cell("print(6 * 7)").strip() == "42"
 
 
 def test_the_page_says_why_there_are_no_kernels_and_has_them_when_the_gateway_comes(

@@ -113,7 +113,7 @@ def test_kernels_of_all_backends_are_offered_and_run_where_they_say(
     names = notebook.dialog.locator("optgroup").first.locator("option").all_inner_texts()
     assert {f"{PYTHON} · {where}" for where in ("local", "jkg", "desk")} <= set(names)
     notebook.answer_dialog("Cancel")
-    for where, shown in (("jkg", "jkg · proxy"), ("local", ""), ("desk", "desk · browser")):
+    for where, shown in (("jkg", "jkg"), ("local", ""), ("desk", "desk · browser")):
         change_kernel(notebook, f"{PYTHON} · {where}")
         notebook.wait_for_kernel(f"{PYTHON} · {where}")
         assert backend_of(visitor) == [where]
@@ -181,7 +181,7 @@ def test_where_kernels_are_listed_its_own_are_too(servers: Beside, visit: Visit)
     visitor = visit(servers.notebook)
     tree = visitor.open_tree()
     tree.choose("Settings", "Gateways…")
-    expect(tree.dialog.locator("tr", has_text="desk")).to_contain_text("only pages contact it")
+    expect(tree.dialog.locator("tr", has_text="desk")).to_contain_text("from pages only")
     tree.dialog.get_by_role("button", name="Enter the token of desk").click()
     enter(tree, servers.desk.token)
     tree.answer_dialog("Close")

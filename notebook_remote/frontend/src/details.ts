@@ -34,11 +34,9 @@ class Details extends Widget {
     this.addClass('nbr-Details');
     this.node.append(this._list);
     const { backend, route, link } = connection;
-    const { state, mode } = statusOf(connection, trans);
-    this._add(trans.__('Gateway'), backend.name, route?.gateway ?? '');
-    if (mode) {
-      this._add(trans.__('Mode'), mode, way(connection, trans));
-    }
+    const { state } = statusOf(connection, trans);
+    this._add(trans.__('Kernel on'), backend.label, route?.gateway ?? '');
+    this._add(trans.__('Connected'), way(connection, trans));
     this._add(trans.__('State'), state);
     if (connection.status === 'connected') {
       this._addTimes(connection, trans);
@@ -46,7 +44,7 @@ class Details extends Widget {
     if (link?.reconnects) {
       this._add(trans.__('Reconnects'), String(link.reconnects));
     }
-    if (link?.last_error) {
+    if (link?.last_error && !connection.obstacle) {
       this._add(trans.__('Last error'), link.last_error);
     }
     this._advise(advice(connection, trans));
@@ -92,7 +90,7 @@ class Details extends Widget {
 
 function way(connection: IConnection, trans: TranslationBundle): string {
   return connection.route?.kind === 'direct'
-    ? trans.__('this page is connected to the gateway itself')
+    ? trans.__('directly, from this page')
     : trans.__('through the notebook server');
 }
 

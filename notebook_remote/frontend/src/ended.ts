@@ -11,6 +11,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
+import { labelOf } from './config';
 import { asLinkEvent, ILinkEvent } from './links';
 
 /** What is used of a notebook's panel. */
@@ -122,8 +123,12 @@ export class EndOfKernel implements IDisposable {
     }
   }
 
-  private _offerAnother({ error }: ILinkEvent): void {
+  private _offerAnother({ backend }: ILinkEvent): void {
     const context = this._context;
+    const why = this._trans.__(
+      'The kernel on %1 is gone: it was culled or shut down there, or died. Its variables are lost; the notebook is not.',
+      labelOf(backend)
+    );
     const gone = this._clientId;
     const { name } = context.session?.kernel ?? { name: context.prevKernelName };
     const callback = async () => {
@@ -136,7 +141,7 @@ export class EndOfKernel implements IDisposable {
     };
     const label = this._trans.__('Start Another');
     this._dismiss();
-    this._shown = Notification.error(error ?? this._trans.__('The kernel is gone.'), {
+    this._shown = Notification.error(why, {
       autoClose: false,
       actions: [{ label, callback: () => void callback(), displayType: 'accent' }]
     });

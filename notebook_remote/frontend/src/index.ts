@@ -33,6 +33,7 @@ import { Indicator } from './indicator';
 import { Links } from './links';
 import { GatewayDialogs } from './manage';
 import { IManagers, Managers } from './managers';
+import { keepMenusInside } from './menus';
 import { notifyOfObstacles } from './obstacles';
 import { watchForProblems } from './problems';
 import { askForToken } from './prompt';
@@ -263,10 +264,11 @@ const ended: JupyterFrontEndPlugin<void> = {
 
 const wanted: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:wanted',
-  description: 'Leaves the start of a new notebook to its tab.',
+  description: 'Shows where new notebooks will run, and leaves their start to their tabs.',
   autoStart: true,
   activate: (app: JupyterFrontEnd) => {
     if (backends().length && opensTabs()) {
+      keepMenusInside();
       noteWanted(app);
     }
   }

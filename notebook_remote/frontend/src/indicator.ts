@@ -6,7 +6,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
-import { backendOf, gateways } from './config';
+import { backendOf, gateways, labelOf } from './config';
 import { showDetails } from './details';
 import { IStart } from './api';
 import { BrowserGateways } from './gateways';
@@ -18,6 +18,8 @@ import { askToCancel, startInWords, Starting } from './starting';
 import { duration, IConnection, statusOf } from './status';
 
 const LOST_AFTER = 1500; // milliseconds without a connection: a restart is not worth a word
+
+const COUNT_EVERY = 1000; // milliseconds
 
 export interface IIndicatorOptions {
   sessionContext: ISessionContext;
@@ -58,6 +60,7 @@ export class Indicator extends Widget {
 
   dispose(): void {
     window.clearTimeout(this._timer);
+    window.clearTimeout(this._counting);
     this._tabStop.disconnect();
     const { sessionContext, specs, routes, reach, links } = this._options;
     this._starting.dispose();
@@ -87,14 +90,18 @@ export class Indicator extends Widget {
     }
     const { trans } = this._options;
     const { level, state, ...used } = statusOf(connection, trans);
-    const { name } = connection.backend;
-    const said = [name, used.mode, state].filter(Boolean).join(', ');
+    const { label } = connection.backend;
+    const said = [label, used.mode, state].filter(Boolean).join(', ');
     const up = level === 'good' || level === 'fallback';
     this.node.dataset.level = level;
-    this._label.textContent = `${name} · ${up ? used.mode : state}`;
+    this._label.textContent = [label, up ? used.mode : state].filter(Boolean).join(' · ');
     this._button.setAttribute('aria-label', trans.__('Connection to the kernel: %1', said));
     this._button.title = [said, this._roundTrip(connection)].filter(Boolean).join('\n');
     this._speak(level, said);
+    if (level === 'busy') {
+      window.clearTimeout(this._counting);
+      this._counting = window.setTimeout(() => this.update(), COUNT_EVERY);
+    }
   }
 
   private _showStart(start: IStart): void {
@@ -102,8 +109,9 @@ export class Indicator extends Widget {
     const state = startInWords(start, trans);
     this.setHidden(false);
     this.node.dataset.level = 'busy';
-    this._label.textContent = `${start.backend} · ${state}`;
-    const said = trans.__('The kernel on %1: %2', start.backend, state);
+    const label = labelOf(start.backend);
+    this._label.textContent = `${label} · ${state}`;
+    const said = trans.__('The kernel on %1: %2', label, state);
     this._button.setAttribute('aria-label', said);
     this._button.title = trans.__('Click to see more, or to cancel the start.');
   }
@@ -126,6 +134,7 @@ export class Indicator extends Widget {
           status: kernel.connectionStatus,
           obstacle: reach.obstacle,
           lostAt: this._lostAt,
+          waiting: (Date.now() - this._since) / 1000,
           route,
           link
         }
@@ -155,6 +164,7 @@ export class Indicator extends Widget {
 
   private _onKernel(): void {
     this._lostAt = this._openedFor = null;
+    this._since = Date.now();
     const kernel = this._options.sessionContext.session?.kernel;
     if (kernel) {
       this._onStatus(this._options.sessionContext, kernel.connectionStatus);
@@ -214,4 +224,6 @@ export class Indicator extends Widget {
   private _openedFor: string | null = null; // the kernel whose channels have been open
   private _spokenLevel = '';
   private _timer = 0;
+  private _since = Date.now(); // when this kernel was there
+  private _counting = 0;
 }

@@ -14,8 +14,9 @@ import {
 } from '@jupyterlab/services';
 import { Token } from '@lumino/coreutils';
 
-import { backends, gateways } from './config';
+import { backends, gateways, startsHere } from './config';
 import { ConnectedKernels } from './connections';
+import { EarlySpecs } from './early';
 import { channelsSocketClass } from './facade';
 import { BrowserGateways } from './gateways';
 import { RoutedKernels } from './kernels';
@@ -25,6 +26,8 @@ import { Reach } from './reach';
 import { Routes } from './routes';
 import { RoutedSessions } from './sessions';
 import { RoutedSpecs } from './specs';
+import { opensTabs } from './wanted';
+import { wordedForPages } from './words';
 
 export const IManagers = new Token<Managers>(
   'notebook-remote:IManagers',
@@ -39,7 +42,7 @@ export class Managers {
     private readonly _reach: Reach,
     private readonly _connectionStatus: IConnectionStatus | null
   ) {
-    this._server = _reach.settings;
+    this._server = { ..._reach.settings, fetch: wordedForPages(_reach.settings.fetch) };
     this._routed = _gateways.all().length > 0;
     this._kernels = new RoutedKernels(
       this._server,
@@ -66,11 +69,16 @@ export class Managers {
   }
 
   kernelspecs(): KernelSpec.IManager {
-    return new KernelSpecManager({
+    const manager: KernelSpec.IManager = new KernelSpecManager({
       serverSettings: this._gateways.alone?.settings ?? this._server,
-      kernelSpecAPIClient: this._routed ? this._specs : undefined,
+      kernelSpecAPIClient: this._routed
+        ? this._specs
+        : startsHere() && opensTabs()
+          ? new EarlySpecs(this._server, () => void manager.refreshSpecs().catch(() => undefined))
+          : undefined,
       standby: this._standby
     });
+    return manager;
   }
 
   sessions(kernelManager: Kernel.IManager): Session.IManager {

@@ -1,6 +1,6 @@
 /* Opens a kernel's channels at the best place that can be reached. */
 
-import { dial, httpBase, NotOpened } from './dial';
+import { dial, NotOpened } from './dial';
 import { Away, IAnswer, IPlace, ITarget } from './places';
 import { untilThere } from './retry';
 import { Routes, Why } from './routes';
@@ -48,7 +48,7 @@ export async function openChannels(
 
   /* The socket, or null if the next place is to be tried. */
   async function attemptAt(place: IPlace): Promise<WebSocket | null> {
-    const origin = place.kind === 'direct' ? httpBase(place) : '';
+    const origin = place.base ?? '';
     gateway = origin || gateway;
     const avoided = origin && routes.avoided(origin);
     if (avoided) {

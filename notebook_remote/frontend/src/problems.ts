@@ -11,6 +11,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 
 import { BrowserGateways } from './gateways';
 import { asLinkEvent } from './links';
+import { whatIsWrong } from './words';
 
 const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
 
@@ -46,9 +47,9 @@ export function watchForProblems(
         credentials.askAgain();
         void kernelspecs.refreshSpecs().catch(() => undefined); // the next look tells of it
       };
-      label = trans.__('Enter the Token');
+      label = trans.__('Sign In');
     }
-    return Notification.error(sentence.split(': ')[0], {
+    return Notification.error(whatIsWrong(sentence), {
       autoClose: false,
       actions: [{ label, callback, displayType: 'accent' }]
     });
@@ -87,7 +88,7 @@ export function watchForProblems(
   events.stream.connect((_, event) => {
     const link = asLinkEvent(event);
     if (link?.state === 'refused') {
-      showSentence(trans.__('A message was not sent to the kernel'), link.error ?? '');
+      showSentence(trans.__('A message was not sent to the kernel'), tooLarge(link.error ?? ''));
     }
   });
 
@@ -98,4 +99,9 @@ export function watchForProblems(
       void look();
     }
   });
+}
+
+/* What somebody can do who has no say in the limit. */
+function tooLarge(sentence: string): string {
+  return sentence.replace(/(: .*?\.) Send less.*/, '$1 Send less at once.');
 }

@@ -9,6 +9,8 @@ import { obstacleInWords } from './obstacles';
 import { Obstacle } from './reach';
 import { IRoute, Why } from './routes';
 
+const WORTH_A_WORD = 2; // seconds
+
 /** All that the page knows of a kernel's connection. */
 export interface IConnection {
   backend: IBackend;
@@ -17,13 +19,15 @@ export interface IConnection {
   obstacle: Obstacle;
   /** When the connection broke; null if it stands, or never stood. */
   lostAt: Date | null;
+  /** Seconds since the kernel was there to connect to, while the connection never stood. */
+  waiting: number;
   route?: IRoute;
   link?: ILink;
 }
 
 export interface IStatus {
   level: 'good' | 'fallback' | 'busy' | 'lost';
-  /** proxy, direct, proxy (fallback); empty while it is not known. */
+  /** Which way the channels go, where that is worth a word; empty while it is not known. */
   mode: string;
   state: string;
 }
@@ -51,37 +55,32 @@ function levelOf(connection: IConnection): IStatus['level'] {
 
 function modeOf(connection: IConnection, trans: TranslationBundle): string {
   const { backend, status, route } = connection;
-  if (backend.mode === 'proxy') {
-    return trans.__('proxy');
-  }
   if (backend.mode === 'browser') {
     return trans.__('browser');
   }
   if (isFallback(connection)) {
-    return trans.__('proxy (fallback)');
+    return trans.__('not direct');
   }
   return status === 'connected' && route?.kind === 'direct' ? trans.__('direct') : '';
 }
 
 function stateOf(connection: IConnection, trans: TranslationBundle): string {
-  const { status, obstacle, lostAt, route, link } = connection;
+  const { status, obstacle, lostAt, waiting } = connection;
   if (status === 'connected') {
     return trans.__('connected');
   }
   if (obstacle) {
     return obstacleInWords(obstacle, trans);
   }
-  if (link?.state === 'connecting' && link.attempt && link.attempts) {
-    return trans.__('connecting %1 of %2', link.attempt, link.attempts);
-  }
   if (lostAt !== null) {
-    return trans.__('lost since %1', lostAt.toLocaleTimeString());
+    return trans.__('connection lost at %1', lostAt.toLocaleTimeString());
   }
   if (status === 'disconnected') {
     return trans.__('not connected');
   }
-  const attempt = route?.attempt ?? 1;
-  return attempt > 1 ? trans.__('connecting, attempt %1', attempt) : trans.__('connecting');
+  return waiting < WORTH_A_WORD
+    ? trans.__('connecting')
+    : trans.__('connecting, %1 s', Math.floor(waiting));
 }
 
 /** Seconds as people read them. */
