@@ -6,7 +6,7 @@ import { Widget } from '@lumino/widgets';
 
 import { knock } from './dial';
 import { adviceOn } from './obstacles';
-import { duration, IConnection, isFallback, statusOf, whyNotDirect } from './status';
+import { duration, IConnection, isFallback, isSilent, statusOf, whyNotDirect } from './status';
 
 /** Show the details. Resolves with whether the user wants to connect again. */
 export async function showDetails(
@@ -17,7 +17,7 @@ export async function showDetails(
   const { level } = statusOf(connection, trans);
   const close = Dialog.cancelButton({ label: trans.__('Close') });
   const again = Dialog.okButton({
-    label: level === 'fallback' ? trans.__('Try Direct Again') : trans.__('Connect Again')
+    label: isFallback(connection) ? trans.__('Try Direct Again') : trans.__('Connect Again')
   });
   const result = await showDialog({
     title: trans.__('Connection to the Kernel'),
@@ -116,6 +116,13 @@ function advice(connection: IConnection, trans: TranslationBundle): string[] {
   }
   if (obstacle && status !== 'connected') {
     return adviceOn(obstacle, trans);
+  }
+  if (isSilent(connection)) {
+    return [
+      trans.__(
+        'The gateway does not answer. Its machine may stand still for a while: nothing is lost then, and cells that are run meanwhile run when it goes on.'
+      )
+    ];
   }
   if (level === 'lost' || level === 'busy') {
     return [

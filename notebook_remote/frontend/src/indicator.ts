@@ -15,7 +15,7 @@ import { Links } from './links';
 import { IReach } from './reach';
 import { IRoutes } from './routes';
 import { askToCancel, startInWords, Starting } from './starting';
-import { duration, IConnection, statusOf } from './status';
+import { duration, IConnection, isSilent, statusOf } from './status';
 
 const LOST_AFTER = 1500; // milliseconds without a connection: a restart is not worth a word
 
@@ -92,7 +92,7 @@ export class Indicator extends Widget {
     const { level, state, ...used } = statusOf(connection, trans);
     const { label } = connection.backend;
     const said = [label, used.mode, state].filter(Boolean).join(', ');
-    const up = level === 'good' || level === 'fallback';
+    const up = connection.status === 'connected' && !isSilent(connection);
     this.node.dataset.level = level;
     this._label.textContent = [label, up ? used.mode : state].filter(Boolean).join(' · ');
     this._button.setAttribute('aria-label', trans.__('Connection to the kernel: %1', said));

@@ -26,7 +26,7 @@ export interface IConnection {
 }
 
 export interface IStatus {
-  level: 'good' | 'fallback' | 'busy' | 'lost';
+  level: 'good' | 'warn' | 'busy' | 'lost';
   /** Which way the channels go, where that is worth a word; empty while it is not known. */
   mode: string;
   state: string;
@@ -35,6 +35,11 @@ export interface IStatus {
 /** Whether the channels go through the notebook server though they should not. */
 export function isFallback({ backend, status, route }: IConnection): boolean {
   return backend.mode === 'direct' && status === 'connected' && route?.kind === 'relay';
+}
+
+/** Whether the connection stands and nothing comes from the gateway, not even its answers to pings. */
+export function isSilent({ status, link }: IConnection): boolean {
+  return status === 'connected' && link?.state === 'silent';
 }
 
 export function statusOf(connection: IConnection, trans: TranslationBundle): IStatus {
@@ -48,7 +53,7 @@ export function statusOf(connection: IConnection, trans: TranslationBundle): ISt
 function levelOf(connection: IConnection): IStatus['level'] {
   const { status, lostAt, obstacle } = connection;
   if (status === 'connected') {
-    return isFallback(connection) ? 'fallback' : 'good';
+    return isFallback(connection) || isSilent(connection) ? 'warn' : 'good';
   }
   return obstacle || status === 'disconnected' || lostAt !== null ? 'lost' : 'busy';
 }
@@ -67,7 +72,7 @@ function modeOf(connection: IConnection, trans: TranslationBundle): string {
 function stateOf(connection: IConnection, trans: TranslationBundle): string {
   const { status, obstacle, lostAt, waiting } = connection;
   if (status === 'connected') {
-    return trans.__('connected');
+    return isSilent(connection) ? trans.__('not answering') : trans.__('connected');
   }
   if (obstacle) {
     return obstacleInWords(obstacle, trans);
