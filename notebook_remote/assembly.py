@@ -51,18 +51,14 @@ class Assembly:
         """Make those that are configured, and those that were added in pages of earlier servers."""
         for config in configured:
             self.add(config)
-        for name, options in self.saved.load().items():
-            if self.backends.get(name) is None:
-                try:
-                    self.add(self._gateways.make(name, options))
-                except TraitError as error:
-                    self._app.log.warning("The gateway %s that was added: %s", name, error)
-                else:
-                    self.added[name] = options
+        known = {backend.name for backend in self.backends}
+        for config, options in self.saved.gateways(self._gateways, known):
+            self.add(config)
+            self.added[config.name] = options
 
     def configure(self, name: str, options: Options) -> Gateway:
         """A gateway that somebody wants to add. Raises TraitError."""
-        config = self._gateways.make(name, options)
+        config = self._gateways.make_for_page(name, options)
         if config.mode not in ("proxy", "direct"):
             raise TraitError(
                 "The mode of a gateway that is added here is 'proxy' or 'direct'; for 'browser' add"

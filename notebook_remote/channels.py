@@ -172,11 +172,13 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             link_timeout=config.link_timeout,
             buffer_size=config.relay_buffer_size,
             report=lambda: links.measure(link),
+            gateway_answers=backend.answers,
         )
+        unsent, link.unsent = link.unsent, b""
         links.connected(link, relay)
         self.log.info("Channels of kernel %s opened", link.kernel_id)
         try:
-            await relay.run("\r\n".join([*lines, "", ""]).encode("latin1"))
+            await relay.run("\r\n".join([*lines, "", ""]).encode("latin1"), unsent)
         finally:
             ending = relay.close()
             links.ended(link, ending)

@@ -90,6 +90,17 @@ class RestClient:
         for connections in {self._http, *self._requests}:
             await connections.aclose()
 
+    async def answers(self) -> bool:
+        """Whether the gateway answers HTTP on a new connection, and not a proxy for it."""
+        await self._ready()
+        timeout = httpx.Timeout(self.config.link_timeout, connect=self.config.connect_timeout)
+        async with self._connections() as connections:
+            try:
+                response = await connections.get(f"{self.config.url}/api", timeout=timeout)
+            except httpx.HTTPError:
+                return False
+        return response.status_code not in RETRIED_STATUS
+
     async def kind(self) -> str:
         """What the gateway is: ``enterprise-gateway``, or ``jupyter`` for the two others.
 

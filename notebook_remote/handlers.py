@@ -43,7 +43,7 @@ SESSION_BODY = {"path": str, "name": str, "type": str, "kernel": dict, "notebook
 INNER_BODY = {"kernel": {"name": str, "id": str}, "notebook": {"name": str, "path": str}}
 PLACES_BODY = {"session_id": str}
 LOGO_AGE = 30 * 24 * 60 * 60  # seconds a page may keep a logo, as in jupyter_server
-TYPE_NAMES: Mapping[type, str] = {str: "a string", dict: "an object"}
+TYPE_NAMES: Mapping[type, str] = {str: "a string", dict: "an object", bool: "true or false"}
 
 
 def check_body(body: Any, allowed: Mapping[str, type]) -> None:
@@ -59,7 +59,9 @@ def check_body(body: Any, allowed: Mapping[str, type]) -> None:
         if isinstance(value, dict) and key in INNER_BODY:
             check_body(value, INNER_BODY[key])
     kernel_id = body.get("kernel_id") or (body.get("id") if "path" not in allowed else None)
-    if kernel_id is not None and not KERNEL_ID.fullmatch(kernel_id):
+    if kernel_id is not None and not (
+        isinstance(kernel_id, str) and KERNEL_ID.fullmatch(kernel_id)
+    ):
         raise web.HTTPError(400, "The id of a kernel must look like a UUID.")
 
 
