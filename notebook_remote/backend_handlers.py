@@ -23,7 +23,6 @@ from .doctor_findings import Finding
 from .exceptions import GatewayError, without_secrets
 from .handlers import KERNEL, CheckedHandler
 from .kernels import RemoteMappingKernelManager
-from .places import label
 
 Model = dict[str, Any]
 
@@ -354,7 +353,7 @@ async def backend_model(backend: Backend) -> Model:
     config, gateway = backend.config, backend.gateway
     model: Model = {
         "name": backend.name,
-        "label": label(config),
+        "label": backend.label,
         "mode": config.mode,
         "url": "" if config.mode == "local" or config.embedded else without_secrets(config.url),
         "kind": "local" if config.mode == "local" else "",

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from .backends import label
 from .config import Gateway
 from .exceptions import GatewayAnswerError, GatewayLimitReached
 from .gateways import GatewayBackend
@@ -97,12 +98,6 @@ def shown_to_pages(gateways: list[Gateway], scope: Callable[[str], str]) -> Mode
     ``scope`` makes what this server's pages share at the gateway of a URL, in browser mode.
     """
     return {"backends": [_shown(config, scope) for config in gateways]}
-
-
-def label(config: Gateway) -> str:
-    """What pages call a backend: the embedded gateway is this computer as well."""
-    here = config.mode == "local" or config.embedded
-    return "This computer" if here else config.name
 
 
 def _shown(config: Gateway, scope: Callable[[str], str]) -> Model:

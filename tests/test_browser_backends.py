@@ -19,6 +19,7 @@ pytestmark = pytest.mark.browser
 
 Visit = Callable[[Server], Visitor]
 PYTHON = "Python 3 (ipykernel)"
+HERE = "This computer"
 
 
 class Several:
@@ -55,7 +56,7 @@ def test_kernels_of_all_backends_are_offered_and_run_where_they_say(
     visitor = visit(servers.notebook)
     tree = visitor.open_tree()
     offered = tree.new_menu()
-    for where in ("local", "js", "jkg"):
+    for where in (HERE, "js", "jkg"):
         assert f"{PYTHON} · {where}" in offered
     notebook = tree.new_notebook(f"{PYTHON} · jkg").wait_for_kernel(f"{PYTHON} · jkg")
     assert backend_of(visitor) == ["jkg"]
@@ -68,10 +69,10 @@ def test_kernels_of_all_backends_are_offered_and_run_where_they_say(
 
     notebook.choose("Kernel", "Change Kernel…")
     names = notebook.dialog.locator("optgroup").first.locator("option").all_inner_texts()
-    assert set(names) == {f"{PYTHON} · {where}" for where in ("local", "js", "jkg")}
-    notebook.dialog.locator("select").select_option(label=f"{PYTHON} · local")
+    assert set(names) == {f"{PYTHON} · {where}" for where in (HERE, "js", "jkg")}
+    notebook.dialog.locator("select").select_option(label=f"{PYTHON} · {HERE}")
     notebook.answer_dialog("Select")
-    notebook.wait_for_kernel(f"{PYTHON} · local")
+    notebook.wait_for_kernel(f"{PYTHON} · {HERE}")
     assert backend_of(visitor) == ["local"]
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
     expect(indicator(notebook)).to_be_hidden()

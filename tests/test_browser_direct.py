@@ -315,7 +315,7 @@ def test_the_kernel_dialog_and_the_running_page_name_the_gateway(
     notebook = visitor.open_notebook().wait_for_kernel()
     notebook.choose("Kernel", "Change Kernel…")
     options = notebook.dialog.locator("option").all_inner_texts()
-    assert "Python 3 (ipykernel) · embedded" in options
+    assert "Python 3 (ipykernel) · This computer" in options
     assert "No Kernel" in options
     notebook.answer_dialog("Cancel")
     notebook.save()
