@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +15,8 @@ import pytest
 from playwright.sync_api import expect
 
 from .conftest import EVERYWHERE, SharedServers
-from .pages import NOT_RUN, Visitor
-from .processes import Farm, Server, wait_for
+from .pages import NOT_RUN, NotebookPage, Visitor
+from .processes import Farm, Server, children, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -314,6 +316,22 @@ def test_without_a_gateway_files_are_edited_and_with_it_a_reload_is_enough(
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
     tree.reload()
     wait_for("the kernel in the menu", lambda: "Python 3 (ipykernel)" in tree.new_menu())
+
+
+def test_while_the_embedded_gateway_starts_python_is_offered(
+    farm: Farm, visit: Callable[[Server], Visitor]
+) -> None:
+    """It is stopped while it does. The tab opens all the same."""
+    server = farm.notebook().start(wait=False)
+    (gateway,) = wait_for("the gateway's process", lambda: children(server.pid))
+    os.kill(gateway, signal.SIGSTOP)
+    wait_for("the server", server._answers)
+    tree = visit(server).open_tree()
+    wait_for("Python", lambda: "Python 3 (starting…)" in tree.new_menu())
+    opened = tree.new("Python 3 (starting…)")
+    os.kill(gateway, signal.SIGCONT)
+    assert NotebookPage(opened).wait_for_kernel().run_cell("print(6 * 7)").strip() == "42"
+    wait_for("the kernel itself", lambda: "Python 3 (ipykernel)" in tree.new_menu())
 
 
 def test_a_notebook_of_an_unknown_kernelspec_asks_for_another(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.browser
 Visit = Callable[[Server], Visitor]
 PYTHON = "Python 3 (ipykernel)"
 HERE = "This computer"
+GESTURE = 5.0  # seconds after a click in which a page may open a tab
 
 
 class Several:
@@ -235,6 +238,22 @@ def test_why_a_kernel_is_gone_is_said_and_another_offered(servers: Several, visi
     wait_for("another kernel", lambda: visitor.kernel_ids() not in ([], [gone]))
     notebook.wait_for_kernel(f"{PYTHON} · jkg")
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
+
+
+def test_a_gateway_that_stands_still_holds_up_no_new_notebook(farm: Farm, visit: Visit) -> None:
+    gateway = farm.gateway("kernel-gateway").start()
+    visitor = visit(several(farm, "--mode=local", gpu=gateway).start())
+    tree = visitor.open_tree()
+    wait_for("its kernels", lambda: f"{PYTHON} · gpu" in tree.new_menu())
+    gateway.signal(signal.SIGSTOP)
+    try:
+        start = time.monotonic()
+        notebook = tree.new_notebook(f"{PYTHON} · {HERE}")
+        assert time.monotonic() - start < GESTURE  # else the browser opens no tab
+        notebook.wait_for_kernel(f"{PYTHON} · {HERE}")
+        assert notebook.run_cell("print(6 * 7)").strip() == "42"
+    finally:
+        gateway.signal(signal.SIGCONT)
 
 
 def test_two_tabs_that_open_one_notebook_have_one_kernel(farm: Farm, visit: Visit) -> None:

@@ -1,45 +1,41 @@
 /*
- * The kernels of the New menu while the gateway of this computer starts, which may take longer than
- * the page. What it has in any case is offered at once: a tab that is opened for it shows the start.
+ * The list of files while the gateway of this computer starts, which may take longer than the page. It
+ * waits for no list of it, and the New menu offers what that gateway has in any case: a tab that is
+ * opened for it shows the start.
  */
 
-import { KernelSpec, KernelSpecAPI, ServerConnection } from '@jupyterlab/services';
+import { KernelSpec } from '@jupyterlab/services';
+
+import { backends } from './config';
 
 const LATE_AFTER = 1000; // milliseconds
 
-const EARLY: KernelSpec.ISpecModels = {
-  default: 'python3',
-  kernelspecs: {
-    python3: {
-      name: 'python3',
-      display_name: 'Python 3 (starting…)',
-      language: 'python',
-      argv: [],
-      resources: {}
-    }
-  }
-};
+/** What is offered then. */
+export function earlySpecs(): KernelSpec.ISpecModels {
+  const name = backends().length > 1 ? 'python3@embedded' : 'python3';
+  const display_name = 'Python 3 (starting…)';
+  const spec = { name, display_name, language: 'python', argv: [], resources: {} };
+  return { default: name, kernelspecs: { [name]: spec } };
+}
 
-export class EarlySpecs implements KernelSpec.IKernelSpecAPIClient {
-  /** `onKnown` is called when there is a list, or an error, after one was made up. */
-  constructor(
-    readonly serverSettings: ServerConnection.ISettings,
-    private readonly _onKnown: () => void
-  ) {}
-
-  async get(): Promise<KernelSpec.ISpecModels> {
-    const asked = KernelSpecAPI.getSpecs(this.serverSettings);
-    if (this._late) {
+/** The same, except that the first answer is `meanwhile` if it takes long; `onKnown` then tells when. */
+export function early<T>(
+  ask: () => Promise<T>,
+  meanwhile: T,
+  onKnown: () => Promise<void>
+): () => Promise<T> {
+  let first = true;
+  return async () => {
+    const asked = ask();
+    if (!first) {
       return asked;
     }
+    first = false;
     const late = new Promise<null>(resolve => window.setTimeout(resolve, LATE_AFTER, null));
-    const specs = await Promise.race([asked, late]);
-    this._late = true; // from here on there is something to show meanwhile
-    if (specs === null) {
-      void asked.catch(() => undefined).then(this._onKnown);
+    const answer = await Promise.race([asked, late]);
+    if (answer === null) {
+      void asked.then(onKnown, onKnown).catch(() => undefined);
     }
-    return specs ?? EARLY;
-  }
-
-  private _late = false;
+    return answer ?? meanwhile;
+  };
 }

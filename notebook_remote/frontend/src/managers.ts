@@ -7,6 +7,7 @@ import {
   IConnectionStatus,
   Kernel,
   KernelSpec,
+  KernelSpecAPI,
   KernelSpecManager,
   ServerConnection,
   Session,
@@ -16,7 +17,7 @@ import { Token } from '@lumino/coreutils';
 
 import { backends, gateways, startsHere } from './config';
 import { ConnectedKernels } from './connections';
-import { EarlySpecs } from './early';
+import { early, earlySpecs } from './early';
 import { channelsSocketClass } from './facade';
 import { BrowserGateways } from './gateways';
 import { RoutedKernels } from './kernels';
@@ -59,37 +60,45 @@ export class Managers {
     const Socket = stock
       ? server.WebSocket
       : channelsSocketClass(this._routes, server, this._askForPlaces);
-    this._kernelManager = new ConnectedKernels({
+    const client = this._kernels;
+    if (this._early) {
+      client.listRunning = early(client.listRunning.bind(client), [], () => manager.refreshRunning());
+    }
+    const manager: ConnectedKernels = new ConnectedKernels({
       serverSettings: { ...server, WebSocket: this._reach.watch(Socket) },
-      kernelAPIClient: this._ours ? this._kernels : undefined,
+      kernelAPIClient: this._ours ? client : undefined,
       kernelSpecAPIClient: this._routed ? this._specs : undefined,
       standby: this._standby
     });
-    return this._kernelManager;
+    return (this._kernelManager = manager);
   }
 
   kernelspecs(): KernelSpec.IManager {
+    const ask = () => KernelSpecAPI.getSpecs(this._server);
+    const whileStarting = {
+      serverSettings: this._server,
+      get: early(ask, earlySpecs(), () => manager.refreshSpecs())
+    };
     const manager: KernelSpec.IManager = new KernelSpecManager({
       serverSettings: this._gateways.alone?.settings ?? this._server,
-      kernelSpecAPIClient: this._routed
-        ? this._specs
-        : startsHere() && opensTabs()
-          ? new EarlySpecs(this._server, () => void manager.refreshSpecs().catch(() => undefined))
-          : undefined,
+      kernelSpecAPIClient: this._routed ? this._specs : this._early ? whileStarting : undefined,
       standby: this._standby
     });
     return manager;
   }
 
   sessions(kernelManager: Kernel.IManager): Session.IManager {
-    return new SessionManager({
+    const client = new RoutedSessions(this._server, this._gateways, this._kernels);
+    if (this._early) {
+      client.listRunning = early(client.listRunning.bind(client), [], () => manager.refreshRunning());
+    }
+    const manager: Session.IManager = new SessionManager({
       kernelManager,
       serverSettings: this._server,
-      sessionAPIClient: this._ours
-        ? new RoutedSessions(this._server, this._gateways, this._kernels)
-        : undefined,
+      sessionAPIClient: this._ours ? client : undefined,
       standby: this._standby
     });
+    return manager;
   }
 
   private readonly _askForPlaces: AskForPlaces = async (target, protocols, signal) => {
@@ -104,6 +113,7 @@ export class Managers {
 
   private readonly _server: ServerConnection.ISettings;
   private readonly _ours = backends().length > 0; // else the server's managers are not ours either
+  private readonly _early = startsHere() && opensTabs(); // whether lists may be late at first
   private readonly _routed: boolean;
   private readonly _kernels: RoutedKernels;
   private readonly _specs: RoutedSpecs;
