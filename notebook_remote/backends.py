@@ -30,6 +30,11 @@ PATIENCE = 2.0
 LOCAL_KEY = "local"  # by which the store knows this computer
 
 
+def label(config: Gateway) -> str:
+    """What pages call a backend."""
+    return "This computer" if config.mode == "local" or config.embedded else config.name
+
+
 class Backend:
     """Where kernels run: a gateway, or this computer.
 
@@ -55,6 +60,11 @@ class Backend:
     def name(self) -> str:
         """What people and kernelspecs call it."""
         return self.config.name
+
+    @property
+    def label(self) -> str:
+        """What pages call it: an embedded gateway is this computer as well."""
+        return label(self.config)
 
     @property
     def key(self) -> str:
