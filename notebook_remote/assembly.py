@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets import TraitError
 
 from .backends import Backend, Backends
@@ -18,6 +17,7 @@ from .gateways import GatewayBackend
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
 from .links import tell_events
+from .local_kernels import LocalKernelManager
 from .reported import ReportedKernelManager, ReportedKernelSpecs
 from .saved import Options, SavedGateways
 from .store import Store
@@ -116,12 +116,16 @@ class Assembly:
 
     async def stop(self) -> None:
         """Stop an embedded gateway, unless it has kernels to keep; let go of everything."""
-        for backend in self.backends:
-            if backend.config.embedded and self._embedded is not None:
-                left = self.store.kernels(backend.key)
-                await (self._embedded.leave() if left else self._embedded.stop())
-        await asyncio.gather(*(gateway.close() for gateway in self.backends.gateways()))
-        self.store.close()
+        try:
+            for backend in self.backends:
+                if backend.config.embedded and self._embedded is not None:
+                    left = self.store.kernels(backend.key)
+                    await (self._embedded.leave() if left else self._embedded.stop())
+            await asyncio.gather(
+                *(gateway.close() for gateway in self.backends.gateways()), return_exceptions=True
+            )
+        finally:
+            self.store.close()
 
     def _remote(self, config: Gateway) -> Backend:
         app = self._app
@@ -143,7 +147,7 @@ class Assembly:
         chosen = app.config.ServerApp.get("kernel_spec_manager_class")
         chosen = app.kernel_spec_manager_class if chosen else KernelSpecManager
         found = chosen(parent=app)
-        kernels = AsyncMappingKernelManager(
+        kernels = LocalKernelManager(
             parent=app,
             log=app.log,
             connection_dir=app.runtime_dir,

@@ -40,6 +40,7 @@ from traitlets.utils.importstring import import_item
 
 from .config import Gateway
 from .embedded_app import LEASE_PATH
+from .environment import for_embedded_gateway
 from .exceptions import GatewayUnreachable, without_secrets
 
 Model = dict[str, Any]
@@ -336,11 +337,6 @@ def _plain(value: object) -> object:
 
 def _spawn(log_path: Path, settings: Model) -> subprocess.Popen[bytes]:
     """Start the process, in a session of its own: a Ctrl-C in the terminal is not for it."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("JUPYTER_GATEWAY_", "JUPYTER_TOKEN"))
-    }
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with open(descriptor, "ab") as log:
@@ -349,7 +345,7 @@ def _spawn(log_path: Path, settings: Model) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=for_embedded_gateway(),
             # Python looks for modules there first: never in the notebooks' folder.
             cwd=log_path.parent,
             start_new_session=True,

@@ -29,7 +29,7 @@ Model = dict[str, Any]
 
 KERNELS_AT_ONCE = 50  # that are looked through without a pause
 PARALLEL_LOOKS = 8  # requests at once when a gateway must be asked for each kernel
-TAKE_BACK_PAUSE = 1.0  # seconds between two attempts to shut down a kernel that may come up
+TAKE_BACK_PAUSE = 0.5  # seconds between two attempts to shut down a kernel that may come up
 STOP_TIMEOUT = 3.0  # seconds for all kernels together when the server stops
 
 
@@ -168,6 +168,14 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             raise KernelNotFound(f"No kernel {kernel_id} is being started (any more).")
         start.cancelled = True
         start.task.cancel()
+
+    async def cancel_starts(self) -> None:
+        """Give up all starts; kernels that still come up are shut down, as far as there is time."""
+        starts = [start for start in self.starts.values() if start.task is not None]
+        for start in starts:
+            self.cancel_start(start.kernel_id)
+        tasks = [start.task for start in starts if start.task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _refuse_existing(self, kernel_id: str) -> None:
         """A kernel that is there already is ours, or somebody else's; neither is started."""
@@ -361,24 +369,27 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if kept or not self.backend.config.embedded:
             await self._shutdown_on_gateway([k for k in kernels if k.kernel_id not in kept])
         else:
-            for kernel in kernels:
-                self._forget(kernel.kernel_id)
+            await self.cancel_starts()
+            ending = [*(kernel.kernel_id for kernel in kernels), *self._taken_back.values()]
+            for task in list(self._taken_back):
+                task.cancel()
+            for kernel_id in ending:
+                self._forget(kernel_id)
         self.leave()
 
     async def _shutdown_on_gateway(self, kernels: list[RemoteKernelManager]) -> None:
-        tasks = {
+        tasks: dict[asyncio.Task[Any], str] = {
             asyncio.create_task(k.shutdown_kernel(), name=f"shut down {k.kernel_id}"): k.kernel_id
             for k in kernels
         }
-        sent = [start.kernel_id for start in self.starts.values() if start.sent]
-        left = [*sent, *self._taken_back.values()]
-        for task in list(self._taken_back):
-            task.cancel()
+        await self.cancel_starts()
+        tasks |= self._taken_back
+        left = []
         if tasks:
             done, pending = await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
             for task in pending:
                 task.cancel()
-            left += [tasks[t] for t in done if t.exception()] + [tasks[t] for t in pending]
+            left = [tasks[t] for t in done if t.exception()] + [tasks[t] for t in pending]
             for task in done:
                 if not task.exception():
                     self._forget(tasks[task])

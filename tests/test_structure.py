@@ -15,6 +15,7 @@ ORDER = [
     "exceptions",
     "masking",
     "signals",
+    "environment",
     "config",
     "configured",
     "saved",
@@ -66,6 +67,7 @@ ORDER = [
     "places",
     "handlers",
     "local_channels",
+    "local_kernels",
     "embedded_app",
     "embedded",
     "assembly",
@@ -99,6 +101,7 @@ TESTED_WITH = {
     "metrics": "links",
     "sockets": "relay",
     "embedded_app": "embedded",
+    "local_kernels": "stops",
     "__main__": "app",
     **dict.fromkeys(DOCTOR, "doctor"),
 }
