@@ -18,7 +18,7 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized, ws_authenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
-from jupyter_server.services.kernels.handlers import MainKernelHandler
+from jupyter_server.services.kernels.handlers import KernelHandler, MainKernelHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 from tornado.websocket import WebSocketHandler
@@ -26,7 +26,8 @@ from traitlets import default
 from traitlets.config import Config
 
 from .local_channels import LocalChannels
-from .signals import OrderlyServerApp
+from .local_kernels import LocalKernelManager
+from .signals import OrderlyServerApp, leave
 
 # The add-on, for direct mode, is a distribution of its own; the gateway works without it.
 try:
@@ -35,6 +36,7 @@ except ImportError:
     add_on = None  # type: ignore[assignment]
 
 FIRST_OWNER = 60.0  # seconds until whoever started us must have taken the lease
+KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 LEASE_PATH = "/notebook-remote/lease"
 
 
@@ -87,11 +89,26 @@ class EmbeddedKernelsHandler(MainKernelHandler):
                 kernel_name=model.get("name") or manager.default_kernel_name,
                 path=model.get("path"),
                 kernel_id=model.get("kernel_id"),
-                env={**os.environ, **model.get("env", {})},
+                env=model.get("env") or {},
             )
         )
         self.set_status(201)
         self.finish(json.dumps(await ensure_async(manager.kernel_model(kernel_id)), default=str))
+
+
+class EmbeddedKernelHandler(KernelHandler):
+    """``/api/kernels/<id>``, with a PATCH of the environment for the kernel's next restart.
+
+    With local kernels jupyter_server changes JPY_SESSION_NAME when a document is renamed.
+    """
+
+    @web.authenticated
+    @authorized
+    async def patch(self, kernel_id: str) -> None:
+        """Change variables."""
+        model = self.get_json_body() or {}
+        self.kernel_manager.get_kernel(kernel_id).update_env(env=model.get("env") or {})
+        self.finish(json.dumps(await ensure_async(self.kernel_manager.kernel_model(kernel_id))))
 
 
 class EmbeddedGatewayApp(OrderlyServerApp):
@@ -108,6 +125,10 @@ class EmbeddedGatewayApp(OrderlyServerApp):
     linger = 0.0
     _orphaned: object = None
 
+    @default("kernel_manager_class")
+    def _default_kernel_manager_class(self) -> type:
+        return LocalKernelManager
+
     @default("kernel_websocket_connection_class")
     def _default_kernel_websocket_connection_class(self) -> type:
         return LocalChannels
@@ -122,6 +143,7 @@ class EmbeddedGatewayApp(OrderlyServerApp):
             [
                 (url_path_join(base, LEASE_PATH), LeaseHandler),
                 (url_path_join(base, "/api/kernels"), EmbeddedKernelsHandler),
+                (url_path_join(base, rf"/api/kernels/{KERNEL}"), EmbeddedKernelHandler),
             ],
         )
         if add_on is not None:
@@ -185,6 +207,7 @@ def main() -> None:
     app.load_config_file = lambda *args, **kwargs: None  # the parent sends what matters
     app.initialize(argv=[], find_extensions=False)
     app.start()
+    leave()
 
 
 if __name__ == "__main__":
