@@ -129,6 +129,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self, kernel: RemoteKernelManager, start: Start, path: str | None, env: dict[str, str]
     ) -> None:
         kernel_id = start.kernel_id
+        await self.backend.ready()  # before that the store has no key for it
         body: Model = {"kernel_id": kernel_id}
         if path is not None:
             body["path"] = path
@@ -142,6 +143,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         async with self._start_slots, alone:
             start.sent = True
             self._note(kernel_id, kernel.kernel_name)
+            if self.backend.store is not None:
+                await self.backend.store.written()
             try:
                 await kernel.start_kernel(body=body)
             except (GatewayUnreachable, asyncio.CancelledError) as error:
@@ -221,7 +224,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             self._add(kernel)
             self.log.info("Kernel found again: %s (%s)", kernel.kernel_id, kernel.kernel_name)
 
-    def adopt_stored(self) -> None:
+    async def adopt_stored(self) -> None:
         """Take the kernels of an earlier server on this directory as ours.
 
         Called when the gateway is there: at start, or when it is added.
@@ -231,7 +234,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         store, key = self.backend.store, self.backend.key
         if store is None:
             return
-        store.take_over(key)
+        await store.take_over(key)
         stored = store.kernels(key)
         self.adopt(
             [{"id": k.kernel_id, "name": k.name, "execution_state": "unknown"} for k in stored]
@@ -240,7 +243,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         # Their start may be under way still: the server before had no answer.
         deadline = time.monotonic() + self.backend.config.start_timeout
         for kernel in stored:
-            if not kernel.answered:
+            if not kernel.answered and kernel.kernel_id in self._kernels:
                 self._kernels[kernel.kernel_id].awaited_until = deadline
 
     def keep(self, kernel_id: str, kept: bool) -> None:

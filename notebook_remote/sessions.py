@@ -9,11 +9,13 @@ from typing import Any
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.sessions.sessionmanager import SessionManager
+from tornado import web
 from traitlets import Instance
 
 from .backends import told_apart
 from .exceptions import GatewayError
 from .routing import RoutedKernelManager
+from .signals import STOPPING
 from .store import Store
 
 Model = dict[str, Any]
@@ -56,6 +58,14 @@ class RemoteSessionManager(SessionManager):
         return store
 
     @property
+    def cursor(self) -> sqlite3.Cursor:
+        """Where the base class asks and changes. Raises 503 when the server is being stopped."""
+        if self.store is not None and self.store.closed:
+            raise web.HTTPError(503, STOPPING)
+        cursor: sqlite3.Cursor = super().cursor
+        return cursor
+
+    @property
     def connection(self) -> sqlite3.Connection:
         """The database: that of the store, unless the user has named a file."""
         if self.store is None or self.database_filepath != ":memory:":
@@ -84,6 +94,7 @@ class RemoteSessionManager(SessionManager):
             self._creating[wanted] = task
             task.add_done_callback(lambda done: self._creating.pop(wanted, None))
         model = await asyncio.shield(task)
+        await self._written()
         # JupyterLab shuts a session down that has not the path that it asked for.
         told: Model = {**model, "path": path}
         return (
@@ -120,6 +131,12 @@ class RemoteSessionManager(SessionManager):
         query = "SELECT path, name, type, kernel_id FROM session WHERE session_id = ?"
         path, name, kind, kernel_id = self.cursor.execute(query, (session_id,)).fetchone()
         self._used(document_of(path, name, kind), kind, kernel_id)
+        await self._written()
+
+    async def _written(self) -> None:
+        """What a page is told outlives this process, unless the disk is too slow or full."""
+        if self.store is not None:
+            await self.store.written()
 
     async def start_kernel_for_session(
         self,
@@ -150,7 +167,7 @@ class RemoteSessionManager(SessionManager):
         """Remember which backend a document runs on; a console's path is no document."""
         backend = self.kernel_manager.backends.of_kernel(kernel_id)
         if self.store is not None and backend is not None and path and type_ != "console":
-            self.store.used(path, backend.key)
+            self.store.used(path, backend.place)
 
     async def delete_session(self, session_id: str) -> None:
         """Delete a session, and shut its kernel down unless another session uses it."""
@@ -191,6 +208,10 @@ class RemoteSessionManager(SessionManager):
         """
         kernel = self.kernel_manager.known_model(row["kernel_id"])
         model: Model | None
+        if kernel is None and self._is_away(row["kernel_id"]):
+            if tolerate_culled:
+                return None
+            raise KeyError(f"The gateway of the kernel {row['kernel_id']} is not there.")
         if kernel is None:
             model = await super().row_to_model(row, tolerate_culled)
             return model
@@ -204,6 +225,14 @@ class RemoteSessionManager(SessionManager):
         if row["type"] == "notebook":
             model["notebook"] = {"path": row["path"], "name": row["name"]}
         return model
+
+    def _is_away(self, kernel_id: str) -> bool:
+        """Whether a kernel is on a gateway that was removed, or is not there yet.
+
+        Its session is not shown meanwhile, and not lost.
+        """
+        known = self.store is not None and self.store.has_kernel(kernel_id)
+        return known and kernel_id not in self.kernel_manager
 
     def get_kernel_env(self, path: str | None, name: str | None = None) -> dict[str, str]:
         """What a session adds to its kernel's environment: not this server's environment.
