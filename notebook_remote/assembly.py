@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
 
+LOOK_AGAIN = 60.0  # seconds, for what a server on another computer may have left by then
+
+
 class Assembly:
     """Owned by the server app, which is the parent of the managers that are made here."""
 
@@ -40,6 +43,7 @@ class Assembly:
         self.store = Store(folder, root_dir, app.log)
         self.backends = Backends()
         self._embedded: EmbeddedGateway | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._emit = tell_events(app.event_logger)
 
     @property
@@ -75,7 +79,9 @@ class Assembly:
         """Make and start one while the server runs. Raises TraitError."""
         backend = self.add(self.configure(name, options))
         self.added[name] = dict(options)
-        self.start(backend)
+        task = asyncio.create_task(self.start(backend), name=f"start {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self.on_change()
         return backend
 
@@ -86,23 +92,43 @@ class Assembly:
         self.backends.add(backend)
         return backend
 
-    def start(self, backend: Backend) -> None:
+    async def start(self, backend: Backend) -> None:
         """Start an embedded gateway, and find the kernels again that an earlier server had.
 
         Called when the event loop runs.
         """
         gateway, kernels = backend.gateway, backend.kernels
-        if isinstance(kernels, ReportedKernelManager):
-            kernels.adopt_stored()
-        elif gateway is None:
-            self.store.take_over(backend.key)  # what ran there is gone; documents are remembered
-        if gateway is None or not isinstance(kernels, RemoteMappingKernelManager):
+        if backend.config.embedded and self._embedded is not None and gateway is not None:
+            assert isinstance(kernels, RemoteMappingKernelManager)  # noqa: S101 - for mypy
+            self._embedded.start(
+                on_searched=self._forgetting(backend, self._embedded),
+                on_used=_adopting(gateway, kernels),
+                on_found=kernels.adopt,
+            )
             return
-        if backend.config.embedded and self._embedded is not None:
-            self.store.forget_gateways(self._embedded.is_gone)
-            self._embedded.start(on_used=_adopting(gateway, kernels), on_found=kernels.adopt)
+        try:
+            await self._adopt(backend)
+        finally:
+            backend.adopted.set()
+        while await asyncio.to_thread(self.store.lives_elsewhere):
+            await asyncio.sleep(LOOK_AGAIN)
+            await self._adopt(backend)
+
+    def _forgetting(
+        self, backend: Backend, embedded: EmbeddedGateway
+    ) -> Callable[[], Awaitable[None]]:
+        async def forget() -> None:
+            backend.adopted.set()
+            await self.store.forget_gateways(embedded.is_gone)
+
+        return forget
+
+    async def _adopt(self, backend: Backend) -> None:
+        kernels = backend.kernels
+        if isinstance(kernels, (RemoteMappingKernelManager, ReportedKernelManager)):
+            await kernels.adopt_stored()
         else:
-            kernels.adopt_stored()
+            await self.store.take_over(backend.key)  # what ran there is gone
 
     async def remove(self, name: str) -> None:
         """Use a gateway no longer; what is known of its kernels stays in the store."""
@@ -130,7 +156,9 @@ class Assembly:
     def _remote(self, config: Gateway) -> Backend:
         app = self._app
         if config.embedded:
-            self._embedded = EmbeddedGateway(config, app.root_dir, kernel_config(app.config))
+            self._embedded = EmbeddedGateway(
+                config, app.root_dir, kernel_config(app.config, type(app))
+            )
             gateway = GatewayBackend(config, self._embedded.ready)
         else:
             gateway = GatewayBackend(config)
@@ -165,9 +193,9 @@ class Assembly:
 
 def _adopting(
     gateway: GatewayBackend, kernels: RemoteMappingKernelManager
-) -> Callable[[str], None]:
-    def use(key: str) -> None:
+) -> Callable[[str], Awaitable[None]]:
+    async def use(key: str) -> None:
         gateway.key = key
-        kernels.adopt_stored()
+        await kernels.adopt_stored()
 
     return use

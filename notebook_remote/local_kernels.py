@@ -17,7 +17,7 @@ from tornado import web
 from .environment import for_kernels
 from .signals import STOPPING
 
-END_LIMIT = 2.5  # seconds for all kernels to end by themselves when the server stops
+END_LIMIT = 2.0  # seconds for all kernels to end by themselves when the server stops
 KILL_LIMIT = 0.5  # seconds for those that were killed then
 
 

@@ -40,6 +40,8 @@ ORDER = [
     "metrics",
     "links",
     "handshakes",
+    "store_file",
+    "store_writer",
     "store",
     "kernels_app",
     "gateways",
@@ -68,6 +70,7 @@ ORDER = [
     "handlers",
     "local_channels",
     "local_kernels",
+    "lease",
     "embedded_app",
     "embedded",
     "assembly",
@@ -103,6 +106,8 @@ TESTED_WITH = {
     "embedded_app": "embedded",
     "local_kernels": "stops",
     "__main__": "app",
+    "store_file": "store",
+    "store_writer": "store",
     **dict.fromkeys(DOCTOR, "doctor"),
 }
 
