@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from traitlets import TraitError
@@ -37,6 +37,7 @@ class Assembly:
         self._gateways = gateways
         self.saved = SavedGateways(folder, app.log)
         self.added: dict[str, Options] = {}  # in pages
+        self._configured: dict[str, Gateway] = {}
         self.examining = asyncio.Lock()  # one gateway at a time
         self.on_change: Callable[[], object] = lambda: None
         root_dir = str(Path(app.root_dir).resolve())
@@ -55,6 +56,7 @@ class Assembly:
         """Make those that are configured, and those that were added in pages of earlier servers."""
         for config in configured:
             self.add(config)
+            self._configured[config.given_name] = config
         for name, options in self.saved.load().items():
             if self.backends.get(name) is None:
                 try:
@@ -76,14 +78,39 @@ class Assembly:
         return config
 
     def add_named(self, name: str, options: Options) -> Backend:
-        """Make and start one while the server runs. Raises TraitError."""
-        backend = self.add(self.configure(name, options))
-        self.added[name] = dict(options)
-        task = asyncio.create_task(self.start(backend), name=f"start {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Make and start one while the server runs. Raises TraitError.
+
+        One that is configured, and was removed, is the configured one again: it is in ``added`` no
+        more than before, so it is not saved.
+        """
+        config, known = self.configure(name, options), self._configured.get(name)
+        if known is not None and known.url == config.url:
+            for option, value in options.items():
+                setattr(known, option, value)
+            config = known
+        else:
+            self.added[name] = dict(options)
+        backend = self.add(config)
+        self._do(self.start(backend), f"start {name}")
         self.on_change()
         return backend
+
+    async def move(self, name: str, options: Options) -> Backend:
+        """Use a gateway that was added at another address, with its kernels. Raises TraitError."""
+        merged = {**self.added[name], **options}
+        config = self.configure(name, merged)
+        await self._leave(self.backends.remove(name))
+        self.added[name] = merged
+        backend = self.add(config)
+        self._do(self.start(backend), f"start {name}")
+        self.on_change()
+        return backend
+
+    def _do(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something in the background, for as long as the server runs."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def add(self, config: Gateway) -> Backend:
         """Make a backend, which has to be started. Raises TraitError."""
@@ -135,13 +162,27 @@ class Assembly:
         backend = self.backends.remove(name)
         self.added.pop(name, None)
         self.on_change()
+        await self._leave(backend)
+
+    async def _leave(self, backend: Backend) -> None:
+        """Look at its kernels no longer. Those that are being started are shut down."""
         if isinstance(backend.kernels, RemoteMappingKernelManager):
+            await backend.kernels.cancel_starts()
             backend.kernels.leave()
         if backend.gateway is not None:
-            await backend.gateway.close()
+            self._do(self._close(backend, backend.gateway), f"leave {backend.name}")
+
+    async def _close(self, backend: Backend, gateway: GatewayBackend) -> None:
+        try:
+            if isinstance(backend.kernels, RemoteMappingKernelManager):
+                await backend.kernels.all_taken_back()
+        finally:
+            await gateway.close()
 
     async def stop(self) -> None:
         """Stop an embedded gateway, unless it has kernels to keep; let go of everything."""
+        for task in self._tasks:
+            task.cancel()
         try:
             for backend in self.backends:
                 if backend.config.embedded and self._embedded is not None:

@@ -195,6 +195,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self._taken_back[task] = kernel_id
         task.add_done_callback(lambda done: self._taken_back.pop(done, None))
 
+    async def all_taken_back(self) -> None:
+        """Wait until no start is being taken back any more."""
+        await asyncio.gather(*self._taken_back, return_exceptions=True)
+
     async def _taking_back(self, kernel_id: str) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.backend.config.start_timeout + STOP_TIMEOUT

@@ -6,6 +6,7 @@ import asyncio
 import re
 import sqlite3
 from typing import Any
+from weakref import WeakValueDictionary
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.sessions.sessionmanager import SessionManager
@@ -36,6 +37,10 @@ def document_of(path: str | None, name: str | None, kind: str | None) -> str | N
     return path
 
 
+class KernelNotStarted(Exception):
+    """The kernel that a session should change to was not started; the cause says why."""
+
+
 class RemoteSessionManager(SessionManager):
     """jupyter_server's sessions over kernels of all backends, which outlive this process.
 
@@ -50,6 +55,9 @@ class RemoteSessionManager(SessionManager):
         super().__init__(**kwargs)
         # By the document and what kernel is wanted for it.
         self._creating: dict[tuple[str | None, ...], asyncio.Task[Model]] = {}
+        # By the session and what kernel is wanted for it.
+        self._changing: dict[tuple[str | None, ...], asyncio.Task[Model]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def store(self) -> Store | None:
@@ -137,6 +145,58 @@ class RemoteSessionManager(SessionManager):
         """What a page is told outlives this process, unless the disk is too slow or full."""
         if self.store is not None:
             await self.store.written()
+
+    async def change_kernel(
+        self,
+        session_id: str,
+        kernel_id: str | None = None,
+        kernel_name: str | None = None,
+        **changes: str,
+    ) -> Model:
+        """Give a session another kernel: one that runs, or a new one of a kernelspec.
+
+        Whoever asks for the same meanwhile gets the same; other changes wait for their turn. So
+        no kernel is left without a session. ``changes`` are of the document. Raises
+        KernelNotStarted, 404.
+        """
+        wanted = (session_id, kernel_id, kernel_name)
+        task = self._changing.get(wanted)
+        if task is None:
+            change = self._change_kernel(session_id, kernel_id, kernel_name, changes)
+            task = asyncio.create_task(change, name=f"change the kernel of {session_id}")
+            self._changing[wanted] = task
+            task.add_done_callback(lambda done: self._changing.pop(wanted, None))
+        return await asyncio.shield(task)
+
+    async def _change_kernel(
+        self,
+        session_id: str,
+        kernel_id: str | None,
+        kernel_name: str | None,
+        changes: dict[str, str],
+    ) -> Model:
+        turn = self._turns.setdefault(session_id, asyncio.Lock())
+        async with turn:
+            before = await self.get_session(session_id=session_id)
+            new = kernel_id
+            if new is None:
+                document = {key: before[key] for key in ("path", "name", "type")}
+                try:
+                    new = await self.start_kernel_for_session(
+                        session_id, kernel_name=kernel_name, **document
+                    )
+                except Exception as error:
+                    raise KernelNotStarted from error
+            try:
+                await self.update_session(session_id, kernel_id=new, **changes)
+            except web.HTTPError:  # the session was deleted meanwhile
+                if kernel_id is None:
+                    await self.release_kernel(new)
+                raise
+            model: Model = await self.get_session(session_id=session_id)
+            if new != before["kernel"]["id"]:
+                await self.release_kernel(before["kernel"]["id"])
+        return model
 
     async def start_kernel_for_session(
         self,
