@@ -37,7 +37,6 @@ class Assembly:
         self._gateways = gateways
         self.saved = SavedGateways(folder, app.log)
         self.added: dict[str, Options] = {}  # in pages
-        self._configured: dict[str, Gateway] = {}
         self.examining = asyncio.Lock()  # one gateway at a time
         self.on_change: Callable[[], object] = lambda: None
         root_dir = str(Path(app.root_dir).resolve())
@@ -56,19 +55,14 @@ class Assembly:
         """Make those that are configured, and those that were added in pages of earlier servers."""
         for config in configured:
             self.add(config)
-            self._configured[config.given_name] = config
-        for name, options in self.saved.load().items():
-            if self.backends.get(name) is None:
-                try:
-                    self.add(self._gateways.make(name, options))
-                except TraitError as error:
-                    self._app.log.warning("The gateway %s that was added: %s", name, error)
-                else:
-                    self.added[name] = options
+        known = {backend.name for backend in self.backends}
+        for config, options in self.saved.gateways(self._gateways, known):
+            self.add(config)
+            self.added[config.name] = options
 
     def configure(self, name: str, options: Options) -> Gateway:
         """A gateway that somebody wants to add. Raises TraitError."""
-        config = self._gateways.make(name, options)
+        config = self._gateways.make_for_page(name, options)
         if config.mode not in ("proxy", "direct"):
             raise TraitError(
                 "The mode of a gateway that is added here is 'proxy' or 'direct'; for 'browser' add"
@@ -80,15 +74,10 @@ class Assembly:
     def add_named(self, name: str, options: Options) -> Backend:
         """Make and start one while the server runs. Raises TraitError.
 
-        One that is configured, and was removed, is the configured one again: it is in ``added`` no
-        more than before, so it is not saved.
+        One that is configured, and was removed, is the configured one again.
         """
-        config, known = self.configure(name, options), self._configured.get(name)
-        if known is not None and known.url == config.url:
-            for option, value in options.items():
-                setattr(known, option, value)
-            config = known
-        else:
+        config = self.configure(name, options)
+        if config.from_page:
             self.added[name] = dict(options)
         backend = self.add(config)
         self._do(self.start(backend), f"start {name}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 from jupyter_server.gateway.gateway_client import NoOpTokenRenewer
@@ -12,6 +14,9 @@ from traitlets import TraitError
 
 from .config import Gateway
 from .exceptions import GatewayAuthError
+from .shared import in_daemon_thread
+
+KEYRING_TIMEOUT = 5.0  # seconds that the first request waits for the system's keyring
 
 
 class GatewayAuth:
@@ -21,6 +26,9 @@ class GatewayAuth:
         self.config = config
         self._renewer = config.gateway_token_renewer_class(parent=config, log=config.log)
         self._renewing = asyncio.Lock()
+        self._reading: asyncio.Future[Mapping[str, str]] | None = None
+        self._entered = False  # whether the token is one that a user has entered in the page
+        self._file_text: str | None = None  # of auth_token_file, when it was last read
 
     async def headers(self) -> dict[str, str]:
         """Headers for a request or a handshake: the configured ones and the proof of who we are.
@@ -29,6 +37,7 @@ class GatewayAuth:
         a token in the same header, as in jupyter_server's client.
         """
         config = self.config
+        await self._take_stored_credentials()
         headers = config.extra_headers
         token = await self._token()
         if token:
@@ -46,18 +55,63 @@ class GatewayAuth:
                 )
         return headers
 
+    async def _take_stored_credentials(self) -> None:
+        """Take what an earlier server kept in the system's keyring.
+
+        The keyring may wait for its user to unlock it: then only this gateway waits, and not for
+        long; what comes later is used from then on.
+        """
+        read = self.config.stored_credentials
+        if read is None:
+            return
+        first = self._reading is None
+        if self._reading is None:
+            self._reading = in_daemon_thread(read, "read the keyring")
+        await asyncio.wait([self._reading], timeout=KEYRING_TIMEOUT if first else 0)
+        if self._reading.done():
+            self.config.stored_credentials = None
+            for option, value in self._reading.result().items():
+                if not getattr(self.config, option):
+                    setattr(self.config, option, value)
+        elif first:
+            self.config.log.warning(
+                "The system's keyring does not give the token of the gateway %r: unlock it, or"
+                " enter the token in the page, in Settings > Gateways.",
+                self.config.name,
+            )
+
+    async def enter_token(self, token: str) -> None:
+        """Use a token that a user has entered in the page, until auth_token_file changes."""
+        with contextlib.suppress(GatewayAuthError):
+            self._file_text = await self._read_file()
+        self._entered = True
+        self.config.auth_token = token
+
+    async def _read_file(self) -> str:
+        path = self.config.auth_token_file
+        try:
+            # In a thread: it may be on a slow network drive.
+            text: str = await asyncio.to_thread(Path(path).read_text, "utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise GatewayAuthError(
+                f"The gateway's token cannot be read from {path}"
+                f" ({type(error).__name__}): correct --gateway-token-file or the file."
+            ) from None
+        return text
+
     async def _token(self) -> str:
         config = self.config
         if config.auth_token_file:
-            # A file of a few bytes; read anew, because whoever renews it does not tell us.
+            # Read anew each time, because whoever renews it does not tell us.
             try:
-                text = Path(config.auth_token_file).read_text("utf-8-sig")  # noqa: ASYNC240
-            except (OSError, UnicodeDecodeError) as error:
-                raise GatewayAuthError(
-                    f"The gateway's token cannot be read from {config.auth_token_file}"
-                    f" ({type(error).__name__}): correct --gateway-token-file or the file."
-                ) from None
-            config.auth_token = text.strip()
+                text = await self._read_file()
+            except GatewayAuthError:
+                if not self._entered:
+                    raise
+            else:
+                if text != self._file_text:
+                    self._file_text, self._entered = text, False
+                    config.auth_token = text.strip()
         if not isinstance(self._renewer, NoOpTokenRenewer):
             await self._renew()
         return str(config.auth_token or "").strip()

@@ -75,6 +75,13 @@ class ChangesHandler(OwnHandler):
                 " Gateways.changes_by_pages to False.",
             )
 
+    async def _save(self, backend: Backend, options: Model) -> Model:
+        """Keep a gateway for later servers. One of the configuration is there anyway."""
+        if not backend.config.from_page:
+            return {"saved": True, "secrets_kept": True}
+        kept = await asyncio.to_thread(self.assembly.saved.save, backend.name, options)
+        return {"saved": kept.options, "secrets_kept": kept.secrets}
+
     def _options(self) -> Model:
         body = self._body()
         unknown = set(body) - {"name", *OPTIONS}
@@ -104,11 +111,9 @@ class BackendsHandler(ChangesHandler):
             backend = self.assembly.add_named(name, options)
         except TraitError as error:
             raise web.HTTPError(400, without_secrets(str(error))) from None
-        kept = False
-        if name in self.assembly.added:
-            kept = await asyncio.to_thread(self.assembly.saved.save, name, options)
+        saved = await self._save(backend, options)
         self.log.info("Gateway added: %s at %s", name, backend.config.url)
-        self._answer({**await backend_model(backend), "secrets_kept": kept}, 201)
+        self._answer({**await backend_model(backend), **saved}, 201)
 
 
 class BackendHandler(ChangesHandler):
@@ -122,7 +127,8 @@ class BackendHandler(ChangesHandler):
         backend, options = self._backend(name), self._options()
         added = name in self.assembly.added
         fixed = set(options) - {*CHANGED_IN_PLACE, *(("url",) if added else ())}
-        if backend.gateway is None or backend.config.embedded or fixed:
+        gateway = backend.gateway
+        if gateway is None or backend.config.embedded or fixed:
             raise web.HTTPError(
                 409,
                 "Only the credentials of a gateway are changed while it is in use, and the URL of"
@@ -137,14 +143,14 @@ class BackendHandler(ChangesHandler):
         else:
             for key, value in options.items():
                 setattr(backend.config, key, value)
+            if "auth_token" in options:
+                await gateway.auth.enter_token(options["auth_token"])
             backend.renew()
-        kept = False
+        saved = {"saved": False, "secrets_kept": False}
         if name in self.assembly.added:
             self.assembly.added[name] |= options
-            kept = await asyncio.to_thread(
-                self.assembly.saved.save, name, self.assembly.added[name]
-            )
-        self._answer({**await backend_model(backend), "secrets_kept": kept})
+            saved = await self._save(backend, self.assembly.added[name])
+        self._answer({**await backend_model(backend), **saved})
 
     @web.authenticated
     @authorized("execute")
@@ -162,8 +168,11 @@ class BackendHandler(ChangesHandler):
                 " them running there.",
             )
         await self.assembly.remove(name)
-        await asyncio.to_thread(self.assembly.saved.remove, name)
         self.log.info("Gateway removed: %s", name)
+        if not await asyncio.to_thread(self.assembly.saved.remove, name):
+            message = f"The next server has {name!r} again: the list of gateways cannot be saved."
+            self._answer({"saved": False, "message": message})
+            return
         self.set_status(204)
         self.finish()
 

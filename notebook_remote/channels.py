@@ -172,11 +172,13 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             link_timeout=config.link_timeout,
             buffer_size=config.relay_buffer_size,
             report=lambda: links.measure(link),
+            gateway_answers=backend.answers,
         )
+        unsent, link.unsent = link.unsent, b""
         links.connected(link, relay)
         self.log.info("Channels of kernel %s opened", link.kernel_id)
         try:
-            await relay.run("\r\n".join([*lines, "", ""]).encode("latin1"))
+            await relay.run("\r\n".join([*lines, "", ""]).encode("latin1"), unsent)
         finally:
             ending = relay.close()
             links.ended(link, ending)
@@ -222,6 +224,13 @@ async def open_channels(
         raise _odd(backend, "not with HTTP") from error
     try:
         _check_answer(backend, kernel_id, status, answered, page["Sec-WebSocket-Key"])
+    except KernelNotFound:
+        answered.close()
+        await backend.client.kernel(kernel_id)  # raises it too, if it is the gateway who says so
+        raise GatewayUnreachable(
+            f"The gateway at {config.websocket_url} has kernel {kernel_id} and opens no channels"
+            " of it (HTTP 404): if there is a proxy in front of it, it must pass WebSockets on."
+        ) from None
     except GatewayError:
         answered.close()
         raise

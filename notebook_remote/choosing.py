@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 
 from jupyter_core.paths import jupyter_data_dir
-from traitlets import TraitError
 from traitlets.config import Config
 
 from .backends import public_names, told_apart
@@ -23,16 +22,10 @@ def configured_gateways(config: Config) -> list[Gateway]:
     """
     gateways = Gateways(config=config)
     found = {gateway.name: gateway for gateway in gateways.all()}
-    log = gateways.log
-    for name, options in (
-        SavedGateways(Path(jupyter_data_dir()) / "notebook-remote", log).load().items()
-    ):
-        if name not in found:
-            try:
-                found[name] = gateways.make(name, options)
-            except TraitError as error:
-                log.warning("The gateway %s that was added in a page: %s", name, error)
-    return [gateway for gateway in found.values() if gateway.url and gateway.mode != "local"]
+    saved = SavedGateways(Path(jupyter_data_dir()) / "notebook-remote", gateways.log)
+    added = [gateway for gateway, _ in saved.gateways(gateways, found)]
+    every = [*found.values(), *added]
+    return [gateway for gateway in every if gateway.url and gateway.mode != "local"]
 
 
 async def choose(gateways: list[GatewayBackend], name: str) -> tuple[GatewayBackend, str]:

@@ -7,6 +7,10 @@ from the environment variable in its ``env`` tag, else it is the default. The se
 
 Further gateways have names. What is said of *the* gateway holds for them too, as far as it is about
 time and size; addresses and credentials of one gateway are never used for another.
+
+A gateway that comes from a page has the options that the page gives and nothing else: the
+environment's credentials belong to the gateways of the configuration, at their addresses. Else
+whoever can use a page could have them sent to any address, by adding it under the right name.
 """
 
 from __future__ import annotations
@@ -14,15 +18,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase, NoOpTokenRenewer
 from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Type, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
+from .addresses import normalized_url, split_credentials
 from .exceptions import without_secrets
 
 # What is for one gateway only.
@@ -48,6 +53,10 @@ REMOTE_ONLY = (
     "ws_url",
     "proxy",
 )
+# Which variables of the environment go to the gateway: what a page adds gets none.
+ENVIRONMENT = ("allowed_envs", "env_whitelist")
+# What a page may change of a gateway of the configuration that it adds again.
+CHANGED_BY_PAGES = ("mode", "auth_token", "auth_scheme", "http_user", "http_pwd")
 STOCK_MESSAGE_SIZE = 10 * 1024 * 1024  # bytes; tornado's default, which stock gateways have
 OWN_MESSAGE_SIZE = 256 * 1024 * 1024  # bytes, where both ends are ours
 LAUNCH_TIMEOUT_ENV = "KERNEL_LAUNCH_TIMEOUT"
@@ -81,11 +90,22 @@ class Text(Unicode[str, "str | bytes"]):
         return str(super().validate(obj, "" if value is None else value))
 
 
+class File(Unicode[str, "str | bytes"]):
+    """The path of a file; ``~`` is the home directory, which a shell does not expand everywhere."""
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Called by traitlets for every value."""
+        return os.path.expanduser(super().validate(obj, value) or "")
+
+
 class Gateway(LoggingConfigurable):
     """A gateway: where kernels run. Without a URL an embedded gateway is started."""
 
     embedded: bool  # whether there is no address, so that one has to be started
     given_name: str  # empty for the gateway of --gateway-url, or of this computer
+    from_page: bool  # whether a page added it, now or before an earlier start
+    # Reads its credentials from where an earlier server kept them; may wait for a person.
+    stored_credentials: Callable[[], Mapping[str, str]] | None = None
 
     url = Text(
         "",
@@ -124,7 +144,7 @@ class Gateway(LoggingConfigurable):
         help="The gateway's token. Prefer the environment variable or auth_token_file: other users"
         " of this computer can see a command line.",
     ).tag(config=True, env="JUPYTER_GATEWAY_AUTH_TOKEN", secret=True)
-    auth_token_file = Unicode(
+    auth_token_file = File(
         "",
         help="A file that holds the gateway's token. It is read again when it changes, so a token"
         " renewed by others takes effect at once.",
@@ -159,13 +179,13 @@ class Gateway(LoggingConfigurable):
     validate_cert = Flag(True, help="Verify the gateway's TLS certificate.").tag(
         config=True, env="JUPYTER_GATEWAY_VALIDATE_CERT"
     )
-    ca_certs = Unicode(
+    ca_certs = File(
         "", allow_none=True, help="File of the certificate authorities to trust (PEM)."
     ).tag(config=True, env="JUPYTER_GATEWAY_CA_CERTS")
-    client_cert = Unicode(
+    client_cert = File(
         "", allow_none=True, help="File of our own certificate, where the gateway asks for one."
     ).tag(config=True, env="JUPYTER_GATEWAY_CLIENT_CERT")
-    client_key = Unicode("", allow_none=True, help="File of the key of client_cert.").tag(
+    client_key = File("", allow_none=True, help="File of the key of client_cert.").tag(
         config=True, env="JUPYTER_GATEWAY_CLIENT_KEY"
     )
     proxy = Text(
@@ -280,14 +300,19 @@ class Gateway(LoggingConfigurable):
     ).tag(config=True, env="NOTEBOOK_REMOTE_EMBEDDED_LINGER")
 
     def __init__(
-        self, given_name: str = "", options: Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        given_name: str = "",
+        options: Mapping[str, Any] | None = None,
+        from_page: bool = False,
+        **kwargs: Any,
     ) -> None:
         """Raises TraitError with a sentence for what cannot be used.
 
-        ``options`` are those of a gateway with a name.
+        ``options`` are those of a gateway with a name; ``from_page`` says that a page gave them.
         """
         super().__init__(**kwargs)
         self.given_name = given_name
+        self.from_page = from_page
         self._take_environment()
         if given_name:
             self._take_own(options or {})
@@ -390,13 +415,22 @@ class Gateway(LoggingConfigurable):
 
     def _variable(self, option: str) -> str:
         """The environment variable for an option of a gateway with a name."""
-        own = re.sub(r"\W", "_", self.given_name)
-        return f"NOTEBOOK_REMOTE_{own}_{option}".upper()
+        return variable_of(self.given_name, option)
+
+    @classmethod
+    def variables(cls, given_name: str) -> set[str]:
+        """The environment variables of all options of a gateway; without a name, those of all."""
+        if not given_name:
+            tags = (trait.metadata.get("env") for trait in cls.class_traits(config=True).values())
+            return {tag for tag in tags if tag}
+        return {variable_of(given_name, option) for option in cls.class_trait_names(config=True)}
 
     def _take_own(self, options: Mapping[str, Any]) -> None:
         """Take what is said of this gateway by its name, and nothing that is another's."""
         self._forget_options(("url", "mode", *REMOTE_ONLY))
-        for name in self.trait_names(config=True):
+        if self.from_page:
+            self._forget_options(ENVIRONMENT)
+        for name in () if self.from_page else self.trait_names(config=True):
             variable = self._variable(name)
             if variable in os.environ:
                 self._take_variable(name, variable, os.environ[variable])
@@ -421,13 +455,10 @@ class Gateway(LoggingConfigurable):
     def _take_credentials_from_urls(self) -> None:
         """Move ``user:password@`` and ``?token=`` out of the URLs, which logs and errors show."""
         for name in ("url", "ws_url", "page_ws_url"):
-            parts = urlsplit(getattr(self, name))
-            if "@" in parts.netloc:
-                self.http_user = self.http_user or unquote(parts.username or "")
-                self.http_pwd = self.http_pwd or unquote(parts.password or "")
-            self.auth_token = self.auth_token or parse_qs(parts.query).get("token", [""])[0]
-            netloc = parts.netloc.rpartition("@")[2]
-            setattr(self, name, urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")))
+            plain, found = split_credentials(getattr(self, name))
+            setattr(self, name, plain)
+            for option, value in found.items():
+                setattr(self, option, getattr(self, option) or value)
 
     def _forget_options(self, names: tuple[str, ...]) -> None:
         """Take back what was set for another gateway."""
@@ -440,19 +471,24 @@ class Gateway(LoggingConfigurable):
         if not value:
             return ""
         schemes = ("http", "https") if name == "url" else ("ws", "wss")
+        option = "--gateway-url" if name == "url" else f"Gateway.{name}"
+        option = f"its {name}" if getattr(self, "given_name", "") else option
         try:
             parts = urlsplit(value)
             usable = parts.scheme in schemes and parts.hostname and parts.port != 0
         except ValueError:
             usable = False
         if not usable:
-            option = "--gateway-url" if name == "url" else f"Gateway.{name}"
-            option = f"its {name}" if getattr(self, "given_name", "") else option
             raise TraitError(
                 f"{option} is not a URL that can be used: it looks like"
                 f" {schemes[0]}://host:8888/prefix or {schemes[1]}://host/prefix."
             )
-        return value.rstrip("/")
+        try:
+            return normalized_url(value).rstrip("/")
+        except ValueError as error:
+            raise TraitError(
+                f"{option} is not a URL that can be used: {error}. Check its spelling."
+            ) from None
 
     @validate("kernels_endpoint", "kernelspecs_endpoint", "kernelspecs_resource_endpoint")
     def _validate_endpoint(self, proposal: dict[str, Any]) -> str:
@@ -496,6 +532,11 @@ class Gateway(LoggingConfigurable):
                 raise TraitError(f"Gateway.{name}: there is no file {path!r}.")
 
 
+def variable_of(given_name: str, option: str) -> str:
+    """The environment variable for an option of a gateway with a name."""
+    return re.sub(r"\W", "_", f"NOTEBOOK_REMOTE_{given_name}_{option}").upper()
+
+
 class Gateways(LoggingConfigurable):
     """The gateways with names, beside the one of --gateway-url or the kernels of this computer."""
 
@@ -533,14 +574,37 @@ class Gateways(LoggingConfigurable):
 
     def all(self) -> list[Gateway]:
         """The gateways in the order in which people see them. Raises TraitError."""
+        for number, name in enumerate(self.named):
+            self._check_variables(str(name), ["", *list(self.named)[:number]])
         first = Gateway(parent=self.parent, config=self.config)
         others = [self.make(name, options) for name, options in self.named.items()]
         alone = not self.own_kernels and not first.url and others
         return others if alone else [first, *others]
 
     def make(self, name: str, options: str | Mapping[str, Any]) -> Gateway:
-        """One gateway of this name. Raises TraitError."""
-        if not NAME.fullmatch(name) or name.lower() in TAKEN_NAMES:
+        """One gateway of the configuration. Raises TraitError."""
+        return self._make(name, options, from_page=False)
+
+    def make_for_page(self, name: str, options: Mapping[str, Any]) -> Gateway:
+        """A gateway that a page has added, or is about to. Raises TraitError.
+
+        One of the configuration that is added again, at its own address, is that one: with its
+        credentials from the configuration, and with those that the page gives over them.
+        """
+        own = self.named.get(name)
+        added = self._make(name, options, from_page=True)
+        if own is None:
+            self._check_variables(name, [str(other) for other in self.named])
+            return added
+        configured = self.make(name, own)
+        if configured.url != added.url:
+            return added
+        given = {"url": own} if isinstance(own, str) else own
+        changed = {key: value for key, value in options.items() if key in CHANGED_BY_PAGES}
+        return self.make(name, {**given, **changed})
+
+    def _make(self, name: str, options: str | Mapping[str, Any], from_page: bool) -> Gateway:
+        if not isinstance(name, str) or not NAME.fullmatch(name) or name.lower() in TAKEN_NAMES:
             raise TraitError(
                 f"{name!r} cannot be the name of a gateway: it has 1 to 32 letters, digits, dots,"
                 " dashes and underscores, and is not one of " + ", ".join(TAKEN_NAMES) + "."
@@ -548,4 +612,24 @@ class Gateways(LoggingConfigurable):
         if not isinstance(options, (str, Mapping)):
             raise TraitError(f"The gateway {name!r} is neither a URL nor a dict of options.")
         given = {"url": options} if isinstance(options, str) else options
-        return Gateway(given_name=name, options=given, parent=self.parent, config=self.config)
+        return Gateway(
+            given_name=name,
+            options=given,
+            from_page=from_page,
+            parent=self.parent,
+            config=self.config,
+        )
+
+    def _check_variables(self, name: str, others: list[str]) -> None:
+        """Refuse a name whose environment variables are those of another gateway, or of all.
+
+        ``my-gpu``, ``my.gpu`` and ``My_GPU`` have the same: one's token would go to the other.
+        """
+        for other in others:
+            shared = Gateway.variables(name) & Gateway.variables(other)
+            if shared and name != other:
+                whose = f"the gateway {other!r}" if other else "all gateways"
+                raise TraitError(
+                    f"{name!r} cannot be the name of a gateway here: the environment variable"
+                    f" {min(shared)} would be for it and for {whose}. Choose another name."
+                )

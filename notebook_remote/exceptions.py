@@ -143,10 +143,19 @@ class KernelNotFound(GatewayError):
     http_status = 404
 
 
+# Before the host of a URL: all up to the last @, since people write passwords as they are. One with
+# a slash in it is no URL, but a password; a port before a slash is not.
+USER_INFO = re.compile(r"(://)(?:[^/?#\s'\"]*@|[^/?#\s@:\['\"]*:(?!\d+[/?#])[^\s'\"]*@)")
+SECRET_PARAMETER = re.compile(
+    r"([?&;#][^=&;\s]*(?:token|ticket|pass|pwd|secret|key|auth|credential|signature)[^=&;\s]*=)"
+    r"[^&;\s'\"]+",
+    re.IGNORECASE,
+)
+
+
 def without_secrets(text: str) -> str:
     """Take user names, passwords and tokens out of the URLs in a text, before it is shown."""
-    text = re.sub(r"(://)[^/@\s]+@", r"\1", text)
-    return re.sub(r"([?&][^=&\s]*(?:token|ticket)[^=&\s]*=)[^&\s'\"]+", r"\1[secret]", text)
+    return SECRET_PARAMETER.sub(r"\1[secret]", USER_INFO.sub(r"\1", text))
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -249,6 +249,11 @@ class BrowserFrames:
         self._passed = 0  # bytes of its payload
         self._held = b""
 
+    @property
+    def between_frames(self) -> bool:
+        """Whether what was fed ends with a frame."""
+        return self._head is None and not self._held
+
     def feed(self, data: bytes) -> Iterator[Head | Payload | Control]:
         """Take what came; yield what it holds, in order. Raises FrameError."""
         if self._held:

@@ -13,9 +13,12 @@ from .config import LAUNCH_TIMEOUT_ENV, Gateway
 from .exceptions import GatewayError
 from .handshakes import Handshakes
 from .links import Links
+from .shared import Shared
 from .store import Store
 
 FEATURES_KEPT = 60.0  # seconds
+ANSWER_KEPT = 1.0  # seconds; many links may go silent at once
+USER_ENV = "KERNEL_USERNAME"  # for whom Enterprise Gateway starts a kernel
 
 
 async def _always_ready() -> None:
@@ -46,6 +49,7 @@ class GatewayBackend:
         self._kind: str | None = None
         self._features: frozenset[str] = frozenset()
         self._features_until = float("-inf")
+        self._answering = Shared("whether the gateway answers", self.client.answers)
 
     async def kind(self) -> str:
         """What the gateway is, asked once. Raises GatewayError."""
@@ -65,6 +69,10 @@ class GatewayBackend:
             self._features_until = now + FEATURES_KEPT
         return self._features
 
+    async def answers(self) -> bool:
+        """Whether it answers HTTP at all, on a new connection; asked when one has gone silent."""
+        return await self._answering.recent(ANSWER_KEPT)
+
     def forget_features(self) -> None:
         """Ask for them anew at the next opportunity."""
         self._features_until = float("-inf")
@@ -83,7 +91,9 @@ class GatewayBackend:
         if config.embedded:
             # Our own gateway: the kernel has the environment of this server already.
             return {k: v for k, v in env.items() if k == "JPY_SESSION_NAME"}
-        source = {**os.environ, **env}
+        # What a page adds gets nothing of this environment, but for the name of its user.
+        ours = {k: v for k, v in os.environ.items() if not config.from_page or k == USER_ENV}
+        source = {**ours, **env}
         chosen = {
             name: value
             for name, value in source.items()

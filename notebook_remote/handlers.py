@@ -17,6 +17,7 @@ from jupyter_client.jsonutil import json_default
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.nbconvert.handlers import default_handlers as NBCONVERT  # noqa: N812
 from jupyter_server.services.contents.handlers import ContentsHandler
 from jupyter_server.services.contents.handlers import default_handlers as CONTENTS  # noqa: N812
 from jupyter_server.services.kernels.handlers import (
@@ -28,10 +29,11 @@ from jupyter_server.services.kernelspecs.handlers import KernelSpecHandler, Main
 from jupyter_server.services.sessions.handlers import SessionHandler, SessionRootHandler
 from tornado import web
 
-from .client import KERNEL_ID
 from .documents import DocumentsHandler
 from .exceptions import GatewayError, LeftToPages, http_error_behind, sentence_of
+from .gateway_models import KERNEL_ID
 from .kernel import RemoteKernelManager
+from .path_locks import one_at_a_time
 from .places import on_this_computer, places
 from .routing import RoutedKernelManager
 from .sessions import KernelNotStarted, RemoteSessionManager
@@ -43,7 +45,7 @@ SESSION_BODY = {"path": str, "name": str, "type": str, "kernel": dict, "notebook
 INNER_BODY = {"kernel": {"name": str, "id": str}, "notebook": {"name": str, "path": str}}
 PLACES_BODY = {"session_id": str}
 LOGO_AGE = 30 * 24 * 60 * 60  # seconds a page may keep a logo, as in jupyter_server
-TYPE_NAMES: Mapping[type, str] = {str: "a string", dict: "an object"}
+TYPE_NAMES: Mapping[type, str] = {str: "a string", dict: "an object", bool: "true or false"}
 
 
 def check_body(body: Any, allowed: Mapping[str, type]) -> None:
@@ -59,7 +61,9 @@ def check_body(body: Any, allowed: Mapping[str, type]) -> None:
         if isinstance(value, dict) and key in INNER_BODY:
             check_body(value, INNER_BODY[key])
     kernel_id = body.get("kernel_id") or (body.get("id") if "path" not in allowed else None)
-    if kernel_id is not None and not KERNEL_ID.fullmatch(kernel_id):
+    if kernel_id is not None and not (
+        isinstance(kernel_id, str) and KERNEL_ID.fullmatch(kernel_id)
+    ):
         raise web.HTTPError(400, "The id of a kernel must look like a UUID.")
 
 
@@ -329,9 +333,9 @@ CHANNELS = rf"/api/kernels/{KERNEL}/channels"
 ROUTED = [
     # All of them, since the more particular ones come first.
     *(
-        (pattern, DocumentsHandler if stock is ContentsHandler else stock)
-        for pattern, stock in CONTENTS
-        if pattern.startswith("/api/contents")
+        (pattern, DocumentsHandler if stock is ContentsHandler else one_at_a_time(stock))
+        for pattern, stock in [*CONTENTS, *NBCONVERT]
+        if "(?P<path>" in pattern
     ),
     (rf"/notebook-remote/api/kernels/{KERNEL}/channels", PlacesHandler),
     (r"/notebook-remote/api/links", LinksHandler),

@@ -20,6 +20,9 @@ from .gateways import GatewayBackend
 Model = dict[str, Any]
 
 
+MISSING = "The gateway does not know this kernel at the moment; it is asked again."
+
+
 class RemoteKernelManager(ServerKernelManager):
     """One kernel on a gateway, made by RemoteMappingKernelManager."""
 
@@ -35,6 +38,8 @@ class RemoteKernelManager(ServerKernelManager):
         self._links = self.backend.links
         self.awaited_until = 0.0  # monotonic; until then it may come up that its gateway has not
         self._renaming: asyncio.Task[None] | None = None
+        self.missing = False  # whether the gateway has said, once, that it has no such kernel
+        self.unconfirmed = False  # after its shutdown
         self.connections = 0
         self.execution_state = "starting"
         self.reason = ""
@@ -96,6 +101,8 @@ class RemoteKernelManager(ServerKernelManager):
         down = self.backend.down
         if down is not None:
             now |= {"execution_state": "unknown", "reason": down.message}
+        elif self.missing:
+            now |= {"execution_state": "unknown", "reason": MISSING}
         return {**self._shown, **now}
 
     def update_env(self, *, env: dict[str, str]) -> None:
@@ -119,11 +126,14 @@ class RemoteKernelManager(ServerKernelManager):
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was shutdown.")
     async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
-        """Shut it down on the gateway; a kernel that is gone already is shut down."""
+        """Shut it down on the gateway; a kernel that is gone already is shut down.
+
+        ``unconfirmed`` says that the gateway did not know it: another replica may have it.
+        """
         try:
             await self.backend.client.shutdown(self.kernel_id)
         except KernelNotFound:
-            self.log.debug("Kernel %s was gone already", self.kernel_id)
+            self.unconfirmed = True
         # No gateway closes them by itself.
         self.backend.links.forget(self.kernel_id)
 
@@ -145,4 +155,5 @@ class RemoteKernelManager(ServerKernelManager):
             self.take(await self.backend.client.kernel(self.kernel_id))
         except KernelNotFound:
             return False
+        self.missing = False
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +23,7 @@ from .exceptions import (
     StartCancelled,
 )
 from .gateways import GatewayBackend
-from .kernel import RemoteKernelManager
+from .kernel import MISSING, RemoteKernelManager
 from .shared import Shared
 
 Model = dict[str, Any]
@@ -82,6 +83,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self._env_starts = asyncio.Lock()
         self._start_slots = asyncio.Semaphore(self.backend.config.max_concurrent_starts)
         self.starts: dict[str, Start] = {}  # that are under way, by the kernel's id
+        self._second_looks: set[asyncio.Task[None]] = set()
         self._taken_back: dict[asyncio.Task[None], str] = {}
         self.kept: set[str] = set()  # kernels that go on running when this server stops
 
@@ -303,7 +305,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
         kernel = self._ours(kernel_id)
         if not await self._look(kernel):
-            raise KernelNotFound(f"The kernel {kernel_id} is gone from its gateway.")
+            raise GatewayUnreachable(MISSING)
         return kernel.model()
 
     async def list_kernels(self) -> list[Model]:
@@ -326,6 +328,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         kernel = self._ours(kernel_id)
         await kernel.shutdown_kernel(now=now, restart=restart)
         self.log.info("Kernel shut down: %s", kernel_id)
+        if kernel.unconfirmed:
+            self._later(self._shut_down_again(kernel_id), f"shut down {kernel_id} again")
         self._drop(kernel)
         self._forget(kernel_id)
 
@@ -335,8 +339,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         try:
             await kernel.restart_kernel(now=now)
         except KernelNotFound:
-            self._lost(kernel)
-            raise
+            self._look_again(kernel)
+            raise GatewayUnreachable(MISSING) from None
         except GatewayError:
             # The page says "restarting" until its socket connects again.
             self.backend.links.close(kernel_id)
@@ -349,14 +353,16 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         try:
             await kernel.interrupt_kernel()
         except KernelNotFound:
-            self._lost(kernel)
-            raise
+            self._look_again(kernel)
+            raise GatewayUnreachable(MISSING) from None
         self.log.info("Kernel interrupted: %s", kernel_id)
 
     def leave(self) -> None:
         """Look at the gateway no longer; its kernels go on running. Called when it is removed."""
         if self._watching is not None:
             self._watching.cancel()
+        for task in self._second_looks:
+            task.cancel()
         for kernel in list(self._kernels.values()):
             self.backend.links.forget(kernel.kernel_id)
             self._drop(kernel)
@@ -448,6 +454,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
                 await asyncio.sleep(0)  # let messages pass in between
             if kernel_id in by_id:
                 self._confirm(kernel)
+                kernel.missing = False
                 if kernel.take(by_id[kernel_id]):
                     self._note_activity(kernel)
             else:
@@ -462,16 +469,41 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         await asyncio.gather(*(look(kernel) for kernel in unlisted))
 
     async def _look(self, kernel: RemoteKernelManager) -> bool:
-        """Ask for one kernel; drop it if it is gone. Returns whether it is there."""
+        """Ask for one kernel; drop it if it is gone. Returns whether the gateway has it."""
         if await kernel.is_alive():
             self._confirm(kernel)
             self._note_activity(kernel)
-        elif time.monotonic() < kernel.awaited_until:
-            return False
-        else:
+            return True
+        if time.monotonic() >= kernel.awaited_until:
+            self._look_again(kernel)
+        return False
+
+    def _look_again(self, kernel: RemoteKernelManager) -> None:
+        """Ask once more, some seconds later, whether a kernel is gone: only that ends it here."""
+        if not kernel.missing:
+            kernel.missing = True
+            self._later(self._second_look(kernel), f"ask for {kernel.kernel_id} again")
+
+    def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._second_looks.add(task)
+        task.add_done_callback(self._second_looks.discard)
+
+    async def _shut_down_again(self, kernel_id: str) -> None:
+        """Shut down what the replica that was asked first did not know."""
+        with contextlib.suppress(GatewayError):
+            if not await self.backend.client.is_gone(kernel_id):
+                await self.backend.client.shutdown(kernel_id)
+
+    async def _second_look(self, kernel: RemoteKernelManager) -> None:
+        try:
+            gone = await self.backend.client.is_gone(kernel.kernel_id)
+        except GatewayError:
+            gone = False  # the next look tells
+        # No other look has found it meanwhile.
+        if gone and kernel.missing and kernel.kernel_id in self._kernels:
             self._lost(kernel)
-            return False
-        return True
+        kernel.missing = False
 
     def _confirm(self, kernel: RemoteKernelManager) -> None:
         """Its gateway has it: from now on a 404 means that it is gone."""

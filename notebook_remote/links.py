@@ -35,13 +35,14 @@ class Link:
 
     kernel_id: str
     session_id: str  # the page's own, which it keeps over a reconnect
-    state: str = "connecting"  # connecting | connected | lost
+    state: str = "connecting"  # connecting | connected | silent | lost
     since: datetime = field(default_factory=_now)
     attempt: int = 1
     attempts: int = 1
     connections: int = 0
     error: str = ""
     relay: Relay | None = None
+    unsent: bytes = b""  # messages of the page that wait for its next connection
     counted: dict[str, Count] = field(default_factory=dict)  # what the metrics have already
     earlier: dict[str, Count] = field(default_factory=dict)  # what passed before this connection
 
@@ -121,6 +122,8 @@ class Links:
     def ended(self, link: Link, ending: Ending) -> None:
         """The connection has ended; unless the page left, it is expected to come back."""
         self.measure(link)
+        if link.relay is not None:
+            link.unsent = link.relay.unsent
         metrics.OPEN_CHANNELS.dec()
         link.earlier = {direction: link.passed(direction) for direction in DIRECTIONS}
         link.relay, link.counted = None, {}
@@ -144,6 +147,10 @@ class Links:
         relay = link.relay
         if relay is None:
             return
+        state = "silent" if relay.silence is not None else "connected"
+        if link.state != state and link.state in ("silent", "connected"):
+            link.change(state)
+            self._emit(link)
         for direction in DIRECTIONS:
             now: Count = getattr(relay, direction)
             before = link.counted.get(direction, Count())

@@ -9,7 +9,7 @@ from typing import Any
 
 from .exceptions import without_secrets
 
-SECRET = re.compile(r"token$|pwd|password|headers|secret", re.IGNORECASE)
+SECRET = re.compile(r"token$|pwd|passw|headers|secret|cookie|(api|private)_?key", re.IGNORECASE)
 
 
 def mask_configuration_in_logs() -> None:
@@ -37,4 +37,6 @@ def masked(value: Any, name: str = "") -> Any:
         return {key: masked(inner, str(key)) for key, inner in value.items()}
     if SECRET.search(name) and value:
         return "[secret]"
+    if isinstance(value, (list, tuple, set)):
+        return [masked(inner) for inner in value]
     return without_secrets(str(value))

@@ -97,7 +97,13 @@ class MessageGuard:
         self.refused = refused
         self.frames = BrowserFrames()
         self.between_frames = True  # whether what was passed on ends with a frame
+        self.messages = 0  # that have ended
         self._new_message()
+
+    @property
+    def between_messages(self) -> bool:
+        """Whether what was fed ends with a message."""
+        return self._new and self.frames.between_frames
 
     @property
     def frames_seen(self) -> int:
@@ -105,6 +111,7 @@ class MessageGuard:
         return self.frames.count
 
     def _new_message(self) -> None:
+        self._new = True  # nothing of it has come
         self._table: Table | None = None  # None for text, which has none
         self._size = 0  # bytes of all its frames so far
         self._last = False  # whether its last frame has begun
@@ -132,6 +139,7 @@ class MessageGuard:
                     yield from self._end()
 
     def _begin(self, head: Head) -> None:
+        self._new = False
         if head.opcode == BINARY:
             self._table = Table(self.v1)
         self._mask = head.mask
@@ -179,6 +187,7 @@ class MessageGuard:
             yield Answer(error_frames(*self._named(), text), text, self._begun)
         elif self._table is not None:
             self._table.check_end(self._size)
+        self.messages += 1
         self._new_message()
 
     def _named(self) -> tuple[str, dict[str, Any]]:

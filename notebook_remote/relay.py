@@ -5,6 +5,10 @@ size, text or binary, either subprotocol, exactly as sent. It sees where frames 
 
 - put pings in between, on both legs, and so notice a peer that has silently gone even where an
   intermediary keeps the TCP connection open;
+- tell a gateway that stands still from a connection that is dead: a silent connection is kept until
+  the gateway answers in another way while this one stays silent, since what is on its way would be
+  lost with it. What the browser sends meanwhile is held, and goes out when the gateway is back, on
+  this connection or on the browser's next one;
 - keep a gateway's "normal" goodbye from the page, which would not connect again after it;
 - count frames.
 
@@ -18,7 +22,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,6 +54,7 @@ TICKS = 5  # pings within the timeout; a link is dead when the first is not answ
 # times the timeout, as long as its TCP answers.
 MUCH_TO_READ = 64 * 1024
 BUSY_FACTOR = 8
+HELD_AT_MOST = 1024 * 1024  # bytes of the browser's messages that wait for a silent gateway
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,11 @@ class Guard(Protocol):
     """What the browser's bytes go through; see ``messages.MessageGuard``."""
 
     between_frames: bool  # whether what it let pass ends with a frame
+    messages: int  # how many have ended
+
+    @property
+    def between_messages(self) -> bool:
+        """Whether what it was given ends with a message."""
 
     @property
     def frames_seen(self) -> int:
@@ -195,11 +205,16 @@ class Leg:
         return True
 
 
+async def _yes() -> bool:
+    return True
+
+
 class Relay:
     """One connection between a page and a gateway.
 
     ``link_timeout`` is in seconds, ``buffer_size`` in bytes per direction. ``report`` is called
     every few seconds while the relay runs, with new counts and round trips to be read.
+    ``gateway_answers`` asks the gateway in another way, when this connection is silent.
     """
 
     def __init__(
@@ -210,6 +225,7 @@ class Relay:
         link_timeout: float = LINK_TIMEOUT,
         buffer_size: int = BUFFER_SIZE,
         report: Callable[[], None] = lambda: None,
+        gateway_answers: Callable[[], Awaitable[bool]] = _yes,
     ) -> None:
         self.browser = Leg(browser, is_gateway=False)
         self.gateway = Leg(gateway, is_gateway=True)
@@ -223,21 +239,41 @@ class Relay:
         self._buffer_size = buffer_size
         self._report = report
         self._page_leaves = False
+        self.silence: float | None = None  # seconds, while the gateway is silent for too long
+        self._gateway_answers = gateway_answers
+        self._asking: asyncio.Task[None] | None = None
+        self._answered_at: float | None = None  # when the gateway last did so during a silence
+        self._holding = False  # whether the browser's messages are held
+        self._held: list[bytes] = []
+        self._held_size = 0  # bytes
+        self._whole = 0  # how many of them make whole messages
+        self._messages = 0  # of the browser, that have ended
+        self._speaks = asyncio.Event()
+        self._speaks.set()
 
-    async def run(self, answer: bytes = b"") -> Ending:
+    @property
+    def unsent(self) -> bytes:
+        """The browser's messages that were never sent to the gateway; read after the end."""
+        return b"".join(self._held[: self._whole])
+
+    async def run(self, answer: bytes = b"", unsent: bytes = b"") -> Ending:
         """Pass bytes both ways until one end closes or dies, then close the other.
 
-        ``answer`` is the rest of the handshake, for the browser.
+        ``answer`` is the rest of the handshake, for the browser; ``unsent`` what an earlier
+        connection of the same page could not send to the gateway.
         """
         jobs: dict[str, Coroutine[Any, Any, None]] = {
             "relay from browser": self._from_browser(),
             "relay from gateway": self._from_gateway(),
             "watch links": self._watch(),
         }
-        for leg in (self.browser, self.gateway):
-            sockets.tune(leg.stream.socket, self._timeout)
+        sockets.tune(self.browser.stream.socket, self._timeout)
+        # No keepalive there: it would give up a connection that may come to life again.
+        sockets.tune(self.gateway.stream.socket, None)
         with contextlib.suppress(StreamClosedError):  # the reading below says so
             self.browser.stream.write(answer)
+            if unsent:
+                self.gateway.stream.write(unsent)
         tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -245,6 +281,8 @@ class Relay:
                 self._ended(task.exception())
         finally:
             self.close()
+            if self._asking is not None:
+                tasks.append(self._asking)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -291,10 +329,13 @@ class Relay:
             self._pace.hurry()
             self.from_browser.bytes += len(data)
             gateway.passing = True
+            if self.silence is not None and self._guard.between_messages:
+                self._holding = True
             try:
                 for piece in self._guard.feed(data):
+                    self._note_whole_messages()
                     if isinstance(piece, bytes):
-                        await gateway.write(piece)
+                        await self._to_gateway(piece)
                     elif isinstance(piece, Control):
                         await self._control_from_browser(piece)
                     else:
@@ -304,8 +345,23 @@ class Relay:
                 raise _End(Ending("browser", "bad_frames", text), error.code) from error
             self.from_browser.frames = self._guard.frames_seen
             gateway.passing = False
+            self._note_whole_messages()
             if self._guard.between_frames:
                 gateway.flush()
+
+    def _note_whole_messages(self) -> None:
+        if self._guard.messages != self._messages:
+            self._messages = self._guard.messages
+            self._whole = len(self._held)
+
+    async def _to_gateway(self, data: bytes) -> None:
+        if not self._holding:
+            await self.gateway.write(data)
+            return
+        self._held.append(data)
+        self._held_size += len(data)
+        if self._held_size > HELD_AT_MOST:
+            await self._speaks.wait()  # the browser has to wait as well
 
     async def _control_from_browser(self, control: Control) -> None:
         if control.opcode == PONG and self.browser.is_pong(control.payload):
@@ -343,6 +399,8 @@ class Relay:
             page.passing = False
             if frames.between_messages:
                 page.flush()
+            if self.silence is not None and gateway.asked is None:
+                self._end_silence()
             if self._pace.is_rushed(len(data)):
                 await asyncio.sleep(MOMENT)
 
@@ -365,13 +423,16 @@ class Relay:
         tick = self._timeout / TICKS
         while True:
             await asyncio.sleep(tick)
+            silence = self._silence_of(self.browser, self.gateway)
+            if silence is not None:
+                raise _silent("browser", silence)
+            self._check_gateway(tick)
             self._report()
-            self._check(self.gateway, self.browser, "gateway")
-            self._check(self.browser, self.gateway, "browser")
             self.gateway.ping(self._guard.between_frames)
             self.browser.ping(self._frames.between_messages)
 
-    def _check(self, leg: Leg, other: Leg, who: str) -> None:
+    def _silence_of(self, leg: Leg, other: Leg) -> float | None:
+        """Seconds for which an end has not answered, if they are too many."""
         if other.writing is not None:
             leg.forget_pings()  # we do not read from it, so we cannot hear it
         since = leg.asked
@@ -382,6 +443,41 @@ class Relay:
         # The first ping went out up to a tick after the last sign of life.
         limit = self._timeout * (1 - 1 / TICKS)
         patience = limit * (BUSY_FACTOR if leg.unread > MUCH_TO_READ else 1)
-        if silent >= patience or owed >= limit:
-            text = f"the {who} has not answered for {max(silent, owed):.0f} s"
-            raise _End(Ending(who, "silent", text), BAD_GATEWAY)
+        return max(silent, owed) if silent >= patience or owed >= limit else None
+
+    def _check_gateway(self, tick: float) -> None:
+        """Give a silent gateway's connection up, if the gateway answers in another way."""
+        silence = self._silence_of(self.gateway, self.browser)
+        if silence is None:
+            self._end_silence()
+            return
+        self.silence = silence
+        self._speaks.clear()
+        # An answer here comes no later than one there: a tick is long enough for both.
+        if self._answered_at is not None and time.monotonic() - self._answered_at >= tick:
+            raise _silent("gateway", silence)
+        if self._asking is None and self._answered_at is None:
+            self._asking = asyncio.create_task(self._ask_gateway(), name="ask a silent gateway")
+
+    async def _ask_gateway(self) -> None:
+        try:
+            if await self._gateway_answers():
+                self._answered_at = time.monotonic()
+        finally:
+            self._asking = None
+
+    def _end_silence(self) -> None:
+        """The gateway speaks again: send it what was held."""
+        self.silence = self._answered_at = None
+        self._holding = False
+        for data in self._held:  # not awaited: they are bounded
+            self.gateway.stream.write(data)
+        self._held.clear()
+        self._whole = self._held_size = 0
+        self._speaks.set()
+
+
+def _silent(who: str, seconds: float) -> _End:
+    return _End(
+        Ending(who, "silent", f"the {who} has not answered for {seconds:.0f} s"), BAD_GATEWAY
+    )

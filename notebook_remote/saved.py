@@ -1,23 +1,40 @@
 """Gateways that users have added in the page: kept for the next server, without their secrets.
 
 A secret goes into the system's keyring if the package ``keyring`` is there and works; else it lives
-in this process only, and the user is asked for it after the next start.
+in this process only, and the user is asked for it after the next start. A keyring may ask its user
+to unlock it, so it is read when a gateway is first used, and nothing else waits for that.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import json
 import logging
 import os
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from traitlets import TraitError
+
+from .addresses import split_credentials
+from .config import Gateway, Gateways
 
 Options = dict[str, Any]
 
 SERVICE = "notebook-remote"  # in the keyring; the user there is the gateway's URL
 SECRETS = ("auth_token", "http_pwd")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What later servers will know of a gateway."""
+
+    options: bool
+    secrets: bool
 
 
 class SavedGateways:
@@ -27,32 +44,60 @@ class SavedGateways:
         self._path = folder / "gateways.json"
         self._log = log
 
-    def load(self) -> dict[str, Options]:
-        """The options of each by its name. What cannot be read is logged and left alone."""
-        found = self._read()
-        for options in found.values():
-            for secret in SECRETS:
-                value = _from_keyring(_entry(options, secret))
-                if value:
-                    options[secret] = value
+    def gateways(self, gateways: Gateways, known: Container[str]) -> list[tuple[Gateway, Options]]:
+        """Those that have been added, but for names that are ``known``, with their options.
+
+        One that cannot be used is left out, with a warning.
+        """
+        found = []
+        for name, options in self.load().items():
+            if name in known:
+                continue
+            try:
+                config = gateways.make_for_page(name, options)
+            except TraitError as error:
+                self._log.warning("The gateway %s that was added in a page: %s", name, error)
+                continue
+            if config.from_page:
+                config.stored_credentials = functools.partial(self.credentials, options)
+            found.append((config, options))
         return found
 
-    def save(self, name: str, options: Options) -> bool:
-        """Keep one for later servers. Returns whether its secrets are kept as well."""
+    def load(self) -> dict[str, Options]:
+        """The options of each by its name, without secrets: see ``credentials``.
+
+        What cannot be read is logged and left alone.
+        """
+        found = {name: _with_plain_url(options) for name, options in self._read().items()}
+        for name, options in found.items():
+            if any(options.get(secret) for secret in SECRETS):
+                self.save(name, options)  # by a version that kept the URL as it was entered
+        return found
+
+    def credentials(self, options: Options) -> Mapping[str, str]:
+        """What the keyring has for a gateway; may take as long as its user does."""
+        found = {secret: self._from_keyring(_entry(options, secret)) for secret in SECRETS}
+        return {secret: value for secret, value in found.items() if value}
+
+    def save(self, name: str, options: Options) -> Saved:
+        """Keep one for later servers; says what of it is kept."""
+        options = _with_plain_url(options)
         secrets = {key: options[key] for key in SECRETS if options.get(key)}
         plain = {key: value for key, value in options.items() if key not in SECRETS}
-        self._write({**self._read(), name: plain})
-        kept = [_to_keyring(_entry(plain, key), value) for key, value in secrets.items()]
-        return all(kept)
+        if not self._write({**self._read(), name: plain}):
+            return Saved(options=False, secrets=False)
+        kept = [self._to_keyring(_entry(plain, key), value) for key, value in secrets.items()]
+        return Saved(options=True, secrets=all(kept))
 
-    def remove(self, name: str) -> None:
-        """Keep one no longer."""
+    def remove(self, name: str) -> bool:
+        """Keep one no longer. Returns False if it comes back with the next server all the same."""
         found = self._read()
         options = found.pop(name, None)
-        if options is not None:
-            self._write(found)
-            for secret in SECRETS:
-                _to_keyring(_entry(options, secret), None)
+        if options is None:
+            return True
+        for secret in SECRETS:
+            self._to_keyring(_entry(options, secret), None)
+        return self._write(found)
 
     def _read(self) -> dict[str, Options]:
         try:
@@ -61,44 +106,66 @@ class SavedGateways:
                 raise ValueError("not an object of objects")
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             self._log.warning("The gateways in %s cannot be read: %s", self._path, error)
             return {}
         return found
 
-    def _write(self, gateways: dict[str, Options]) -> None:
+    def _write(self, gateways: dict[str, Options]) -> bool:
         """Write all of it or nothing: another server may read it at this moment."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._path.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(gateways, indent=2), encoding="utf-8")
-        new.chmod(0o600)
-        new.replace(self._path)
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            new.write_text(json.dumps(gateways, indent=2), encoding="utf-8")
+            new.chmod(0o600)
+            new.replace(self._path)
+        except OSError as error:
+            self._log.warning(
+                "The list of gateways that were added cannot be saved in %s (%s): the next server"
+                " has it as it was.",
+                self._path,
+                error.strerror,
+            )
+            with contextlib.suppress(OSError):
+                new.unlink()
+            return False
+        return True
+
+    def _from_keyring(self, entry: str) -> str | None:
+        try:
+            found: str | None = importlib.import_module("keyring").get_password(SERVICE, entry)
+        except ImportError:
+            return None
+        except Exception as error:  # noqa: BLE001 - the backends of keyring raise anything
+            self._log.warning("The system's keyring cannot be read (%s).", type(error).__name__)
+            return None
+        return found
+
+    def _to_keyring(self, entry: str, value: str | None) -> bool:
+        """Keep a value, or forget it; whether that was possible."""
+        try:
+            keyring = importlib.import_module("keyring")
+            if value is None:
+                keyring.delete_password(SERVICE, entry)
+            else:
+                keyring.set_password(SERVICE, entry, value)
+        except Exception as error:  # noqa: BLE001 - as above; the user is asked instead
+            self._log.debug("The system's keyring was not changed (%s).", type(error).__name__)
+            return False
+        return True
+
+
+def _with_plain_url(options: Options) -> Options:
+    """What stands in a URL as it was entered belongs into options of its own."""
+    url = options.get("url")
+    if not isinstance(url, str):
+        return options
+    try:
+        plain, found = split_credentials(url)
+    except ValueError:  # no URL at all; whoever uses it says so
+        return options
+    return {**found, **options, "url": plain}
 
 
 def _entry(options: Options, secret: str) -> str:
     return f"{options.get('url', '')} {secret}"
-
-
-def _keyring() -> Any:
-    """The package, or None."""
-    with contextlib.suppress(ImportError):
-        return importlib.import_module("keyring")
-    return None
-
-
-def _from_keyring(entry: str) -> str | None:
-    # Whatever is wrong with the system's keyring, and backends differ: the user is asked instead.
-    with contextlib.suppress(Exception):
-        found: str | None = _keyring().get_password(SERVICE, entry)
-        return found
-    return None
-
-
-def _to_keyring(entry: str, value: str | None) -> bool:
-    with contextlib.suppress(Exception):
-        if value is None:
-            _keyring().delete_password(SERVICE, entry)
-        else:
-            _keyring().set_password(SERVICE, entry, value)
-        return True
-    return False

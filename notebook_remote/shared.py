@@ -1,10 +1,12 @@
-"""Answers that many want and that one request gets."""
+"""Answers that many want and that one request gets; calls that may never return."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -44,3 +46,29 @@ class Shared(Generic[T]):
         if not task.cancelled() and task.exception() is None:
             self._answer = task.result()
             self._answered = asyncio.get_running_loop().time()
+
+
+def in_daemon_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
+    """Call what may never return, in a thread that keeps no process from its end."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def set_outcome(result: T | None, error: Exception | None) -> None:
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(cast("T", result))
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 - for whoever awaits the future
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(set_outcome, result, failure)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return future

@@ -13,9 +13,16 @@ RETRANSMITS, PROBES, LAST_ACK_RECEIVED, INFO_SIZE = 2, 3, 56, 60
 UNANSWERED = 2  # one alone may be: Linux answers probes of its window every half second at most
 
 
-def tune(sock: socket.socket | None, link_timeout: float) -> None:
-    """No waiting for small packets, and no waiting for ever on an idle peer that has gone."""
+def tune(sock: socket.socket | None, link_timeout: float | None) -> None:
+    """No waiting for small packets, nor for ever on an idle peer that has gone.
+
+    The latter only with a timeout, in seconds.
+    """
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    if link_timeout is None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return
     idle = max(1, int(link_timeout / 2))
     interval = max(1, int((link_timeout - idle) / KEEPALIVE_PROBES))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +114,47 @@ def test_tls_settings(tmp_path: Path) -> None:
     junk.write_text("no certificate")
     with pytest.raises(TraitError, match="TLS files of the gateway cannot be used"):
         ssl_context(Gateway(config=Config({"Gateway": {"url": "http://h", "ca_certs": str(junk)}})))
+
+
+def test_a_token_of_a_page_counts_until_the_file_changes(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("old")
+    options = {"url": "http://host", "auth_token_file": str(path)}
+    auth = GatewayAuth(Gateway(config=Config({"Gateway": options})))
+
+    async def scenario() -> list[str]:
+        await auth.enter_token("entered")
+        found = [await auth.headers()]
+        path.write_text("renewed")
+        found.append(await auth.headers())
+        await auth.enter_token("again")
+        path.unlink()
+        found.append(await auth.headers())
+        return [headers["Authorization"] for headers in found]
+
+    assert asyncio.run(scenario()) == ["token entered", "token renewed", "token again"]
+
+
+def test_a_keyring_that_waits_for_its_user_holds_up_no_request(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("notebook_remote.auth.KEYRING_TIMEOUT", 0.01)
+    unlocked = threading.Event()
+
+    def read() -> dict[str, str]:
+        unlocked.wait()
+        return {"auth_token": "kept"}
+
+    config = Gateway(config=Config({"Gateway": {"url": "http://host"}}))
+    config.stored_credentials = read
+    auth = GatewayAuth(config)
+
+    async def scenario() -> list[dict[str, str]]:
+        found = [await auth.headers(), await auth.headers()]
+        unlocked.set()
+        while config.stored_credentials is not None:
+            found.append(await auth.headers())
+        return [found[0], found[1], found[-1]]
+
+    assert asyncio.run(scenario()) == [{}, {}, {"Authorization": "token kept"}]
+    assert caplog.text.count("unlock it") == 1

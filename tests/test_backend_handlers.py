@@ -31,8 +31,9 @@ def gateway(farm_of_two: Farm) -> Server:
 
 
 @pytest.fixture(scope="module")
-def notebook(farm_of_two: Farm) -> Server:
-    return farm_of_two.notebook("--mode=local").start()
+def notebook(farm_of_two: Farm, gateway: Server) -> Server:
+    env = {"NOTEBOOK_REMOTE_OTHER_AUTH_TOKEN": gateway.token}
+    return farm_of_two.notebook("--mode=local", env=env).start()
 
 
 def add(notebook: Server, gateway: Server, **options: Any) -> Any:
@@ -104,6 +105,9 @@ def test_what_was_added_is_there_after_a_restart(
         ({"name": "x", "mode": "local"}, 400, "'proxy' or 'direct'"),
         ({"name": "x", "auth_token_file": "/etc/passwd"}, 400, "auth_token_file"),
         ({"name": 5}, 400, "'name'"),
+        ({"name": "x", "validate_cert": "x"}, 400, "'validate_cert'"),
+        ({"name": "x", "url": "http://xn--a:1"}, 400, "host"),
+        ({"id": 5}, 400, "UUID"),
     ],
 )
 def test_a_gateway_that_cannot_be_used_is_refused(
@@ -112,6 +116,18 @@ def test_a_gateway_that_cannot_be_used_is_refused(
     answer = add(notebook, gateway, **options)
     assert (answer.status_code, words in answer.json()["message"]) == (status, True), answer.text
     assert set(backends(notebook)) == {"local"}
+
+
+@pytest.mark.parametrize("name", ["other", "OTHER"])
+def test_a_page_gets_no_configured_token_sent_elsewhere(
+    notebook: Server, gateway: Server, name: str
+) -> None:
+    """The variable is for a gateway of the configuration, not for whatever a page calls so."""
+    body = {"name": name, "url": gateway.url}
+    examined = notebook.post("/notebook-remote/api/examinations", body).json()
+    assert any("token" in finding["text"] for finding in examined if finding["verdict"] == "fail")
+    assert notebook.post(BACKENDS, body).json()["state"] == "down"
+    assert notebook.request("DELETE", f"{BACKENDS}/{name}").status_code == 204
 
 
 def test_a_gateway_that_does_not_answer_can_be_added(notebook: Server, gateway: Server) -> None:

@@ -9,7 +9,7 @@ from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import TraitError
 from traitlets.config import Config
 
-from notebook_remote.config import Gateway
+from notebook_remote.config import Gateway, Gateways
 
 
 @pytest.fixture(autouse=True)
@@ -103,10 +103,10 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         gateway(url=url)
 
 
-def test_a_url_is_kept_as_given() -> None:
+def test_the_path_of_a_url_is_kept_as_given() -> None:
     config = gateway(url="https://Host/Team-A/http-gw/")
-    assert config.url == "https://Host/Team-A/http-gw"
-    assert config.websocket_url == "wss://Host/Team-A/http-gw"
+    assert config.url == "https://host/Team-A/http-gw"
+    assert config.websocket_url == "wss://host/Team-A/http-gw"
     assert gateway(url="http://a:1", ws_url="wss://b:2/x").websocket_url == "wss://b:2/x"
     config = gateway(url="http://a:1", ws_url="ws://ada:pw@b:2/x?token=abc")
     assert (config.websocket_url, config.auth_token) == ("ws://b:2/x", "abc")
@@ -159,3 +159,87 @@ def test_a_start_may_take_what_the_launch_needs(monkeypatch: pytest.MonkeyPatch)
 
 def test_allowed_environment_variables() -> None:
     assert gateway(allowed_envs="A, B,,", env_whitelist="C").allowed_env_names == {"A", "B", "C"}
+
+
+def gateways(**named: object) -> Gateways:
+    return Gateways(config=Config({"Gateways": {"named": named}}))
+
+
+SECRETS = ("auth_token", "http_pwd", "headers", "proxy", "allowed_envs", "client_cert")
+
+
+@pytest.mark.parametrize("name", ["gpu", "other"])
+def test_a_gateway_of_a_page_gets_nothing_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Else whoever uses the page could have a configured gateway's token sent anywhere."""
+    values = {
+        "headers": '{"X-Key": "v"}',
+        "proxy": "http://p:1",
+        "client_cert": str(tmp_path / "c"),
+    }
+    (tmp_path / "c").touch()
+    for option in SECRETS:
+        for owner in ("GPU", "OTHER"):
+            variable = f"NOTEBOOK_REMOTE_{owner}_{option.upper()}"
+            monkeypatch.setenv(variable, values.get(option, "s3cret"))
+    monkeypatch.setenv("JUPYTER_GATEWAY_ALLOWED_ENVS", "AWS_SECRET_ACCESS_KEY")
+    configured = gateways(gpu="http://gpu:1")
+    assert configured.make("gpu", "http://gpu:1").auth_token == "s3cret"
+    page = configured.make_for_page(name, {"url": "http://elsewhere:1"})
+    unset = Gateway(config=Config({"Gateway": {"url": "http://h", "allowed_envs": ""}}))
+    for option in SECRETS:
+        assert getattr(page, option) == getattr(unset, option), option
+    assert page.from_page
+
+
+def test_one_that_is_added_again_at_its_address_is_the_configured_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NOTEBOOK_REMOTE_GPU_AUTH_TOKEN", "s3cret")
+    configured = gateways(gpu={"url": "HTTP://GPU:80", "http_user": "ada"})
+    options = {"url": "http://gpu", "mode": "direct", "validate_cert": False}
+    again = configured.make_for_page("gpu", options)
+    assert (again.auth_token, again.http_user, again.mode) == ("s3cret", "ada", "direct")
+    assert again.validate_cert  # a page does not make it send that token to just anybody
+    assert not again.from_page
+
+
+@pytest.mark.parametrize("name", ["My_gpu", "my.gpu", "MY-GPU"])
+def test_names_that_share_variables_are_refused(name: str) -> None:
+    with pytest.raises(TraitError, match="NOTEBOOK_REMOTE_MY_GPU_ACCEPT_COOKIES"):
+        gateways(**{"my_gpu": "http://a", name: "http://b"}).all()
+    with pytest.raises(TraitError, match="'my_gpu'"):
+        gateways(my_gpu="http://a").make_for_page(name, {"url": "http://b"})
+
+
+@pytest.mark.parametrize(("one", "two"), [("g", "g_ws"), ("g_page", "g")])
+def test_so_are_those_of_which_one_is_the_beginning_of_an_option(one: str, two: str) -> None:
+    with pytest.raises(TraitError, match="WS_URL"):
+        gateways(**{one: "http://a", two: "http://b"}).all()
+
+
+def test_a_name_does_not_take_a_variable_of_all_gateways() -> None:
+    with pytest.raises(TraitError, match="NOTEBOOK_REMOTE_PAGE_WS_URL"):
+        gateways(page="http://a").all()
+
+
+def test_files_are_in_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    token = tmp_path / "token"
+    token.touch()
+    assert gateway(auth_token_file="~/token").auth_token_file == str(token)
+    named = gateways(gpu={"url": "http://gpu", "auth_token_file": "~/token"}).all()[1]
+    assert named.auth_token_file == str(token)
+
+
+@pytest.mark.parametrize("url", ["http://xn--a:1", "http://a..b", "http://a b"])
+def test_a_host_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(TraitError, match="host"):
+        gateway(url=url)
+
+
+def test_a_path_has_one_spelling_for_rest_and_websocket() -> None:
+    config = gateway(url="http://H:80/user/zoë")
+    assert config.url == "http://h/user/zo%C3%AB"
+    assert config.websocket_url == "ws://h/user/zo%C3%AB"

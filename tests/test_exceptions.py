@@ -89,6 +89,20 @@ def test_each_reason_has_its_sentence(error: Exception, words: str) -> None:
         assert "--" in told.message  # it names an option: the next step
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://ada:p@ss@host:1/x", "http://host:1/x"),
+        ("http://ada:p/s@host/x", "http://host/x"),
+        ("http://host:8888/x/@y http://[::1]:8/x@y", "http://host:8888/x/@y http://[::1]:8/x@y"),
+        ("see http://h/?password=p&x=1", "see http://h/?password=[secret]&x=1"),
+        ("'https://h/?API_KEY=k#access_token=t'", "'https://h/?API_KEY=[secret]'"),
+    ],
+)
+def test_secrets_are_taken_out_whole(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
 def test_secrets_are_taken_out() -> None:
     text = "http://ada:pw@host/x?a=1&token=abc&nr_ticket=def 'https://b@c/'"
     assert without_secrets(text) == (

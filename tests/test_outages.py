@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import secrets
+import signal
 import ssl
 import threading
 import time
@@ -130,6 +131,16 @@ class Site:
     def connections(self, page: KernelConnection) -> int:
         """How many sockets the gateway counts for a page's kernel."""
         return int(self.gateway.get(f"/api/kernels/{page.kernel_id}").json()["connections"])
+
+    def wait_silent(self, page: KernelConnection, patience: float = NOTICED) -> None:
+        """Wait until the server notices that nothing comes from the gateway."""
+
+        def silent() -> bool:
+            links = self.notebook.get("/notebook-remote/api/links").json()
+            states = {link["kernel_id"]: link["state"] for link in links}
+            return states.get(page.kernel_id) == "silent"
+
+        wait_for("the silence to be noticed", silent, patience)
 
 
 @pytest.fixture(scope="module")
@@ -263,11 +274,30 @@ def test_a_short_silence_is_no_outage(patient_site: Site, leg: str, tmp_path: Pa
 def test_a_silent_gateway_is_noticed(site: Site, ways: tuple[str, ...], tmp_path: Path) -> None:
     with site.page() as page:
         site.gateway_link.blackhole(*ways)
+        site.wait_silent(page)
+        typed = Counted(page, tmp_path)  # the page does not know yet; this server keeps it
+        site.gateway_link.restore(forget=True)
         closing = page.wait_closing(patience=NOTICED)
         assert closing.code not in (1000, 1001)
-        typed = Counted(page, tmp_path)
-        site.gateway_link.restore(forget=True)
         assert typed.times() == 1
+        assert_not_a_zombie(page)
+
+
+def test_a_gateway_that_stands_still_loses_nothing(site: Site, tmp_path: Path) -> None:
+    """A connection that is given up takes with it what is in it."""
+    with site.page() as page:
+        printing = Printing(page, tmp_path, lines=200)
+        site.gateway.signal(signal.SIGSTOP)
+        try:
+            printing.go_on(20)
+            site.wait_silent(page)
+            typed = Counted(page, tmp_path)
+            printing.go_on(70)  # longer than the timeout
+        finally:
+            site.gateway.signal(signal.SIGCONT)
+        assert printing.received() == list(range(200))
+        assert typed.times() == 1
+        assert page.closings == []
         assert_not_a_zombie(page)
 
 
@@ -278,8 +308,9 @@ def test_a_silent_gateway_is_noticed_while_a_cell_prints(site: Site, tmp_path: P
         printing = Printing(page, tmp_path, lines=160)
         printing.go_on(10)
         site.gateway_link.blackhole()
-        page.wait_closing(patience=NOTICED)
+        site.wait_silent(page)
         site.gateway_link.restore(forget=True)
+        page.wait_closing(patience=NOTICED)
         page.wait_status("connected")
         came_back = printing.progress.stat().st_size
         received = printing.received()
@@ -297,8 +328,9 @@ def test_a_gateway_that_hears_nothing_is_noticed_while_a_cell_prints(
         cell = page.start("import time\nwhile True: print('.', flush=True); time.sleep(0.05)")
         page.wait("ten lines", lambda: page.outputs(cell).count(".") > 10)
         site.gateway_link.blackhole("up")
-        page.wait_closing(patience=NOTICED)
+        site.wait_silent(page)
         site.gateway_link.restore(forget=True)
+        page.wait_closing(patience=NOTICED)
         page.wait_status("connected")
         assert site.notebook.post(f"/api/kernels/{page.kernel_id}/interrupt").status_code == 204
         page.messages_until(cell, "execute_reply", "status:idle")  # else it aborts the next one
@@ -316,8 +348,9 @@ def test_a_silent_gateway_is_noticed_while_a_page_sends(site: Site) -> None:
             threading.Thread(target=page.start, args=(code,), daemon=True).start()
         wait_for("some of it", lambda: len(site.gateway_link.to_gateway) > passed + 1_000_000)
         site.gateway_link.blackhole()
-        page.wait_closing(patience=NOTICED)
+        site.wait_silent(page)
         site.gateway_link.restore(forget=True)
+        page.wait_closing(patience=NOTICED)
         assert_not_a_zombie(page)
 
 
@@ -329,8 +362,9 @@ def test_after_a_silence_requests_are_answered_at_once(site: Site) -> None:
         with ThreadPoolExecutor(6) as pool:  # so that there are some connections
             assert all(answer.ok for answer in pool.map(site.notebook.get, [kernel] * 6))
         site.gateway_link.blackhole()
-        page.wait_closing(patience=NOTICED)
+        site.wait_silent(page)
         site.gateway_link.restore(forget=True)
+        page.wait_closing(patience=NOTICED)
         page.wait_status("connected")
         began = time.monotonic()
         assert site.notebook.post(f"{kernel}/interrupt").status_code == 204
@@ -341,8 +375,9 @@ def test_after_a_silence_requests_are_answered_at_once(site: Site) -> None:
 def test_a_silent_gateway_is_noticed_by_default(patient_site: Site) -> None:
     with patient_site.page() as page:
         patient_site.gateway_link.blackhole()
-        page.wait_closing(patience=NOTICED_BY_DEFAULT)
+        patient_site.wait_silent(page, NOTICED_BY_DEFAULT)
         patient_site.gateway_link.restore(forget=True)
+        page.wait_closing(patience=NOTICED_BY_DEFAULT)
         assert_not_a_zombie(page)
 
 

@@ -41,14 +41,16 @@ def relaying(
     test: Callable[[Relay, IOStream, IOStream], Awaitable[None]],
     link_timeout: float = 60,
     tls: bool = False,
+    gateway_answers: Callable[[], Awaitable[bool]] | None = None,
 ) -> None:
     """Run a test that gets the relay and the outer ends: page and gateway."""
+    more = {} if gateway_answers is None else {"gateway_answers": gateway_answers}
 
     async def run() -> None:
         page, browser = await connected(tls)
         gateway, kernel = await connected(tls)
         guard = MessageGuard("v1.kernel.websocket.jupyter.org", 10_000_000)
-        relay = Relay(browser, gateway, guard, link_timeout=link_timeout)
+        relay = Relay(browser, gateway, guard, link_timeout=link_timeout, **more)
         running = asyncio.create_task(relay.run())
         try:
             await asyncio.wait_for(test(relay, page, kernel), 60)
@@ -255,6 +257,61 @@ def test_an_end_that_answers_no_ping_is_given_up(silent: str) -> None:
             await answering
 
     relaying(test, link_timeout=1)
+
+
+class Asked:
+    """Whether the gateway answers in another way, and how often that was asked."""
+
+    def __init__(self) -> None:
+        self.answers, self.count = False, 0
+
+    async def __call__(self) -> bool:
+        self.count += 1
+        return self.answers
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+def test_a_gateway_that_stands_still_is_waited_for() -> None:
+    """What is on its way would be lost with the connection; what is typed meanwhile is held."""
+    asked = Asked()
+    typed = frame(BINARY, request(5), to_gateway=True)
+
+    async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
+        present = asyncio.create_task(answer_pings(page, True))
+        await until(lambda: asked.count > 2)
+        assert relay.silence is not None
+        await page.write(typed)
+        await until(lambda: relay.unsent == typed)
+        answering = asyncio.create_task(answer_pings(kernel, False))
+        with pytest.raises(AssertionError):  # the message comes after the pings
+            await answering
+        assert (relay.silence, relay.unsent, relay.ending) == (None, b"", None)
+        present.cancel()
+
+    relaying(test, link_timeout=1, gateway_answers=asked)
+
+
+def test_a_connection_on_which_a_gateway_is_silent_that_answers_is_given_up() -> None:
+    asked = Asked()
+    typed = [frame(BINARY, request(code), to_gateway=True) for code in (1, 2)]
+
+    async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
+        present = asyncio.create_task(answer_pings(page, True))
+        await until(lambda: asked.count)
+        await page.write(typed[0] + typed[1][:20])  # a part of a message is nothing to send later
+        await until(lambda: relay.from_browser.bytes >= len(typed[0]) + 20)
+        asked.answers = True
+        with pytest.raises((StreamClosedError, AssertionError)):
+            await present
+        assert relay.ending is not None
+        assert (relay.ending.by, relay.ending.kind) == ("gateway", "silent")
+        assert relay.unsent == typed[0]
+
+    relaying(test, link_timeout=1, gateway_answers=asked)
 
 
 def test_a_page_that_has_much_to_read_is_not_given_up() -> None:

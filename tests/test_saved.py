@@ -12,7 +12,7 @@ import keyring
 import pytest
 from keyring.backend import KeyringBackend
 
-from notebook_remote.saved import SavedGateways
+from notebook_remote.saved import Saved, SavedGateways
 
 OPTIONS = {"url": "http://gpu:1", "mode": "direct", "auth_token": "s3cret"}
 
@@ -50,27 +50,49 @@ def memory() -> Iterator[Memory]:
     keyring.set_keyring(before)
 
 
+PLAIN = {"url": "http://gpu:1", "mode": "direct"}
+
+
 def test_without_a_keyring_a_secret_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
-    assert not saved(tmp_path).save("gpu", OPTIONS)
+    assert saved(tmp_path).save("gpu", OPTIONS) == Saved(options=True, secrets=False)
     (file,) = tmp_path.iterdir()
     assert "s3cret" not in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
-    assert saved(tmp_path).load() == {"gpu": {"url": "http://gpu:1", "mode": "direct"}}
-    assert saved(tmp_path).save("cpu", {"url": "http://cpu:1"})
+    assert saved(tmp_path).load() == {"gpu": PLAIN}
+    assert saved(tmp_path).credentials(PLAIN) == {}
+    assert saved(tmp_path).save("cpu", {"url": "http://cpu:1"}).secrets
     assert set(saved(tmp_path).load()) == {"gpu", "cpu"}
-    saved(tmp_path).remove("gpu")
+    assert saved(tmp_path).remove("gpu")
     assert set(saved(tmp_path).load()) == {"cpu"}
 
 
 def test_with_a_keyring_it_is(tmp_path: Path, memory: Memory) -> None:
-    assert saved(tmp_path).save("gpu", OPTIONS)
+    assert saved(tmp_path).save("gpu", OPTIONS).secrets
     assert "s3cret" not in (tmp_path / "gateways.json").read_text()
-    assert saved(tmp_path).load() == {"gpu": OPTIONS}
+    assert saved(tmp_path).load() == {"gpu": PLAIN}
+    assert saved(tmp_path).credentials(PLAIN) == {"auth_token": "s3cret"}
     saved(tmp_path).remove("gpu")
     assert memory.entries == {}
+
+
+@pytest.mark.parametrize("url", ["http://gpu:1/?token=s3cret", "http://ada:s3cret@gpu:1"])
+def test_a_secret_in_a_url_is_kept_as_one(tmp_path: Path, memory: Memory, url: str) -> None:
+    saved(tmp_path).save("gpu", {"url": url})
+    file = tmp_path / "gateways.json"
+    assert "s3cret" not in file.read_text()
+    assert list(memory.entries.values()) == ["s3cret"]
+    file.write_text(json.dumps({"gpu": {"url": url}}))  # as earlier versions did
+    loaded = saved(tmp_path).load()["gpu"]
+    assert (loaded["url"], "s3cret" in file.read_text()) == ("http://gpu:1", False)
+
+
+def test_what_cannot_be_saved_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    assert not saved(tmp_path / "file").save("gpu", {"url": "http://gpu:1"}).options
+    assert "cannot be saved" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"gpu": 1}', json.dumps("x")])

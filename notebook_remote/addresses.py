@@ -1,0 +1,52 @@
+"""One spelling for URLs, so that REST, WebSockets, cookies and the store mean the same address.
+
+People type ``https://Héllo.example:443/user/zoë/../ada``. HTTP libraries differ in what they make
+of that: one encodes it, the other sends it as it is. So it is brought into the form of RFC 3986
+where it enters: host in lower case and in its ASCII form (IDNA), path percent-encoded, without dot
+segments and default port.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+
+import httpx
+
+# What DNS and the hosts file can hold: letters, digits, dots, dashes, underscores; IPv6 has colons.
+HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%25[a-z0-9._~-]+)?")
+
+
+def normalized_url(url: str) -> str:
+    """The same address in its one spelling. Raises ValueError if it can be none.
+
+    Called for every URL of the configuration, with a scheme and a host. A query stays as it is.
+    """
+    try:
+        parsed = httpx.URL(url)
+        host = parsed.raw_host.decode("ascii")
+        # httpx notices a bad "xn--" label when it is asked for the host; the resolver encodes the
+        # host by Python's codec, which refuses empty labels and those that are too long.
+        assert parsed.host is not None  # noqa: S101 - for the side effect of decoding it
+        host.encode("idna")
+    except (httpx.InvalidURL, ValueError) as error:  # IDNAError and UnicodeError are ValueErrors
+        raise ValueError("its host cannot be the name of one") from error
+    if not HOST.fullmatch(host):
+        raise ValueError("its host cannot be the name of one")
+    return str(parsed.copy_with(fragment=None))
+
+
+def split_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """A URL without ``user:password@`` and ``?token=``, and these as options of Gateway.
+
+    Logs and errors show URLs, and files keep them.
+    """
+    parts = urlsplit(url)
+    found = {
+        "http_user": unquote(parts.username or ""),
+        "http_pwd": unquote(parts.password or ""),
+        "auth_token": parse_qs(parts.query).get("token", [""])[0],
+    }
+    netloc = parts.netloc.rpartition("@")[2]
+    plain = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
+    return plain, {name: value for name, value in found.items() if value}
