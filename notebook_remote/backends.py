@@ -27,7 +27,7 @@ Model = dict[str, Any]
 
 # Seconds that a list waits for a backend, once; what it says later is in the next list.
 PATIENCE = 2.0
-LOCAL_KEY = "local"  # by which the store knows this computer
+THIS_COMPUTER = "this computer"  # as which the store knows it
 
 
 def label(config: Gateway) -> str:
@@ -52,6 +52,7 @@ class Backend:
         self.kernels = kernels
         self.specs = specs
         self.gateway = gateway
+        self.adopted = asyncio.Event()  # whether the kernels of earlier servers are known
         self._listing = Shared(f"kernelspecs of {self.name}", self._list)
         self.is_slow = False  # whether the last one who asked has waited for it in vain
         self._use_first = time.monotonic() + PATIENCE  # until then, its first list is waited for
@@ -75,7 +76,13 @@ class Backend:
         """
         if self.gateway is not None:
             return self.gateway.key
-        return f"{self.config.url} (browser mode)" if self.by_pages else LOCAL_KEY
+        where = self.config.given_name and f"gateway {self.config.given_name}"
+        return f"{where or self.config.url} (browser mode)" if self.by_pages else THIS_COMPUTER
+
+    @property
+    def place(self) -> str:
+        """As which documents remember it: this computer is one, whatever process runs kernels."""
+        return THIS_COMPUTER if self.config.embedded else self.key
 
     @property
     def by_pages(self) -> bool:
@@ -176,20 +183,20 @@ class Backends:
         return next((b for b in self if kernel_id in b.kernels), None)
 
     def of_key(self, key: str | None) -> Backend | None:
-        """The one that the store knows by a key."""
-        return next((b for b in self if b.key == key), None)
+        """The one that a document remembers by a key."""
+        return next((b for b in self if b.place == key), None)
 
     def gateways(self) -> list[GatewayBackend]:
         """Those that are gateways."""
         return [backend.gateway for backend in self if backend.gateway is not None]
 
     async def ready(self) -> None:
-        """Wait for gateways that are being started. Raises GatewayError if there is no other."""
-        waiting = (gateway.ready() for gateway in self.gateways())
-        errors = await asyncio.gather(*waiting, return_exceptions=True)
-        if len(self) == 1:
-            for error in filter(None, errors):
-                raise error
+        """Wait until the kernels of earlier servers are known, so that lists are complete.
+
+        Not for an embedded gateway that is being started: it has none, and what needs it waits.
+        """
+        for backend in list(self):
+            await backend.adopted.wait()
 
     async def refresh(self) -> None:
         """Look at the kernels of all. Those of a gateway that cannot be asked are *unknown*."""

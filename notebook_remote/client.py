@@ -236,6 +236,10 @@ class RestClient:
             await self.kernel(kernel_id)  # 500 is also the answer for an unknown kernel
             raise self._start_failed("The kernel could not be restarted", response)
 
+    async def update_env(self, kernel_id: str, env: dict[str, str]) -> None:
+        """Change variables for a kernel's next restart; an embedded gateway can do that."""
+        await self._on_kernel("PATCH", kernel_id, body={"env": env})
+
     async def shutdown(self, kernel_id: str) -> None:
         """Shut a kernel down. Raises KernelNotFound when it is gone already."""
         await self._on_kernel("DELETE", kernel_id)

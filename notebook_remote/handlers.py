@@ -36,7 +36,7 @@ from .kernel import RemoteKernelManager
 from .path_locks import one_at_a_time
 from .places import on_this_computer, places
 from .routing import RoutedKernelManager
-from .sessions import RemoteSessionManager
+from .sessions import KernelNotStarted, RemoteSessionManager
 
 # Where each value of a body may stand, and what it must be. None is allowed everywhere, as in
 # jupyter_server, where it means that the value was not given.
@@ -202,7 +202,6 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
         body = self.get_json_body()
         if body is None:
             raise web.HTTPError(400, "No JSON data provided")
-        before = await sessions.get_session(session_id=session_id)
         changes: dict[str, Any] = {k: body[k] for k in ("path", "name", "type") if k in body}
         changes |= {"path": body["notebook"]["path"]} if "path" in body.get("notebook", {}) else {}
         kernel = body.get("kernel", {})
@@ -210,23 +209,21 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
             self.kernel_manager.report(kernel["id"], kernel.get("name"))
             if kernel["id"] not in self.kernel_manager:
                 raise web.HTTPError(400, f"No such kernel: {kernel['id']}")
-            changes["kernel_id"] = kernel["id"]
+            model = await sessions.change_kernel(session_id, kernel_id=kernel["id"], **changes)
         elif kernel.get("name") is not None:
-            document = {key: before[key] for key in ("path", "name", "type")}
             try:
-                changes["kernel_id"] = await sessions.start_kernel_for_session(
-                    session_id, kernel_name=kernel["name"], **document
+                model = await sessions.change_kernel(
+                    session_id, kernel_name=kernel["name"], **changes
                 )
-            except Exception as error:  # noqa: BLE001 - whatever it is, the session stays
-                self._not_started(kernel["name"], error)
+            except KernelNotStarted as error:  # whatever it is, the session stays
+                self._not_started(kernel["name"], error.__cause__)
                 return
-        await sessions.update_session(session_id, **changes)
-        model = await sessions.get_session(session_id=session_id)
-        if model["kernel"]["id"] != before["kernel"]["id"]:
-            await sessions.release_kernel(before["kernel"]["id"])
+        else:
+            await sessions.update_session(session_id, **changes)
+            model = await sessions.get_session(session_id=session_id)
         self.finish(json.dumps(model, default=json_default))
 
-    def _not_started(self, name: str, error: Exception) -> None:
+    def _not_started(self, name: str, error: BaseException | None) -> None:
         known = http_error_behind(error)
         words = sentence_of(known) if known is not None else repr(str(error))
         message = f"The {name!r} kernel could not be started: {words}"

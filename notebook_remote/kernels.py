@@ -30,7 +30,7 @@ Model = dict[str, Any]
 
 KERNELS_AT_ONCE = 50  # that are looked through without a pause
 PARALLEL_LOOKS = 8  # requests at once when a gateway must be asked for each kernel
-TAKE_BACK_PAUSE = 1.0  # seconds between two attempts to shut down a kernel that may come up
+TAKE_BACK_PAUSE = 0.5  # seconds between two attempts to shut down a kernel that may come up
 STOP_TIMEOUT = 3.0  # seconds for all kernels together when the server stops
 
 
@@ -131,6 +131,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self, kernel: RemoteKernelManager, start: Start, path: str | None, env: dict[str, str]
     ) -> None:
         kernel_id = start.kernel_id
+        await self.backend.ready()  # before that the store has no key for it
         body: Model = {"kernel_id": kernel_id}
         if path is not None:
             body["path"] = path
@@ -144,6 +145,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         async with self._start_slots, alone:
             start.sent = True
             self._note(kernel_id, kernel.kernel_name)
+            if self.backend.store is not None:
+                await self.backend.store.written()
             try:
                 await kernel.start_kernel(body=body)
             except (GatewayUnreachable, asyncio.CancelledError) as error:
@@ -171,6 +174,14 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         start.cancelled = True
         start.task.cancel()
 
+    async def cancel_starts(self) -> None:
+        """Give up all starts; kernels that still come up are shut down, as far as there is time."""
+        starts = [start for start in self.starts.values() if start.task is not None]
+        for start in starts:
+            self.cancel_start(start.kernel_id)
+        tasks = [start.task for start in starts if start.task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _refuse_existing(self, kernel_id: str) -> None:
         """A kernel that is there already is ours, or somebody else's; neither is started."""
         if kernel_id not in self:
@@ -185,6 +196,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         task = asyncio.create_task(self._taking_back(kernel_id), name=f"take back {kernel_id}")
         self._taken_back[task] = kernel_id
         task.add_done_callback(lambda done: self._taken_back.pop(done, None))
+
+    async def all_taken_back(self) -> None:
+        """Wait until no start is being taken back any more."""
+        await asyncio.gather(*self._taken_back, return_exceptions=True)
 
     async def _taking_back(self, kernel_id: str) -> None:
         loop = asyncio.get_running_loop()
@@ -215,7 +230,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             self._add(kernel)
             self.log.info("Kernel found again: %s (%s)", kernel.kernel_id, kernel.kernel_name)
 
-    def adopt_stored(self) -> None:
+    async def adopt_stored(self) -> None:
         """Take the kernels of an earlier server on this directory as ours.
 
         Called when the gateway is there: at start, or when it is added.
@@ -225,7 +240,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         store, key = self.backend.store, self.backend.key
         if store is None:
             return
-        store.take_over(key)
+        await store.take_over(key)
         stored = store.kernels(key)
         self.adopt(
             [{"id": k.kernel_id, "name": k.name, "execution_state": "unknown"} for k in stored]
@@ -234,7 +249,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         # Their start may be under way still: the server before had no answer.
         deadline = time.monotonic() + self.backend.config.start_timeout
         for kernel in stored:
-            if not kernel.answered:
+            if not kernel.answered and kernel.kernel_id in self._kernels:
                 self._kernels[kernel.kernel_id].awaited_until = deadline
 
     def keep(self, kernel_id: str, kept: bool) -> None:
@@ -367,24 +382,27 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if kept or not self.backend.config.embedded:
             await self._shutdown_on_gateway([k for k in kernels if k.kernel_id not in kept])
         else:
-            for kernel in kernels:
-                self._forget(kernel.kernel_id)
+            await self.cancel_starts()
+            ending = [*(kernel.kernel_id for kernel in kernels), *self._taken_back.values()]
+            for task in list(self._taken_back):
+                task.cancel()
+            for kernel_id in ending:
+                self._forget(kernel_id)
         self.leave()
 
     async def _shutdown_on_gateway(self, kernels: list[RemoteKernelManager]) -> None:
-        tasks = {
+        tasks: dict[asyncio.Task[Any], str] = {
             asyncio.create_task(k.shutdown_kernel(), name=f"shut down {k.kernel_id}"): k.kernel_id
             for k in kernels
         }
-        sent = [start.kernel_id for start in self.starts.values() if start.sent]
-        left = [*sent, *self._taken_back.values()]
-        for task in list(self._taken_back):
-            task.cancel()
+        await self.cancel_starts()
+        tasks |= self._taken_back
+        left = []
         if tasks:
             done, pending = await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
             for task in pending:
                 task.cancel()
-            left += [tasks[t] for t in done if t.exception()] + [tasks[t] for t in pending]
+            left = [tasks[t] for t in done if t.exception()] + [tasks[t] for t in pending]
             for task in done:
                 if not task.exception():
                     self._forget(tasks[task])
