@@ -48,6 +48,7 @@ from .relay import Relay
 from .schemes import connecting
 from .tunnel import connect
 
+BUSY_TIMEOUT = 2.0  # seconds to ask for a kernel's state, while its page waits for an error
 MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
 RFC6455_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # What of the page's handshake the gateway gets: what makes the WebSocket, and nothing that
@@ -165,6 +166,8 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             answered.headers.get("Sec-WebSocket-Protocol"),
             config.max_message_size,
             refused=lambda sentence: links.refused(link, sentence),
+            latest_from_kernel=lambda: relay.latest_from_gateway,
+            is_busy=lambda: _is_busy(backend, link.kernel_id),
         )
         relay = Relay(
             self.detach(),
@@ -186,6 +189,15 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             self.log.info("Channels of kernel %s ended: %s", link.kernel_id, ending.text)
             if (ending.by, ending.kind) == ("gateway", "silent"):
                 await backend.client.renew_connections()
+
+
+async def _is_busy(backend: GatewayBackend, kernel_id: str) -> bool:
+    """Whether a kernel is busy, as far as its gateway knows."""
+    try:
+        model = await asyncio.wait_for(backend.client.kernel(kernel_id), BUSY_TIMEOUT)
+    except (GatewayError, asyncio.TimeoutError):
+        return False
+    return bool(model["execution_state"] == "busy")
 
 
 class OnGateway(PathMatches):
@@ -233,6 +245,13 @@ async def open_channels(
         raise _odd(backend, "not with HTTP") from error
     try:
         _check_answer(backend, kernel_id, status, answered, page["Sec-WebSocket-Key"])
+    except KernelNotFound:
+        answered.close()
+        await backend.client.kernel(kernel_id)  # raises it too, if it is the gateway who says so
+        raise GatewayUnreachable(
+            f"The gateway at {config.websocket_url} has kernel {kernel_id} and opens no channels"
+            " of it (HTTP 404): if there is a proxy in front of it, it must pass WebSockets on."
+        ) from None
     except GatewayError:
         answered.close()
         raise

@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_server.services.contents.handlers import ContentsHandler
 
 from .backends import Backends, told_apart
-from .exceptions import GatewayError
+from .path_locks import OneAtATime
 from .routing import RoutedKernelManager, display_name
 from .store import Store
 
@@ -31,7 +31,7 @@ def for_page(kernelspec: Model, backends: Backends, last: str | None) -> Model:
     spec = backend.specs.last_specs.get(own)
     if spec is None:  # its kernels are not known at the moment; another's are not what was asked
         return {**kernelspec, "name": told_apart(own, backend.name)}
-    told = display_name(str(spec["spec"].get("display_name") or own), backend.name)
+    told = display_name(str(spec["spec"].get("display_name") or own), backend.label)
     return {**kernelspec, "name": backends.public_name(backend, own), "display_name": told}
 
 
@@ -46,10 +46,11 @@ def for_file(kernelspec: Model, backends: Backends) -> Model:
         spec = backend.specs.last_specs.get(own)
         if spec is not None and (not at or where == backend.name):
             known = str(spec["spec"].get("display_name") or "")
-            if shown == display_name(known or name, backend.name):
+            if shown == display_name(known or name, backend.label):
                 shown = known or own
     if at:
-        shown = shown.removesuffix(display_name("", where))
+        at_home = backends.get(where)
+        shown = shown.removesuffix(display_name("", at_home.label if at_home else where))
     return {**kernelspec, "name": own, "display_name": shown} if kernelspec else kernelspec
 
 
@@ -63,17 +64,14 @@ def _kernelspec(model: Model) -> tuple[Model, Model] | None:
     return metadata, kernelspec
 
 
-class DocumentsHandler(ContentsHandler):
+class DocumentsHandler(OneAtATime, ContentsHandler):
     """``/api/contents``: jupyter_server's, with the kernelspecs of notebooks as above."""
 
     async def prepare(self) -> None:
-        """Know the kernelspecs before they are told; called by tornado."""
+        """Have the kernelspecs asked for; files depend on no gateway. Called by tornado."""
         await super().prepare()
         if self.current_user is not None and len(self._backends) > 1:
-            try:
-                await self._backends.list_kernelspecs()
-            except GatewayError as error:
-                self.log.debug("Kernelspecs are not known: %s", error.message)
+            await self._backends.look_at_kernelspecs()
 
     def get_json_body(self) -> Model | None:
         """The body of a request; of one that saves a notebook, as it is saved."""

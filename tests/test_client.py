@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from notebook_remote.exceptions import (
 
 from .conftest import SharedServers
 from .intermediary import Intermediary
+from .odd_gateway import OddGateway
 from .processes import Farm, Server, free_port
 from .test_channels import assert_ends
 
@@ -112,6 +115,70 @@ def test_a_404_of_something_else_does_not_end_a_kernel(shared: SharedServers) ->
     gateway = shared.gateway("jupyter-server")
     with pytest.raises(GatewayAnswerError, match="does not answer"):
         ask(gateway, lambda c: c.kernel(UNKNOWN), kernels_endpoint="/nosuch")
+
+
+def strange(
+    question: Callable[[RestClient], Awaitable[Any]], status: int, body: Any, **options: object
+) -> Any:
+    """Ask something that has one answer to all questions."""
+    with OddGateway(lambda method, path: (status, body)) as gateway:
+        config = Gateway(config=Config({"Gateway": {"url": gateway.url, **options}}))
+
+        async def run() -> Any:
+            client = RestClient(config, GatewayAuth(config), ssl.create_default_context(), _ready)
+            try:
+                return await question(client)
+            finally:
+                await client.close()
+
+        return asyncio.run(run())
+
+
+NESTED = b"[" * 100_000
+
+
+@pytest.mark.parametrize("body", [NESTED, b"\xff\xfe", b"", None, [], "x", {"kernelspecs": []}])
+def test_what_no_gateway_answers_is_a_gateways_error(body: Any) -> None:
+    for question in (
+        lambda c: c.kernelspecs(),
+        lambda c: c.kernel(UNKNOWN),
+        lambda c: c.start_kernel("python3", {}),
+    ):
+        with pytest.raises(GatewayAnswerError, match="does not answer"):
+            strange(question, 200, body)
+    assert strange(lambda c: c.addon(), 200, NESTED) is None
+
+
+def test_odd_kernelspecs_are_left_out_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    good = {"spec": {"display_name": "Good", "metadata": None}}
+    listed = {"good": good, "null": None, "text": {"spec": "text"}, "a/b": good}
+    answer = {"default": 5, "kernelspecs": listed}
+
+    async def ask_twice(client: RestClient) -> Any:
+        await client.kernelspecs()
+        return await client.kernelspecs()
+
+    found = strange(ask_twice, 200, answer)
+    assert (list(found["kernelspecs"]), found["default"]) == (["good"], "")
+    assert found["kernelspecs"]["good"]["spec"]["metadata"] == {}
+    assert [caplog.text.count(name) for name in ("'null'", "'text'", "'a/b'")] == [1, 1, 1]
+
+
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    endless = itertools.repeat(b" " * 1_000_000)
+    with pytest.raises(GatewayAnswerError, match="more than 32 MiB"):
+        strange(lambda c: c.kernels(), 200, endless)
+
+
+def test_an_answer_that_drips_is_given_up() -> None:
+    def drip() -> Iterator[bytes]:
+        while not given_up.wait(0.05):
+            yield b" "
+
+    given_up = threading.Event()
+    with pytest.raises(GatewayUnreachable, match="did not answer in time"):
+        strange(lambda c: c.kernels(), 200, drip(), request_timeout=0.5, connect_timeout=0.5)
+    given_up.set()
 
 
 def test_a_get_is_sent_again_and_a_post_is_not(shared: SharedServers) -> None:
