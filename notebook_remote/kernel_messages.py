@@ -25,6 +25,7 @@ from .messages import Table
 Model = dict[str, Any]
 
 PARTS = ("header", "parent_header", "metadata", "content")
+PROTOCOL = "5.3"  # of a kernel that does not say which one it speaks
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape that may stand for half a letter
 # The texts that others rely on, by the message's type.
 TEXTS = {
@@ -138,7 +139,9 @@ def put_right(message: Model) -> None:
         content["data"] = content.get("data") or {}
         if not isinstance(content["data"], dict):
             raise UnreadableMessage(f"the data of its {kind} is no object")
-    if kind == "error":
+    if kind == "kernel_info_reply" and not re.match(r"\d", str(content.get("protocol_version"))):
+        content["protocol_version"] = PROTOCOL
+    if kind == "error" or "traceback" in content:
         lines = content.get("traceback")
         content["traceback"] = [_text(line) for line in (lines if isinstance(lines, list) else ())]
     if kind in DISPLAYS:

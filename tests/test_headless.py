@@ -276,6 +276,8 @@ def test_what_is_no_message(payload: bytes, v1: bool) -> None:
         ("stream", {"name": "stdout", "text": 5}, {"name": "stdout", "text": "5"}),
         ("error", {"ename": None}, {"ename": "", "evalue": "", "traceback": []}),
         ("error", {"traceback": ["a", 5]}, {"ename": "", "evalue": "", "traceback": ["a", "5"]}),
+        ("execute_reply", {"traceback": None}, {"status": "", "traceback": []}),
+        ("kernel_info_reply", {}, {"protocol_version": "5.3"}),
         ("comm_msg", {"comm_id": "1", "data": None}, {"comm_id": "1", "data": {}}),
         ("execute_input", {"execution_count": "x"}, {"execution_count": None}),
         (

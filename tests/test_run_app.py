@@ -20,7 +20,6 @@ from nbformat.sign import NotebookNotary
 from notebook_remote import notebook_file
 from notebook_remote.run_notebook import Run
 
-from .conftest import SharedServers
 from .intermediary import Intermediary
 from .notebooks import notebook, read, shown, until, write
 from .processes import PATIENCE, Farm, Server, wait_for
@@ -326,13 +325,12 @@ def test_without_a_gateway_it_runs_here(no_gateway: Terminal) -> None:
     assert (code, "This computer has no kernel 'julia'" in said) == (1, True)
 
 
-def test_gateways_with_names(no_gateway: Terminal, coloured: Server, shared: SharedServers) -> None:
+def test_gateways_with_names(no_gateway: Terminal, coloured: Server, farm: Farm) -> None:
     """One is of the command line, one was added in a page, and one is this computer."""
-    other = shared.gateway("kernel-gateway")
+    other = farm.gateway("kernel-gateway", token="").start()
     folder = Path(no_gateway.env["JUPYTER_DATA_DIR"]) / "notebook-remote"
     folder.mkdir(parents=True)
     (folder / "gateways.json").write_text(json.dumps({"team": {"url": other.url}}))
-    no_gateway.env["NOTEBOOK_REMOTE_TEAM_AUTH_TOKEN"] = other.token
     no_gateway.env["NOTEBOOK_REMOTE_GPU_AUTH_TOKEN"] = coloured.token
     path = no_gateway.write("a.ipynb", WHERE)
     gpu = f"--gateway=gpu={coloured.url}"
