@@ -96,6 +96,8 @@ class HeadlessKernel:
             try:
                 model = await self.gateway.client.kernel(self.kernel_id)
             except KernelNotFound as error:
+                if not await self._is_gone():
+                    return True
                 self._gone = True
                 self._died(error.message)
             except GatewayError as error:
@@ -108,6 +110,12 @@ class HeadlessKernel:
                         f"The kernel died on its gateway. {model.get('reason') or ''}".strip()
                     )
         return not self._dead
+
+    async def _is_gone(self) -> bool:
+        try:
+            return await self.gateway.client.is_gone(self.kernel_id)
+        except GatewayError:
+            return False  # the next look tells
 
     async def close(self) -> bool:
         """Shut it down, and close all that is open to the gateway; return whether it is gone."""

@@ -260,6 +260,10 @@ class KernelLink:
                 return await open_channels(
                     self._gateway, self._kernel_id, self._session.session, headers
                 )
+            except KernelNotFound as error:
+                if await self._gateway.client.is_gone(self._kernel_id):
+                    raise
+                self._give_up_in_time(error.message, pause)
             except GatewayUnreachable as error:
                 self._give_up_in_time(error.message, pause)
                 self._log.debug("No connection to the kernel: %s", error.message)
@@ -271,7 +275,7 @@ class KernelLink:
         stream = answered.stream
         v1 = answered.headers.get("Sec-WebSocket-Protocol") == V1
         self._heard = time.monotonic()
-        sockets.tune(stream.socket, self._gateway.config.link_timeout)
+        sockets.tune(stream.socket, None)
         jobs = {
             "read from kernel": self._read(stream, v1),
             "write to kernel": self._write(stream, v1),
@@ -359,15 +363,26 @@ class KernelLink:
             self._received(channel, message)
 
     async def _watch(self, stream: IOStream) -> None:
-        """Notice a gateway that has silently gone."""
+        """Notice a gateway that has silently gone: it answers elsewhere, and not here.
+
+        One that stands still may go on, and what is on its way would be lost with the connection.
+        """
         limit = self._gateway.config.link_timeout
+        answers = False
         while True:
             stream.write(frame(PING, b"", to_gateway=True))
             await asyncio.sleep(limit / TICKS)
             silent = time.monotonic() - self._heard
             owed = sockets.unacknowledged_for(stream.socket)
             if owed >= limit or silent >= limit * (BUSY_FACTOR if stream.writing() else 1):
-                raise Lost(f"nothing came for {max(silent, owed):.0f} s", silently=True)
+                why = f"nothing came for {max(silent, owed):.0f} s"
+                if answers:
+                    raise Lost(why, silently=True)
+                answers = await self._gateway.answers()
+                if not answers:
+                    self._give_up_in_time(f"The connection was silent: {why}.")
+                continue
+            answers = False
             if silent < limit / TICKS:  # the ping was answered
                 self._trouble_since = None
             if time.monotonic() - self._last_message > OUTPUT_PATIENCE:
