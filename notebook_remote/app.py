@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,6 +29,7 @@ from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
 from .places import shown_to_pages
 from .reported import scope_of
+from .request_log import log_request
 from .routing import RoutedKernelManager, RoutedKernelSpecManager
 from .sessions import RemoteSessionManager
 from .signals import KERNELS_LIMIT, OrderlyServerApp, leave
@@ -115,9 +117,22 @@ class RemoteServerApp(OrderlyServerApp):
         self.tornado_settings: dict[str, Any] = {
             # For kernels of this computer.
             "websocket_max_message_size": self.gateway_configs[0].max_message_size,
+            "log_function": partial(
+                log_request,
+                record_prometheus_metrics=getattr(self, "record_http_request_metrics", True),
+            ),
             **self.tornado_settings,
         }
+        self._mention_compression()
         super().init_configurables()
+
+    def _mention_compression(self) -> None:
+        options = getattr(self, "websocket_compression_options", None)
+        if options is not None and self.backends is not None and self.backends.gateways():
+            self.log.warning(
+                "websocket_compression_options is used for kernels that this server runs itself"
+                " only: of kernels on a gateway messages are relayed as they come."
+            )
 
     def find_server_extensions(self) -> None:
         """Serve our pages, whoever started this app; the stock notebook's would shadow them."""
@@ -232,6 +247,12 @@ class RemoteNotebookApp(JupyterNotebookApp):
             channels = url_path_join(web_app.settings["base_url"], handlers.CHANNELS)
             only = OnGateway(channels, self.serverapp.backends)
             web_app.add_handlers(".*$", [(only, ChannelsHandler)])
+            usage = url_path_join(web_app.settings["base_url"], handlers.USAGE)
+            only = OnGateway(usage, self.serverapp.backends)
+            web_app.add_handlers(".*$", [(only, handlers.KernelUsageHandler)])
+            # The extension whose route this is may have been loaded before us: in front of it.
+            rules = web_app.default_router.rules
+            rules.insert(0, rules.pop(-2))
         if isinstance(self.serverapp.kernel_spec_manager, RoutedKernelSpecManager):
             self.handlers.extend(handlers.KERNELSPECS)
         super().initialize_handlers()

@@ -20,6 +20,7 @@ from .links import tell_events
 from .local_kernels import LocalKernelManager
 from .reported import ReportedKernelManager, ReportedKernelSpecs
 from .saved import Options, SavedGateways
+from .server_clients import ServerKernelClient
 from .store import Store
 
 if TYPE_CHECKING:
@@ -196,7 +197,11 @@ class Assembly:
         gateway.links.emit = self._emit
         specs = RemoteKernelSpecManager(parent=app, backend=gateway)
         kernels = RemoteMappingKernelManager(
-            parent=app, log=app.log, backend=gateway, kernel_spec_manager=specs
+            parent=app,
+            log=app.log,
+            backend=gateway,
+            kernel_spec_manager=specs,
+            client_factory=ServerKernelClient,
         )
         return Backend(config, kernels, specs, gateway)
 

@@ -222,6 +222,21 @@ class RestClient:
                 return False
         return True
 
+    async def resolve_path(self, kernel_id: str, path: str) -> str | None:
+        """Where a file of a kernel is on its computer; None if the gateway does not know.
+
+        Asked of a Jupyter Server, which has it since 2.17.
+        """
+        params = {"kernel": kernel_id, "path": path}
+        response = await self._send("GET", "/api/resolvePath", params=params, accept=(400, 404))
+        model = self._json(response)
+        resolved = model.get("resolved") if isinstance(model, dict) else None
+        for entry in resolved if isinstance(resolved, list) else ():
+            if isinstance(entry, dict) and entry.get("scope") == "kernel":
+                found = entry.get("path")
+                return found if isinstance(found, str) else None
+        return None
+
     async def interrupt(self, kernel_id: str) -> None:
         """Interrupt a kernel."""
         await self._on_kernel("POST", kernel_id, "/interrupt")

@@ -172,7 +172,15 @@ class RemoteKernelActionHandler(CheckedHandler, KernelActionHandler):
             self.set_status(204)
             self.finish()
         else:
-            await manager.restart_kernel(kernel_id)
+            try:
+                await ensure_async(manager.restart_kernel(kernel_id))
+            except web.HTTPError:
+                raise
+            except Exception as error:
+                self.log.exception("Kernel %s could not be restarted", kernel_id)
+                raise web.HTTPError(
+                    500, f"The kernel could not be restarted ({error or type(error).__name__})."
+                ) from error
             model = await ensure_async(manager.kernel_model(kernel_id))
             self.finish(json.dumps(model, default=json_default))
 
@@ -265,7 +273,10 @@ class RemoteKernelSpecResourceHandler(CheckedHandler):
         await self._send(kernel_name, path)
 
     async def _send(self, kernel_name: str, path: str) -> None:
-        content = await self.kernel_spec_manager.get_kernel_spec_resource(kernel_name, path)
+        try:
+            content = await self.kernel_spec_manager.get_kernel_spec_resource(kernel_name, path)
+        except KeyError:  # NoSuchKernel
+            content = None
         if content is None:
             raise web.HTTPError(404, f"The kernelspec {kernel_name!r} has no file {path!r}.")
         if path.lower().endswith(".png"):
@@ -278,6 +289,22 @@ class RemoteKernelSpecResourceHandler(CheckedHandler):
     async def head(self, kernel_name: str, path: str) -> None:
         """The same without the content, which tornado leaves out."""
         await self._send(kernel_name, path)
+
+
+class KernelUsageHandler(CheckedHandler):
+    """The route of jupyter-resource-usage, for kernels on gateways.
+
+    Its own handler looks at ZeroMQ's sockets, which there are none of here, once every few seconds.
+    """
+
+    auth_resource = "kernels"
+
+    @web.authenticated
+    @authorized
+    async def get(self, kernel_id: str) -> None:
+        """A quiet no, in its words."""
+        content = {"reason": "not_supported", "kernel_version": None}
+        self.finish(json.dumps({"content": content, "kernel_id": kernel_id}))
 
 
 class LinksHandler(CheckedHandler):
@@ -330,6 +357,7 @@ CHECKED = [
     (r"/api/sessions", RemoteSessionRootHandler),
     (rf"/api/sessions/{SESSION}", RemoteSessionHandler),
 ]
+USAGE = rf"/api/metrics/v1/kernel_usage/get_usage/{KERNEL}"
 CHANNELS = rf"/api/kernels/{KERNEL}/channels"
 # Routes for kernels of several backends.
 ROUTED = [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from getpass import getpass
 from queue import Empty
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -16,19 +16,29 @@ from jupyter_client.client import KernelClient
 from jupyter_client.session import Session
 from jupyter_core.utils import run_sync
 
-from .background import Background
 from .kernel_link import KernelLink, Mailbox
 
 Model = dict[str, Any]
+T = TypeVar("T")
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+
+
+class Loop(Protocol):
+    """An event loop, in a thread of its own (``Background``) or the caller's."""
+
+    async def run(self, job: Coroutine[Any, Any, T]) -> T:
+        """Run a job there and wait for it."""
+
+    def call(self, function: Callable[..., object], *args: object) -> None:
+        """Call a function there soon, in the order of the calls."""
 
 
 class Manager(Protocol):
     """What a client wants of the kernel's manager; see ``headless.OnGateway``."""
 
     @property
-    def background(self) -> Background:
+    def background(self) -> Loop:
         """Where everything towards the gateway happens."""
 
     def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
@@ -107,6 +117,11 @@ class GatewayClientMixin(KernelClient):
         for name in CHANNELS:
             setattr(self, f"_{name}_channel", self.channel_class(self, name))
 
+    @property
+    def owner(self) -> Manager:
+        """Who opens its connections: the kernel's manager."""
+        return self.parent
+
     # -- the connection -------------------------------------------------------------------------
 
     def start_channels(
@@ -125,13 +140,13 @@ class GatewayClientMixin(KernelClient):
         self.allow_stdin = stdin
         if self._link is None:
             self.mailbox = Mailbox()
-            self._link = self.parent.open_link(self.session, self.mailbox)
+            self._link = self.owner.open_link(self.session, self.mailbox)
 
     def stop_channels(self) -> None:
         """Close the connection."""
         link, self._link = self._link, None
         if link is not None:
-            self.parent.close_link(link)
+            self.owner.close_link(link)
 
     @property
     def channels_running(self) -> bool:
@@ -146,11 +161,11 @@ class GatewayClientMixin(KernelClient):
         """Send a message; called by the channels."""
         if self._link is None:
             raise RuntimeError("start_channels() comes first.")
-        self.parent.background.call(self._link.send, channel, msg)
+        self.owner.background.call(self._link.send, channel, msg)
 
     async def receive(self, *channels: str, timeout: float | None = None) -> tuple[str, Model]:
         """The next message of these channels, and its channel; called by the channels."""
-        return await self.parent.background.run(self.mailbox.get(*channels, timeout=timeout))
+        return await self.owner.background.run(self.mailbox.get(*channels, timeout=timeout))
 
     async def _async_wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers: for its start as long as the gateway may take, then
@@ -158,11 +173,11 @@ class GatewayClientMixin(KernelClient):
         """
         if self._link is None:
             raise RuntimeError("start_channels() comes first.")
-        await self.parent.background.run(self._link.opened())
+        await self.owner.background.run(self._link.opened())
         await super()._async_wait_for_ready(timeout=timeout)
 
     async def _async_is_alive(self) -> bool:
-        return await self.parent._async_is_alive()
+        return await self.owner._async_is_alive()
 
     # -- with output as it comes ------------------------------------------------------------------
 

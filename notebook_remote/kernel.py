@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from jupyter_client.client import KernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_server._tz import isoformat, utcnow
 from jupyter_server.services.kernels.kernelmanager import (
@@ -38,6 +40,7 @@ class RemoteKernelManager(ServerKernelManager):
         self._links = self.backend.links
         self.awaited_until = 0.0  # monotonic; until then it may come up that its gateway has not
         self._renaming: asyncio.Task[None] | None = None
+        self.when_gone: list[Callable[[str], object]] = []  # called with a sentence
         self.missing = False  # whether the gateway has said, once, that it has no such kernel
         self.unconfirmed = False  # after its shutdown
         self.connections = 0
@@ -104,6 +107,18 @@ class RemoteKernelManager(ServerKernelManager):
         elif self.missing:
             now |= {"execution_state": "unknown", "reason": MISSING}
         return {**self._shown, **now}
+
+    def client(self, **kwargs: Any) -> KernelClient:
+        """A client for programs within this server, such as voila; one for each that asks."""
+        client: KernelClient = self.parent.client_factory(self, **kwargs)
+        return client
+
+    async def resolve_path(self, path: str) -> str | None:
+        """Where a file of the kernel is on its computer, as its gateway says, if it does."""
+        try:
+            return await self.backend.client.resolve_path(str(self.kernel_id), path)
+        except GatewayError:
+            return None
 
     def update_env(self, *, env: dict[str, str]) -> None:
         """Let the kernel know its document's new name after a restart; called on renames.

@@ -13,6 +13,7 @@ from typing import Any
 from jupyter_server._tz import utcnow
 from jupyter_server.prometheus.metrics import KERNEL_CURRENTLY_RUNNING_TOTAL
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets import Callable as Callable_
 from traitlets import Instance, default
 
 from .exceptions import (
@@ -67,6 +68,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
     last_kernel_activity: datetime
     backend = Instance(GatewayBackend)
+    client_factory = Callable_()  # makes a kernel's client, for programs within this server
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> str:
@@ -284,6 +286,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     def _add(self, kernel: RemoteKernelManager) -> None:
         self._kernels[kernel.kernel_id] = kernel
         self._kernel_connections[kernel.kernel_id] = 0
+        if not kernel.ready.done():
+            kernel.ready.set_result(None)
         KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=kernel.kernel_name).inc()
         if not self._initialized_culler:
             self.initialize_culler()
@@ -537,6 +541,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
     def _drop(self, kernel: RemoteKernelManager) -> None:
         if self._kernels.pop(kernel.kernel_id, None) is not None:
+            for tell in list(kernel.when_gone):
+                tell(f"The kernel {kernel.kernel_id} is gone: it was shut down, or has died.")
             self.kept.discard(kernel.kernel_id)
             KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=kernel.kernel_name).dec()
             self._kernel_connections.pop(kernel.kernel_id, None)

@@ -6,7 +6,7 @@ Each backend has managers of its own; what comes here is passed on to those of t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,26 @@ from .reported import ReportedKernelManager
 Model = dict[str, Any]
 
 
+class AllKernels(Mapping[str, KernelManager]):
+    """The kernels of all backends by their ids, as they are at the moment."""
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    def __getitem__(self, kernel_id: str) -> KernelManager:
+        backend = self._backends.of_kernel(kernel_id)
+        if backend is None:
+            raise KeyError(kernel_id)
+        return backend.kernels.get_kernel(kernel_id)
+
+    def __iter__(self) -> Iterator[str]:
+        for backend in self._backends:
+            yield from backend.kernels.list_kernel_ids()
+
+    def __len__(self) -> int:
+        return sum(len(backend.kernels) for backend in self._backends)
+
+
 class RoutedKernelManager(AsyncMappingKernelManager):
     """The kernels of all backends. Called by jupyter_server's handlers and session manager."""
 
@@ -36,15 +56,10 @@ class RoutedKernelManager(AsyncMappingKernelManager):
 
     # -- what the stock class asks of its own kernels ----------------------------------------------
 
-    def list_kernel_ids(self) -> list[str]:
-        """The ids of all kernels."""
-        return [kernel_id for backend in self.backends for kernel_id in self._ids(backend)]
-
-    def _ids(self, backend: Backend) -> Iterator[str]:
-        yield from backend.kernels.list_kernel_ids()
-
-    def __len__(self) -> int:
-        return len(self.list_kernel_ids())
+    @property
+    def _kernels(self) -> AllKernels:
+        """What the methods of the base classes look at, also those that others call on us."""
+        return AllKernels(self.backends)
 
     def __bool__(self) -> bool:
         """True without kernels too: at a stop upstream leaves out a manager that is not."""

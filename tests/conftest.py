@@ -31,6 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = {
         "eg": unset("NOTEBOOK_REMOTE_EG_PYTHON"),
         "hub": unset("NOTEBOOK_REMOTE_HUB_PYTHON"),
+        "extensions": unset("NOTEBOOK_REMOTE_EXTENSIONS_PYTHON"),
         "browser": None if find_browser() else "chromium",
         "nginx": None if find_nginx() else "nginx",
         "certutil": None if shutil.which("certutil") else "certutil",

@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 from notebook_remote.kernelspecs import our_url
 
+from .conftest import SharedServers
 from .processes import Farm, Server
 
 
@@ -63,6 +64,11 @@ def test_a_logos_address_leads_to_no_other_route() -> None:
 def test_a_kernelspecs_name_is_not_a_way_either(notebook: Server) -> None:
     for name in ("%2E%2E", "%2e", "..%2f..%2fstatus"):
         assert notebook.get(f"/api/kernelspecs/{name}").status_code == 404
+
+
+def test_a_file_of_an_unknown_kernelspec(shared: SharedServers) -> None:
+    for kind in ("local", "embedded", "kernel-gateway"):
+        assert shared.notebook(kind).get("/kernelspecs/nosuch/logo-64x64.png").status_code == 404
 
 
 def test_a_gateways_file_runs_nothing(farm: Farm) -> None:
