@@ -108,6 +108,10 @@ class Backend:
         """Its kernelspecs, no older than ``poll_interval``. Raises GatewayError."""
         return await self._listing.recent(self.config.poll_interval)
 
+    async def kernelspecs_for_list(self) -> Model:
+        """The same, but of this computer as they are now: that asks nobody else."""
+        return await (self.kernelspecs() if self.gateway is not None else self._listing.fresh())
+
     async def refresh(self) -> None:
         """Look at its kernels, unless that was done a moment ago. Raises GatewayError."""
         if isinstance(self.kernels, RemoteMappingKernelManager):
@@ -207,7 +211,8 @@ class Backends:
 
         Raises GatewayError if no backend has ever told its own.
         """
-        errors = await asyncio.gather(*(self._ask(b, b.kernelspecs()) for b in self._contacted()))
+        asked = (self._ask(b, b.kernelspecs_for_list()) for b in self._contacted())
+        errors = await asyncio.gather(*asked)
         known = any(backend.specs.last_specs for backend in self)
         error = next(filter(None, errors), None)
         if error is not None and not known:

@@ -60,10 +60,8 @@ def check_body(body: Any, allowed: Mapping[str, type]) -> None:
             raise web.HTTPError(400, f"{key!r} in the body is not valid Unicode.")
         if isinstance(value, dict) and key in INNER_BODY:
             check_body(value, INNER_BODY[key])
-    kernel_id = body.get("kernel_id") or (body.get("id") if "path" not in allowed else None)
-    if kernel_id is not None and not (
-        isinstance(kernel_id, str) and KERNEL_ID.fullmatch(kernel_id)
-    ):
+    kernel_id = body.get("kernel_id") if "kernel_id" in allowed else None
+    if kernel_id is not None and not KERNEL_ID.fullmatch(kernel_id):
         raise web.HTTPError(400, "The id of a kernel must look like a UUID.")
 
 
@@ -189,6 +187,17 @@ class RemoteSessionRootHandler(CheckedHandler, SessionRootHandler):
     """``/api/sessions``."""
 
     body = SESSION_BODY
+
+    def get_json_body(self) -> dict[str, Any] | None:
+        """The body without a kernel id that no kernel can have; called by the stock handler.
+
+        Clients from before jupyter_server gave new kernels such ids send any, and get a new one.
+        """
+        body = super().get_json_body()
+        kernel = body.get("kernel", {}) if body is not None else {}
+        if not KERNEL_ID.fullmatch(kernel.get("id") or ""):
+            kernel.pop("id", None)
+        return body
 
 
 class RemoteSessionHandler(CheckedHandler, SessionHandler):

@@ -18,6 +18,7 @@ from traitlets import Instance
 
 from .backends import Backend, Backends
 from .exceptions import KernelExists
+from .gateway_models import KERNEL_ID
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import our_url
 from .reported import ReportedKernelManager
@@ -119,7 +120,9 @@ class RoutedKernelManager(AsyncMappingKernelManager):
     ) -> tuple[ReportedKernelManager, str] | None:
         backend, own = self.backends.said(name or "")
         kernels = backend.kernels if backend is not None else None
-        if not kernel_id or kernel_id in self or not isinstance(kernels, ReportedKernelManager):
+        if not isinstance(kernels, ReportedKernelManager):
+            return None
+        if not KERNEL_ID.fullmatch(kernel_id or "") or kernel_id in self:
             return None
         return kernels, own
 

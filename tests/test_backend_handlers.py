@@ -107,7 +107,7 @@ def test_what_was_added_is_there_after_a_restart(
         ({"name": 5}, 400, "'name'"),
         ({"name": "x", "validate_cert": "x"}, 400, "'validate_cert'"),
         ({"name": "x", "url": "http://xn--a:1"}, 400, "host"),
-        ({"id": 5}, 400, "UUID"),
+        ({"id": 5}, 400, "option of a gateway"),
     ],
 )
 def test_a_gateway_that_cannot_be_used_is_refused(

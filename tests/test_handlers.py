@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from notebook_remote.gateway_models import KERNEL_ID
 from notebook_remote.handlers import SESSION_BODY, check_body
 
 from .conftest import SharedServers
@@ -35,7 +36,7 @@ def bodies_of_wrong_types() -> list[tuple[str, Any]]:
     sessions += [{**good, "kernel": value} for value in (1, "python3", ["python3"], True)]
     sessions += [{**good, "kernel": {k: v}} for k in ("name", "id") for v in NOT_STRINGS]
     sessions += [{**good, "notebook": value} for value in (1, "a", [])]
-    sessions += [{**good, "kernel": {"id": "../../x"}}, {}, {"path": "a"}, {"type": "notebook"}]
+    sessions += [{}, {"path": "a"}, {"type": "notebook"}]
     return [
         *(("/api/kernels", body) for body in [*NOT_OBJECTS, *kernels, {"kernel_id": "../x"}]),
         *(("/api/sessions", body) for body in [*NOT_OBJECTS, *sessions]),
@@ -47,6 +48,21 @@ def test_a_malformed_body_is_a_400(server: Server) -> None:
         answer = server.request("POST", path, data=json.dumps(body))
         assert answer.status_code == 400, (path, body, answer.text)
         assert answer.json()["message"], (path, body)
+
+
+def test_a_session_with_an_id_that_no_kernel_can_have_gets_a_kernel(server: Server) -> None:
+    """As with jupyter_server, except that the kernel's id is one of ours."""
+    for number, kernel_id in enumerate(("", "foo", "../../x")):
+        body = {"path": f"odd-{number}.ipynb", "type": "notebook", "kernel": {"id": kernel_id}}
+        answer = server.post("/api/sessions", body)
+        assert answer.status_code == 201, answer.text
+        session = answer.json()
+        assert KERNEL_ID.fullmatch(session["kernel"]["id"])
+        path = f"/api/sessions/{session['id']}"
+        changed = server.request("PATCH", path, json={"kernel": {"id": kernel_id or "foo"}})
+        assert changed.status_code == 400
+        assert "No such kernel" in changed.json()["message"]
+        assert server.request("DELETE", path).status_code == 204
 
 
 def test_what_is_not_json_is_a_400(server: Server) -> None:

@@ -21,6 +21,17 @@ def test_the_gateways_kernelspecs_are_listed(any_notebook: Server) -> None:
     assert any_notebook.get("/api/kernelspecs/python3").json()["spec"] == spec["spec"]
 
 
+def test_a_kernelspec_of_this_computer_is_listed_at_once(farm: Farm) -> None:
+    """As with jupyter_server; a gateway is asked once in ``poll_interval`` seconds."""
+    notebook = farm.notebook("--mode=local").start()
+    before = notebook.get("/api/kernelspecs").json()["kernelspecs"].keys()
+    folder = Path(notebook.env["JUPYTER_DATA_DIR"]) / "kernels" / "new"
+    folder.mkdir(parents=True)
+    spec = {"argv": ["new"], "display_name": "New", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    assert notebook.get("/api/kernelspecs").json()["kernelspecs"].keys() == {*before, "new"}
+
+
 def test_logos_come_through(any_notebook: Server) -> None:
     spec = any_notebook.get("/api/kernelspecs").json()["kernelspecs"]["python3"]
     logo = any_notebook.get(spec["resources"]["logo-64x64"])
