@@ -290,3 +290,22 @@ def test_the_environment_of_a_gateway_client_does_not_reach_it(farm: Farm) -> No
     with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
         code = "import os; print('s3cret' in str(os.environ), 't0ken' in str(os.environ))"
         assert channels.run(code) == "False False\n"
+
+
+def test_a_notebook_opens_on_this_computer_again(farm: Farm) -> None:
+    """Whichever embedded gateway, or none, runs its kernels there now."""
+    gateway = farm.gateway("jupyter-server").start()
+    env = {"NOTEBOOK_REMOTE_GPU_AUTH_TOKEN": gateway.token}
+    options = (f"--gateway=gpu={gateway.url}",)
+    first = farm.notebook(*options, name="one", env=env).start()
+    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    content = {"cells": [], "metadata": {"kernelspec": kernelspec}, "nbformat": 4}
+    (first.folder / "a.ipynb").write_text(json.dumps({**content, "nbformat_minor": 5}))
+    body = {"path": "a.ipynb", "type": "notebook", "name": "a"}
+    first.post("/api/sessions", {**body, "kernel": {"name": "python3@embedded"}})
+    first.stop()
+    for mode, place in (("proxy", "embedded"), ("local", "local")):
+        again = farm.notebook(*options, f"--mode={mode}", name="one", env=env).start()
+        model = again.get("/api/contents/a.ipynb").json()
+        assert model["content"]["metadata"]["kernelspec"]["name"] == f"python3@{place}"
+        again.stop()
