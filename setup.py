@@ -35,6 +35,7 @@ setup(
         "httpx>=0.27,<1",
         "sniffio>=1.3",  # without it httpx looks for it in the file system, several times a request
         "ipykernel>=6.29.5",
+        "jupyterlab_widgets>=3.0.11,<4",  # the page's side of ipywidgets, which the kernels have
         "jupyter_events>=0.11",
         "prometheus_client>=0.20",
         "nbclient>=0.10",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Generator, Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
@@ -15,7 +17,9 @@ from traitlets import TraitError
 
 from .assembly import Assembly
 from .backends import Backend
+from .config import Gateway
 from .doctor import DEFAULT_ORIGIN, examine
+from .doctor_findings import Finding
 from .exceptions import GatewayError, without_secrets
 from .handlers import KERNEL, CheckedHandler
 from .kernels import RemoteMappingKernelManager
@@ -177,25 +181,65 @@ class BackendHandler(ChangesHandler):
         self.finish()
 
 
-class ExaminationsHandler(ChangesHandler):
+class ExaminingHandler(ChangesHandler):
+    """What examines a gateway as ``jupyter notebook-remote doctor`` does."""
+
+    _cancelled: threading.Event | None = None
+
+    async def _examine(self, config: Gateway) -> None:
+        if self.assembly.examining.locked():
+            raise web.HTTPError(429, "A gateway is being examined: try again in some seconds.")
+        origin = self.request.headers.get("Origin") or DEFAULT_ORIGIN
+        self._cancelled = threading.Event()
+        async with self.assembly.examining:
+            findings = await asyncio.to_thread(_findings, config, origin, self._cancelled)
+        self._answer([asdict(finding) for finding in findings])
+
+    def on_connection_close(self) -> None:
+        """Examine no further for a page that does not wait for it; called by tornado."""
+        if self._cancelled is not None:
+            self._cancelled.set()
+        super().on_connection_close()
+
+
+class ExaminationsHandler(ExaminingHandler):
     """``examinations``."""
 
     @web.authenticated
     @authorized("execute")
     async def post(self) -> None:
-        """Examine a gateway before it is added, as ``jupyter notebook-remote doctor`` does."""
+        """Examine a gateway before it is added."""
         self._check_allowed()
         name, options = str(self._body().get("name") or "new"), self._options()
         try:
             config = self.assembly.configure(name, options)
         except TraitError as error:
             raise web.HTTPError(400, without_secrets(str(error))) from None
-        if self.assembly.examining.locked():
-            raise web.HTTPError(429, "A gateway is being examined: try again in some seconds.")
-        origin = self.request.headers.get("Origin") or DEFAULT_ORIGIN
-        async with self.assembly.examining:
-            findings = await asyncio.to_thread(lambda: list(examine(config, origin=origin)))
-        self._answer([asdict(finding) for finding in findings])
+        await self._examine(config)
+
+
+class BackendExaminationsHandler(ExaminingHandler):
+    """``backends/<name>/examinations``."""
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self, name: str) -> None:
+        """Examine a gateway that is there, with what proves us to it."""
+        backend = self._backend(name)
+        if backend.gateway is None or backend.config.embedded:
+            raise web.HTTPError(409, f"{name!r} is no gateway that this server contacts.")
+        await self._examine(backend.config)
+
+
+def _findings(config: Gateway, origin: str, cancelled: threading.Event) -> list[Finding]:
+    """Every finding; what is left to do is left out once nobody waits for it."""
+    findings = []
+    with contextlib.closing(cast("Generator[Finding]", examine(config, origin=origin))) as checks:
+        for finding in checks:
+            findings.append(finding)
+            if cancelled.is_set():
+                break
+    return findings
 
 
 class OurKernelsHandler(OwnHandler):
@@ -292,6 +336,24 @@ class StartHandler(OwnHandler):
         raise web.HTTPError(404, f"No kernel {kernel_id} is being started (any more).")
 
 
+class BlockedWebSocketsHandler(OwnHandler):
+    """``blocked-websockets``."""
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self) -> None:
+        """A page reports that its WebSockets do not get through to this server; logged once."""
+        if not self.settings.get("blocked_websockets_logged"):
+            self.settings["blocked_websockets_logged"] = True
+            self.log.warning(
+                "WebSockets of a page do not get through to this server, though its other requests"
+                " do: a proxy in front of this server has to pass on their headers Upgrade and"
+                " Connection, with HTTP/1.1 (docs/proxies.md)."
+            )
+        self.set_status(204)
+        self.finish()
+
+
 async def backend_model(backend: Backend) -> Model:
     """What people and programs are told of a backend: nothing secret.
 
@@ -300,8 +362,9 @@ async def backend_model(backend: Backend) -> Model:
     config, gateway = backend.config, backend.gateway
     model: Model = {
         "name": backend.name,
+        "label": backend.label,
         "mode": config.mode,
-        "url": without_secrets(config.url) if gateway is not None or backend.by_pages else "",
+        "url": "" if config.mode == "local" or config.embedded else without_secrets(config.url),
         "kind": "local" if config.mode == "local" else "",
         "features": [],
         "added": bool(config.given_name),
@@ -336,8 +399,10 @@ def routes(assembly: Assembly) -> list[tuple[str, type, Model]]:
     return [
         (f"{base}/backends", BackendsHandler, given),
         (f"{base}/backends/{NAME}", BackendHandler, given),
+        (f"{base}/backends/{NAME}/examinations", BackendExaminationsHandler, given),
         (f"{base}/examinations", ExaminationsHandler, given),
         (f"{base}/kernels", OurKernelsHandler, given),
         (f"{base}/kernels/{KERNEL}", OurKernelHandler, given),
         (f"{base}/starts/{KERNEL}", StartHandler, given),
+        (f"{base}/blocked-websockets", BlockedWebSocketsHandler, given),
     ]

@@ -30,6 +30,11 @@ PATIENCE = 2.0
 THIS_COMPUTER = "this computer"  # as which the store knows it
 
 
+def label(config: Gateway) -> str:
+    """What pages call a backend."""
+    return "This computer" if config.mode == "local" or config.embedded else config.name
+
+
 class Backend:
     """Where kernels run: a gateway, or this computer.
 
@@ -56,6 +61,11 @@ class Backend:
     def name(self) -> str:
         """What people and kernelspecs call it."""
         return self.config.name
+
+    @property
+    def label(self) -> str:
+        """What pages call it: an embedded gateway is this computer as well."""
+        return label(self.config)
 
     @property
     def key(self) -> str:
@@ -112,23 +122,18 @@ class Backend:
     def fate(self) -> str:
         """Where its kernels run, and what becomes of them when the server stops."""
         config, count = self.config, len(self.kernels)
-        what = f"{count} kernel{'' if count == 1 else 's'}" if count else "Kernels"
-        run = "runs" if count == 1 else "run"
-        name = f" {config.name!r}" if config.given_name else ""
-        where = f"the gateway{name} at {without_secrets(config.url)}"
+        where = f"{config.label}" if config.url else "this computer"
+        where += f" at {without_secrets(config.url)}" if config.given_name else ""
         if self.by_pages:
-            return f"Pages run kernels on {where}; this server does not."
-        if self.gateway is None:
-            return f"{what} {run} on this computer, until this server stops."
-        keep = config.on_exit == "keep"
-        if config.embedded:
-            how = "outlives this server for a while" if keep else "stops with this server"
-            sentence = f"{what} {run} on an embedded gateway, which {how}."
-        else:
-            how = f"and {'keep' if count != 1 else 'keeps'} running when this server stops"
-            sentence = f"{what} {run} on {where}, {how if keep else 'until this server stops'}."
-        kept = len(getattr(self.kernels, "kept", ()))
-        return f"{sentence} To be kept: {kept}." if kept and not keep else sentence
+            return f"Pages start and use kernels on {where}; this server does not."
+        what = "1 kernel runs" if count == 1 else f"{count or ''} kernels run".strip().capitalize()
+        end = "are shut down"
+        if self.gateway is not None and config.on_exit == "keep":
+            end = "go on running"
+            end += f" for {config.embedded_linger:.0f} s" if config.embedded else ""
+        elif kept := len(getattr(self.kernels, "kept", ())):
+            end += f", but for {kept} that {'is' if kept == 1 else 'are'} kept"
+        return f"{what} on {where}. When this server stops, kernels there {end}."
 
     def renew(self) -> None:
         """Ask anew at the next opportunity: what proves us to it has changed."""

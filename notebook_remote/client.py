@@ -7,6 +7,7 @@ import contextlib
 import http.cookiejar
 import json
 import re
+import secrets
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -28,10 +29,12 @@ from .exceptions import (
     KernelSpecNotFound,
     KernelStartFailed,
     TunnelRefused,
+    WrongScheme,
     unreachable,
     without_secrets,
 )
 from .gateway_models import KERNEL_ID, kernel_model, kernelspec_model, says_kernel_is_gone
+from .schemes import check_scheme, connecting
 
 Model = dict[str, Any]
 
@@ -69,6 +72,8 @@ class RestClient:
             nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
             self._cookies.jar.set_policy(nobody)
         self._warned: set[str] = set()
+        self._answered = False  # whether there was an answer, so that the scheme is right
+        self._xsrf = ""  # what a Jupyter Server wants that asks for no token
         self._requests: Counter[httpx.AsyncClient] = Counter()  # that are under way
         self._http = self._connections()
 
@@ -266,16 +271,21 @@ class RestClient:
             raise self._odd(response)
         return model
 
-    async def headers(self, url: str) -> dict[str, str]:
+    async def headers(self, url: str, changes: bool = False) -> dict[str, str]:
         """What proves us to the gateway, for a request or a handshake: with kept cookies, if any.
 
-        ``url`` is the address as http or https, by which the cookies are known.
+        ``url`` is the address as http or https, by which the cookies are known. ``changes``: for a
+        request that changes something.
         """
         headers = await self.auth.headers()
         given = [headers.pop(name) for name in list(headers) if name.lower() == "cookie"]
         request = httpx.Request("GET", url)
         self._cookies.set_cookie_header(request)
         cookies = [*given, *request.headers.get_list("Cookie")]
+        if changes and self._xsrf and "x-xsrftoken" not in map(str.lower, headers):
+            known = re.search(r"(?:^|; ?)_xsrf=([^;]*)", "; ".join(cookies))
+            headers["X-XSRFToken"] = known[1] if known else self._xsrf
+            cookies += [] if known else [f"_xsrf={self._xsrf}"]
         if cookies:
             headers["Cookie"] = "; ".join(cookies)
         return headers
@@ -333,26 +343,66 @@ class RestClient:
             if attempt:
                 await asyncio.sleep(RETRY_PAUSE * 2 ** (attempt - 1))
             last = attempt == attempts - 1
+            url = self.config.url + path
+            headers = await self.headers(url, changes=method != "GET")
             try:
-                response = await self._request(
+                response = await self._contact(
                     method,
-                    self.config.url + path,
+                    url,
+                    timeout,
                     json={} if body is None and method == "POST" else body,
                     params=params,
-                    headers=await self.headers(self.config.url + path),
-                    timeout=httpx.Timeout(timeout, connect=self.config.connect_timeout),
+                    headers=headers,
                 )
+            except WrongScheme as error:
+                raise self._no_answer(error) from None
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
                 # After a timeout, waiting again would only double the wait.
                 if last or isinstance(error, httpx.TimeoutException):
-                    raise self._no_answer(error) from None
+                    raise await self._no_contact(url, error) from None
                 continue
             if response.status_code in RETRIED_STATUS and not last:
                 continue
             break
+        if response.status_code == 403 and not self._xsrf and "_xsrf" in response.text:
+            # A Jupyter Server that asks for no token takes what changes something only with such a
+            # cookie and a header that is equal; any value will do. This one did nothing yet.
+            self._xsrf = secrets.token_hex(16)
+            return await self._send(
+                method, path, body=body, params=params, timeout=timeout, accept=accept
+            )
         if response.status_code >= 300 and response.status_code not in accept:
             raise self._refusal(response)
         return response
+
+    async def _contact(
+        self, method: str, url: str, timeout: float, **kwargs: Any
+    ) -> httpx.Response:
+        """Send a request. Until there was an answer, the URL's scheme is in doubt.
+
+        Raises WrongScheme, httpx.HTTPError.
+        """
+
+        async def attempt(connect: float) -> httpx.Response:
+            limits = httpx.Timeout(timeout, connect=connect)
+            return await self._request(method, url, timeout=limits, **kwargs)
+
+        config = self.config
+        if self._answered:
+            return await attempt(config.connect_timeout)
+        response = await connecting(url, config.proxy, config.connect_timeout, attempt)
+        if response.status_code == 400:  # as nginx answers HTTP where it speaks TLS
+            await check_scheme(url, config.proxy)
+        self._answered = True
+        return response
+
+    async def _no_contact(self, url: str, error: Exception) -> GatewayUnreachable:
+        if not self._answered:
+            try:
+                await check_scheme(url, self.config.proxy)
+            except WrongScheme as wrong:
+                return self._no_answer(wrong)
+        return self._no_answer(error)
 
     async def _request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
         http = self._http
@@ -402,9 +452,9 @@ class RestClient:
             cause = TimeoutError()
         elif isinstance(error, httpx.ProxyError):
             cause = TunnelRefused(str(error))
-        told = unreachable(self.config.url, cause, self.config.proxy)
+        told = unreachable(self.config.url, cause, self.config.proxy, self.config.address_option)
         told.request_sent = not isinstance(
-            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, WrongScheme)
         )
         return told
 
@@ -414,9 +464,9 @@ class RestClient:
 
     def refused_token(self, status: int) -> GatewayAuthError:
         """The error for an answer that does not accept our credentials."""
-        given = "our token" if self.config.auth_token else "us, who sent no token,"
+        does = "refused our token" if self.config.auth_token else "wants a token and got none"
         return GatewayAuthError(
-            f"The gateway at {self._where} refused {given} (HTTP {status}):"
+            f"The gateway at {self._where} {does} (HTTP {status}):"
             f" {self.config.how_to_give_a_token}."
         )
 
@@ -426,7 +476,9 @@ class RestClient:
             return self.refused_token(status)
         if status == 407:
             refused = TunnelRefused(f"HTTP {status}")
-            return unreachable(self.config.url, refused, self.config.proxy)
+            return unreachable(
+                self.config.url, refused, self.config.proxy, self.config.address_option
+            )
         if status < 400:
             target = response.headers.get("Location", "")
             if "login" in target:
@@ -434,7 +486,7 @@ class RestClient:
             return GatewayAnswerError(
                 f"The gateway's URL {self._where} redirects to"
                 f" {without_secrets(urlsplit(target)._replace(query='').geturl())}: use the URL of"
-                " the gateway itself in --gateway-url."
+                f" the gateway itself in {self.config.address_option}."
             )
         if status in RETRIED_STATUS:
             return GatewayUnreachable(
@@ -448,7 +500,7 @@ class RestClient:
         return GatewayAnswerError(
             f"{self._where} does not answer {urlsplit(str(response.request.url)).path} as a"
             f" Jupyter gateway does (HTTP {response.status_code}{': ' + words if words else ''}):"
-            " check host, port and path prefix in --gateway-url."
+            f" check host, port and path prefix in {self.config.address_option}."
         )
 
     def _start_refused(self, response: httpx.Response) -> GatewayError:

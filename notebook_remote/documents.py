@@ -31,7 +31,7 @@ def for_page(kernelspec: Model, backends: Backends, last: str | None) -> Model:
     spec = backend.specs.last_specs.get(own)
     if spec is None:  # its kernels are not known at the moment; another's are not what was asked
         return {**kernelspec, "name": told_apart(own, backend.name)}
-    told = display_name(str(spec["spec"].get("display_name") or own), backend.name)
+    told = display_name(str(spec["spec"].get("display_name") or own), backend.label)
     return {**kernelspec, "name": backends.public_name(backend, own), "display_name": told}
 
 
@@ -46,10 +46,11 @@ def for_file(kernelspec: Model, backends: Backends) -> Model:
         spec = backend.specs.last_specs.get(own)
         if spec is not None and (not at or where == backend.name):
             known = str(spec["spec"].get("display_name") or "")
-            if shown == display_name(known or name, backend.name):
+            if shown == display_name(known or name, backend.label):
                 shown = known or own
     if at:
-        shown = shown.removesuffix(display_name("", where))
+        at_home = backends.get(where)
+        shown = shown.removesuffix(display_name("", at_home.label if at_home else where))
     return {**kernelspec, "name": own, "display_name": shown} if kernelspec else kernelspec
 
 

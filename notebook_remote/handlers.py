@@ -110,7 +110,8 @@ class CheckedHandler(APIHandler):
             super().write_error(status_code, **kwargs)
             return
         self.set_status(error.status_code)
-        self.finish(json.dumps({"message": sentence_of(error), "reason": error.reason}))
+        model = {"message": sentence_of(error), "reason": error.reason}
+        self.finish(json.dumps({**model, "kind": type(error).__name__}))
 
     def log_exception(
         self,
@@ -229,7 +230,8 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
         self.log.error("Error starting kernel %s: %s", name, words)
         self.set_status(501)
         short = f"Error starting kernel {name}"
-        self.finish(json.dumps({"message": message, "short_message": short}))
+        kind = type(known).__name__ if known is not None else ""
+        self.finish(json.dumps({"message": message, "short_message": short, "kind": kind}))
 
 
 class RemoteMainKernelSpecHandler(CheckedHandler, MainKernelSpecHandler):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.kernelspecs.handlers import is_kernelspec_model, kernelspec_model
-from jupyter_server.utils import url_escape, url_path_join
+from jupyter_server.utils import url_path_join
 from traitlets import Instance
 
 from .gateways import GatewayBackend
@@ -109,7 +111,14 @@ def _read(folder: Path, path: str) -> bytes | None:
 
 
 def our_url(base_url: str, name: str, url: str) -> str:
-    """The address here of a kernelspec's file that somebody has at ``url``; else empty."""
-    _, _, inside = url.rpartition("/kernelspecs/")
-    _, found, file = inside.partition("/")
-    return url_path_join(base_url, "kernelspecs", url_escape(name), file) if found else ""
+    """The address here of a kernelspec's file that somebody has at ``url``; else empty.
+
+    A page gets what is there, with its cookies: the address leads to no other route.
+    """
+    path = re.sub(r"[?#].*", "", url, flags=re.DOTALL)
+    _, found, inside = path.rpartition("/kernelspecs/")
+    parts = [name, *(unquote(part) for part in inside.split("/")[1:])]
+    if not found or len(parts) == 1 or any(part in ("", ".", "..") for part in parts):
+        return ""
+    quoted = (quote(part, safe="@", errors="replace") for part in parts)
+    return str(url_path_join(base_url, "kernelspecs", *quoted))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from .backends import label
 from .config import Gateway
 from .exceptions import GatewayAnswerError, GatewayLimitReached
 from .gateways import GatewayBackend
@@ -63,6 +64,7 @@ async def _direct(backend: GatewayBackend, kernel_id: str, session_id: str, orig
     query = urlencode({"session_id": session_id, **proof})
     place: Model = {
         "kind": "direct",
+        "base": "http" + config.page_url.removeprefix("ws"),
         "url": f"{config.page_url}{config.kernels_endpoint}/{kernel_id}/channels?{query}",
         "protocols": [V1],
     }
@@ -99,7 +101,7 @@ def shown_to_pages(gateways: list[Gateway], scope: Callable[[str], str]) -> Mode
 
 
 def _shown(config: Gateway, scope: Callable[[str], str]) -> Model:
-    told: Model = {"name": config.name, "mode": config.mode}
+    told: Model = {"name": config.name, "label": label(config), "mode": config.mode}
     if config.mode == "browser":
         told["url"], told["ws_url"] = config.url, config.page_url
         told["scope"] = scope(config.url)

@@ -240,7 +240,7 @@ class RoutedKernelSpecManager(KernelSpecManager):
             **(spec.get("metadata") or {}),
             "notebook_remote": {"backend": backend.name, "stale": backend.down is not None},
         }
-        display = display_name(str(spec.get("display_name") or public), backend.name)
+        display = display_name(str(spec.get("display_name") or public), backend.label)
         told = {**spec, "display_name": display, "metadata": metadata}
         return {**model, "name": public, "spec": told, "resources": urls}
 

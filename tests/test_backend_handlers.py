@@ -156,6 +156,20 @@ def test_a_gateway_is_examined_before_it_is_added(notebook: Server, gateway: Ser
     assert set(backends(notebook)) == {"local"}
 
 
+def test_a_gateway_that_is_there_is_examined_with_its_token(
+    notebook: Server, gateway: Server
+) -> None:
+    path = "/notebook-remote/api/backends"
+    body = {"name": "gpu", "url": gateway.url, "auth_token": gateway.token}
+    assert notebook.post(path, body).json()["label"] == "gpu"
+    findings = notebook.post(f"{path}/gpu/examinations").json()
+    assert [finding for finding in findings if finding["verdict"] == "fail"] == []
+    assert gateway.token not in str(findings)
+    assert notebook.post(f"{path}/local/examinations").status_code == 409
+    assert notebook.post(f"{path}/nosuch/examinations").status_code == 404
+    assert notebook.request("DELETE", f"{path}/gpu").status_code == 204
+
+
 def test_a_page_of_somebody_else_adds_nothing(notebook: Server, gateway: Server) -> None:
     body = {"name": "evil", "url": gateway.url}
     for headers in ({"Authorization": ""}, {"Authorization": "token wrong"}):

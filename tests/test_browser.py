@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -13,8 +15,8 @@ import pytest
 from playwright.sync_api import expect
 
 from .conftest import EVERYWHERE, SharedServers
-from .pages import NOT_RUN, Visitor
-from .processes import Farm, Server, wait_for
+from .pages import NOT_RUN, NotebookPage, Visitor
+from .processes import Farm, Server, children, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -100,7 +102,7 @@ def test_a_new_notebook_runs_and_the_page_talks_to_the_notebook_server_only(
 def test_widgets_work_both_ways(
     shared: SharedServers, where: str, visit: Callable[[Server], Visitor], tmp_path: Path
 ) -> None:
-    notebook = visit(shared.notebook(where)).open_notebook().wait_for_kernel()
+    notebook = visit(shared.notebook(where)).open_tree().new_notebook().wait_for_kernel()
 
     cell = notebook.start_cell(SLIDER)
     handle = cell.output.locator(".noUi-handle")
@@ -123,6 +125,18 @@ def test_widgets_work_both_ways(
     expect(cell.output.locator("button")).to_contain_text("(1)")
     said = notebook.run_cell(UPLOADED).split()
     assert said == ["blob.bin", str(len(blob)), hashlib.sha256(blob).hexdigest()]
+
+
+def test_widgets_that_nobody_takes_are_told(farm: Farm, visit: Callable[[Server], Visitor]) -> None:
+    """As without jupyterlab_widgets, which is switched off here."""
+    server = farm.notebook()
+    folder = Path(server.env["JUPYTER_CONFIG_DIR"]) / "labconfig"
+    folder.mkdir(parents=True)
+    off = {"disabledExtensions": {"@jupyter-widgets/jupyterlab-manager": True}}
+    (folder / "page_config.json").write_text(json.dumps(off))
+    notebook = visit(server.start()).open_notebook().wait_for_kernel()
+    notebook.start_cell(SLIDER)
+    expect(notebook.page.get_by_text("install jupyterlab_widgets")).to_be_visible()
 
 
 @pytest.mark.parametrize("where", TWO)
@@ -304,6 +318,22 @@ def test_without_a_gateway_files_are_edited_and_with_it_a_reload_is_enough(
     wait_for("the kernel in the menu", lambda: "Python 3 (ipykernel)" in tree.new_menu())
 
 
+def test_while_the_embedded_gateway_starts_python_is_offered(
+    farm: Farm, visit: Callable[[Server], Visitor]
+) -> None:
+    """It is stopped while it does. The tab opens all the same."""
+    server = farm.notebook().start(wait=False)
+    (gateway,) = wait_for("the gateway's process", lambda: children(server.pid))
+    os.kill(gateway, signal.SIGSTOP)
+    wait_for("the server", server._answers)
+    tree = visit(server).open_tree()
+    wait_for("Python", lambda: "Python 3 (starting…)" in tree.new_menu())
+    opened = tree.new("Python 3 (starting…)")
+    os.kill(gateway, signal.SIGCONT)
+    assert NotebookPage(opened).wait_for_kernel().run_cell("print(6 * 7)").strip() == "42"
+    wait_for("the kernel itself", lambda: "Python 3 (ipykernel)" in tree.new_menu())
+
+
 def test_a_notebook_of_an_unknown_kernelspec_asks_for_another(
     shared: SharedServers, visit: Callable[[Server], Visitor]
 ) -> None:
@@ -331,7 +361,7 @@ def test_a_token_refused_later_is_told_when_a_kernel_is_started(
     notebook.answer_dialog("Select")
     expect(notebook.dialog).to_contain_text("Error Starting Kernel")
     expect(notebook.dialog).to_contain_text("refused our token")
-    expect(notebook.dialog).to_contain_text("JUPYTER_GATEWAY_AUTH_TOKEN")
+    expect(notebook.dialog).to_contain_text("enter its token in Settings → Gateways…")
     notebook.answer_dialog("Ok")
     token.write_text(gateway.token)
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
@@ -370,8 +400,18 @@ def test_with_a_wrong_token_from_the_start_the_page_and_the_log_say_why(
     expect(notebook.page.locator(".Toastify__toast")).to_contain_text("refused our token")
     notebook.page.keyboard.press("Escape")
     notebook.page.get_by_role("button", name="What to do").click()
-    expect(notebook.dialog).to_contain_text("JUPYTER_GATEWAY_AUTH_TOKEN")
+    expect(notebook.dialog).to_contain_text("enter its token in Settings → Gateways…")
     assert "refused our token" in server.log
+    notebook.answer_dialog("Close")
+    notebook.choose("Settings", "Gateways…")
+    notebook.dialog.get_by_role("button", name="Edit gateway").click()
+    expect(notebook.dialog.locator("[name=url]")).to_be_disabled()  # it is configured
+    notebook.dialog.locator("[name=auth_token]").fill(gateway.token)
+    notebook.answer_dialog("Save")
+    expect(notebook.dialog.locator("tr", has_text="gateway")).to_contain_text("ready")
+    notebook.answer_dialog("Close")
+    expect(notebook.page.get_by_text("The gateway can be used again")).to_be_visible()
+    assert notebook.run_cell("print(6 * 7)").strip() == "42"
 
 
 def test_the_page_says_why_there_are_no_kernels_and_has_them_when_the_gateway_comes(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import time
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
@@ -19,6 +21,8 @@ pytestmark = pytest.mark.browser
 
 Visit = Callable[[Server], Visitor]
 PYTHON = "Python 3 (ipykernel)"
+HERE = "This computer"
+GESTURE = 5.0  # seconds after a click in which a page may open a tab
 
 
 class Several:
@@ -55,11 +59,11 @@ def test_kernels_of_all_backends_are_offered_and_run_where_they_say(
     visitor = visit(servers.notebook)
     tree = visitor.open_tree()
     offered = tree.new_menu()
-    for where in ("local", "js", "jkg"):
+    for where in (HERE, "js", "jkg"):
         assert f"{PYTHON} · {where}" in offered
     notebook = tree.new_notebook(f"{PYTHON} · jkg").wait_for_kernel(f"{PYTHON} · jkg")
     assert backend_of(visitor) == ["jkg"]
-    expect(indicator(notebook)).to_have_text("jkg · proxy")
+    expect(indicator(notebook)).to_have_text("jkg")
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
     notebook.save()
     (file,) = visitor.path("").glob("*.ipynb")
@@ -68,10 +72,10 @@ def test_kernels_of_all_backends_are_offered_and_run_where_they_say(
 
     notebook.choose("Kernel", "Change Kernel…")
     names = notebook.dialog.locator("optgroup").first.locator("option").all_inner_texts()
-    assert set(names) == {f"{PYTHON} · {where}" for where in ("local", "js", "jkg")}
-    notebook.dialog.locator("select").select_option(label=f"{PYTHON} · local")
+    assert set(names) == {f"{PYTHON} · {where}" for where in (HERE, "js", "jkg")}
+    notebook.dialog.locator("select").select_option(label=f"{PYTHON} · {HERE}")
     notebook.answer_dialog("Select")
-    notebook.wait_for_kernel(f"{PYTHON} · local")
+    notebook.wait_for_kernel(f"{PYTHON} · {HERE}")
     assert backend_of(visitor) == ["local"]
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
     expect(indicator(notebook)).to_be_hidden()
@@ -103,7 +107,7 @@ def test_jupyterlab_of_the_same_server_too(servers: Several, visit: Visit) -> No
     lab.answer_dialog("Select")
     lab.wait_for_kernel(f"{PYTHON} · jkg")
     assert lab.run_cell("print(6 * 7)").strip() == "42"
-    expect(indicator(lab)).to_have_text("jkg · proxy")
+    expect(indicator(lab)).to_have_text("jkg")
 
 
 def test_a_gateway_is_added_and_removed_in_the_page(farm: Farm, visit: Visit) -> None:
@@ -115,19 +119,25 @@ def test_a_gateway_is_added_and_removed_in_the_page(farm: Farm, visit: Visit) ->
     for name, value in (("name", "gpu"), ("url", "nonsense"), ("auth_token", gateway.token)):
         tree.dialog.locator(f"[name={name}]").fill(value)
     tree.answer_dialog("Add")
-    expect(tree.dialog.get_by_role("alert")).to_contain_text("not a URL that can be used")
+    expect(tree.dialog.get_by_role("alert")).to_contain_text("is not an address")
     expect(tree.dialog.locator("[name=auth_token]")).to_have_value(gateway.token)
     tree.dialog.locator("[name=url]").fill(gateway.url)
     tree.answer_dialog("Test")
-    expect(tree.dialog.get_by_role("alert")).to_contain_text("checks passed")
+    expect(tree.dialog.get_by_role("alert")).to_contain_text("This gateway works")
     expect(tree.dialog.get_by_role("alert")).not_to_contain_text("✗")
     tree.answer_dialog("Add")
     row = tree.dialog.locator("tr", has_text="gpu")
-    expect(row).to_contain_text("works, 0 kernels")
+    expect(row).to_contain_text("ready")
+    row.get_by_role("button", name="Test gpu").click()
+    expect(tree.dialog).to_contain_text("Testing")
+    tree.answer_dialog("Cancel")
+    row.get_by_role("button", name="Edit gpu").click()
+    expect(tree.dialog.locator("[name=url]")).to_have_value(gateway.url)
+    tree.answer_dialog("Cancel")
     tree.answer_dialog("Close")
     notebook = tree.new_notebook(f"{PYTHON} · gpu").wait_for_kernel(f"{PYTHON} · gpu")
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
-    expect(indicator(notebook)).to_have_text("gpu · proxy")
+    expect(indicator(notebook)).to_have_text("gpu")
     notebook.choose("Kernel", "Shut Down Kernel")
     expect(notebook.kernel_name).to_have_text("No Kernel")
     notebook.close()
@@ -147,9 +157,9 @@ def test_the_server_is_started_again_while_the_notebook_is_open(farm: Farm, visi
     notebook = visitor.open_tree().new_notebook(f"{PYTHON} · gpu")
     notebook.wait_for_kernel(f"{PYTHON} · gpu").run_cell("x = 'kept'")
     server.kill()
-    expect(indicator(notebook)).to_have_text(re.compile("lost since"))
+    expect(indicator(notebook)).to_have_text(re.compile("connection lost at"))
     server.start()
-    expect(indicator(notebook)).to_have_text("gpu · proxy")
+    expect(indicator(notebook)).to_have_text("gpu")
     assert notebook.run_cell("print(x)").strip() == "kept"
     notebook.save()
     notebook.reload()
@@ -205,16 +215,45 @@ def test_a_kernel_without_a_notebook_is_shown_and_adopted(farm: Farm, visit: Vis
 
 
 def test_why_a_kernel_is_gone_is_said_and_another_offered(servers: Several, visit: Visit) -> None:
+    """A cell that was run meanwhile says what became of it; the offer goes with its reason."""
     visitor = visit(servers.notebook)
     notebook = visitor.open_tree().new_notebook(f"{PYTHON} · jkg")
-    notebook.wait_for_kernel(f"{PYTHON} · jkg")
+    notebook.wait_for_kernel(f"{PYTHON} · jkg").run_cell("x = 1")
+    why = notebook.page.get_by_text("The kernel is gone from 'jkg'")
     (gone,) = visitor.kernel_ids()
     servers.gateways["jkg"].request("DELETE", f"/api/kernels/{gone}")
-    expect(notebook.page.get_by_text("The kernel is gone from 'jkg'")).to_be_visible()
+    cell = notebook.start_cell("print('into the void')")
+    cell.wait_for_text("ended before this cell ran")
+    expect(why).to_be_visible()
+    cell = notebook.start_cell("print(6 * 7)")
+    expect(notebook.dialog).to_contain_text("Select Kernel")
+    notebook.answer_dialog("Select")
+    cell.wait_for_text("42")
+    assert backend_of(visitor) == ["jkg"]
+    expect(why).to_have_count(0)
+    (gone,) = visitor.kernel_ids()
+    servers.gateways["jkg"].request("DELETE", f"/api/kernels/{gone}")
+    expect(why).to_be_visible()
     notebook.page.get_by_role("button", name="Start Another").click()
     wait_for("another kernel", lambda: visitor.kernel_ids() not in ([], [gone]))
     notebook.wait_for_kernel(f"{PYTHON} · jkg")
     assert notebook.run_cell("print(6 * 7)").strip() == "42"
+
+
+def test_a_gateway_that_stands_still_holds_up_no_new_notebook(farm: Farm, visit: Visit) -> None:
+    gateway = farm.gateway("kernel-gateway").start()
+    visitor = visit(several(farm, "--mode=local", gpu=gateway).start())
+    tree = visitor.open_tree()
+    wait_for("its kernels", lambda: f"{PYTHON} · gpu" in tree.new_menu())
+    gateway.signal(signal.SIGSTOP)
+    try:
+        start = time.monotonic()
+        notebook = tree.new_notebook(f"{PYTHON} · {HERE}")
+        assert time.monotonic() - start < GESTURE  # else the browser opens no tab
+        notebook.wait_for_kernel(f"{PYTHON} · {HERE}")
+        assert notebook.run_cell("print(6 * 7)").strip() == "42"
+    finally:
+        gateway.signal(signal.SIGCONT)
 
 
 def test_two_tabs_that_open_one_notebook_have_one_kernel(farm: Farm, visit: Visit) -> None:

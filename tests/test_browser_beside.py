@@ -14,7 +14,7 @@ from .conftest import find_browser
 from .intermediary import Intermediary
 from .pages import NotebookPage, TreePage, Visitor, chromium
 from .processes import PATIENCE, Farm, Server, free_port, wait_for
-from .test_browser_backends import PYTHON, backend_of, indicator
+from .test_browser_backends import HERE, PYTHON, backend_of, indicator
 from .test_browser_mode import HOST, enter, interrupt_and_restart, ports, token_field
 
 pytestmark = pytest.mark.browser
@@ -94,7 +94,7 @@ def test_kernels_of_all_backends_are_offered_and_run_where_they_say(
     visitor = visit(servers.notebook)
     tree = visitor.open_tree()
     offered = tree.new_menu()
-    for name in (f"{PYTHON} · local", f"{PYTHON} · jkg", SIGN_IN, "Sign in… · away"):
+    for name in (f"{PYTHON} · {HERE}", f"{PYTHON} · jkg", SIGN_IN, "Sign in… · away"):
         assert name in offered
     expect(tree.dialog).to_have_count(0)  # no token is asked for before it is needed
 
@@ -111,11 +111,12 @@ def test_kernels_of_all_backends_are_offered_and_run_where_they_say(
 
     notebook.choose("Kernel", "Change Kernel…")
     names = notebook.dialog.locator("optgroup").first.locator("option").all_inner_texts()
-    assert {f"{PYTHON} · {where}" for where in ("local", "jkg", "desk")} <= set(names)
+    assert {f"{PYTHON} · {where}" for where in (HERE, "jkg", "desk")} <= set(names)
     notebook.answer_dialog("Cancel")
-    for where, shown in (("jkg", "jkg · proxy"), ("local", ""), ("desk", "desk · browser")):
-        change_kernel(notebook, f"{PYTHON} · {where}")
-        notebook.wait_for_kernel(f"{PYTHON} · {where}")
+    for where, shown in (("jkg", "jkg"), ("local", ""), ("desk", "desk · browser")):
+        name = f"{PYTHON} · {HERE if where == 'local' else where}"
+        change_kernel(notebook, name)
+        notebook.wait_for_kernel(name)
         assert backend_of(visitor) == [where]
         assert notebook.run_cell("print(6 * 7)").strip() == "42"
         if shown:
@@ -181,7 +182,7 @@ def test_where_kernels_are_listed_its_own_are_too(servers: Beside, visit: Visit)
     visitor = visit(servers.notebook)
     tree = visitor.open_tree()
     tree.choose("Settings", "Gateways…")
-    expect(tree.dialog.locator("tr", has_text="desk")).to_contain_text("only pages contact it")
+    expect(tree.dialog.locator("tr", has_text="desk")).to_contain_text("from pages only")
     tree.dialog.get_by_role("button", name="Enter the token of desk").click()
     enter(tree, servers.desk.token)
     tree.answer_dialog("Close")
@@ -220,10 +221,10 @@ def test_one_that_does_not_answer_holds_up_no_other(farm: Farm, visit: Visit) ->
         tree.page.bring_to_front()
         start = time.monotonic()
         tree.reload()
-        both = {f"{PYTHON} · local", f"{PYTHON} · desk"}
+        both = {f"{PYTHON} · {HERE}", f"{PYTHON} · desk"}
         wait_for("both to be offered", lambda: both <= set(tree.new_menu()))
         tree.file("Untitled.ipynb").wait_for()
-        local = tree.new_notebook(f"{PYTHON} · local").wait_for_kernel(f"{PYTHON} · local")
+        local = tree.new_notebook(f"{PYTHON} · {HERE}").wait_for_kernel(f"{PYTHON} · {HERE}")
         assert local.run_cell("print(6 * 7)").strip() == "42"
         assert time.monotonic() - start < PATIENCE / 2
         expect(local.dialog).to_have_count(0)

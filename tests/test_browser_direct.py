@@ -174,8 +174,8 @@ def test_when_the_browser_does_not_reach_the_gateway_the_relay_takes_over_and_sa
     assert channels(visitor) == [port(server)]
     assert relayed(visitor) == visitor.kernel_ids()
     assert opening.seconds < FALLBACK_WITHIN
-    expect(indicator(notebook)).to_have_text("gateway · proxy (fallback)")
-    expect(spoken(notebook)).to_have_text("gateway, proxy (fallback), connected")
+    expect(indicator(notebook)).to_have_text("gateway · not direct")
+    expect(spoken(notebook)).to_have_text("gateway, not direct, connected")
     no_ticket_in(visitor, notebook)
 
     indicator(notebook).press("Enter")
@@ -208,7 +208,7 @@ def test_a_gateway_that_was_not_reached_is_left_alone_for_a_while(
     visitor.context.unroute(gateway)
     notebook.choose("Kernel", "Reconnect to Kernel")
     notebook.wait_for_kernel()
-    expect(indicator(notebook)).to_have_text("gateway · proxy (fallback)")
+    expect(indicator(notebook)).to_have_text("gateway · not direct")
     notebook.page.evaluate("const now = performance.now(); performance.now = () => now + 61000")
     notebook.choose("Kernel", "Reconnect to Kernel")
     expect(indicator(notebook)).to_have_text("gateway · direct")
@@ -221,7 +221,7 @@ def test_a_gateway_without_the_add_on_is_relayed_and_the_page_says_what_to_insta
     visitor = visit(server)
     notebook = visitor.open_notebook().wait_for_kernel()
     assert channels(visitor) == [port(server)]
-    expect(indicator(notebook)).to_have_text("gateway · proxy (fallback)")
+    expect(indicator(notebook)).to_have_text("gateway · not direct")
     indicator(notebook).click()
     expect(notebook.dialog).to_contain_text("notebook-remote-gateway")
 
@@ -234,8 +234,10 @@ def test_a_lost_gateway_is_shown_and_a_dead_kernel_is_no_connection(
     visitor = visit(server)
     notebook = visitor.open_notebook().wait_for_kernel()
     gateway.kill()
-    expect(indicator(notebook)).to_have_text(re.compile(r"^gateway · lost since \d+:\d\d:\d\d"))
-    expect(spoken(notebook)).to_contain_text("lost since")
+    expect(indicator(notebook)).to_have_text(
+        re.compile(r"^gateway · connection lost at \d+:\d\d:\d\d")
+    )
+    expect(spoken(notebook)).to_contain_text("connection lost at")
     indicator(notebook).click()
     expect(notebook.dialog).to_contain_text("The page connects again by itself")
     notebook.answer_dialog("Connect Again")
@@ -268,7 +270,7 @@ def test_in_proxy_mode_nothing_is_asked_and_round_trips_are_shown(
     server = shared.notebook("kernel-gateway")
     visitor = visit(server)
     notebook = visitor.open_notebook().wait_for_kernel()
-    expect(indicator(notebook)).to_have_text("gateway · proxy")
+    expect(indicator(notebook)).to_have_text("gateway")
     assert channels(visitor) == [port(server)]
     assert [url for url in visitor.requests if "/channels" in url and "http" in url[:4]] == []
     expect(indicator(notebook)).to_have_attribute("title", re.compile(r"round trip [\d.]+ ms"))
@@ -313,7 +315,7 @@ def test_the_kernel_dialog_and_the_running_page_name_the_gateway(
     notebook = visitor.open_notebook().wait_for_kernel()
     notebook.choose("Kernel", "Change Kernel…")
     options = notebook.dialog.locator("option").all_inner_texts()
-    assert "Python 3 (ipykernel) · embedded" in options
+    assert "Python 3 (ipykernel) · This computer" in options
     assert "No Kernel" in options
     notebook.answer_dialog("Cancel")
     notebook.save()
@@ -321,5 +323,5 @@ def test_the_kernel_dialog_and_the_running_page_name_the_gateway(
     tree = visitor.open_tree()
     tree.page.get_by_role("tab", name="Running").click()
     gateways = tree.page.get_by_role("region", name="Gateways")
-    expect(gateways).to_contain_text("embedded · direct")
+    expect(gateways).to_contain_text("This computer · direct")
     expect(gateways).to_contain_text("a.ipynb")

@@ -76,7 +76,7 @@ def falls_back(visitor: Visitor, *reason: str) -> NotebookPage:
     assert channels(visitor) == [port(visitor.server)]
     assert relayed(visitor) == visitor.kernel_ids()
     assert opening.seconds < FALLBACK_WITHIN
-    expect(indicator(notebook)).to_have_text("gateway · proxy (fallback)")
+    expect(indicator(notebook)).to_have_text("gateway · not direct")
     indicator(notebook).click()
     for words in reason:
         expect(notebook.dialog).to_contain_text(words)
@@ -164,8 +164,8 @@ def test_the_page_is_without_network_for_a_while(
     direct.refuse()
     front.refuse()
     printing.go_on()
-    expect(indicator(notebook)).to_have_text(re.compile("^gateway · lost since"))
-    expect(spoken(notebook)).to_contain_text("lost since")
+    expect(indicator(notebook)).to_have_text(re.compile("^gateway · connection lost at"))
+    expect(spoken(notebook)).to_contain_text("connection lost at")
     direct.restore()
     front.restore()
     expect(indicator(notebook)).to_have_text("gateway · direct")
@@ -194,7 +194,7 @@ def test_only_the_gateway_is_out_of_the_pages_reach_for_a_while(
         direct.blackhole()
     printing.go_on()
     if how == "reset":
-        expect(indicator(notebook)).to_have_text("gateway · proxy (fallback)")
+        expect(indicator(notebook)).to_have_text("gateway · not direct")
     direct.restore()
     printing.wait_for_all()
     if how == "reset":

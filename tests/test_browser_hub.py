@@ -164,7 +164,7 @@ def test_without_a_gateway_each_user_has_an_embedded_one(shared_farm: Farm, page
     own.parent.mkdir(parents=True)
     own.write_text("c.Gateway.url = 'http://gateway.invalid'")
     notebook = log_in(hub, page, "ada", lands="/lab").new_notebook().wait_for_kernel()
-    expect(notebook.page.locator(".nbr-Indicator")).to_contain_text("embedded · direct")
+    expect(notebook.page.locator(".nbr-Indicator")).to_contain_text("This computer · direct")
     pid = int(notebook.run_cell("import os; print(os.getpid())"))
     stop_my_server(notebook)
     wait_for("the kernel to end", lambda: not alive(pid))

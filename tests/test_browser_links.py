@@ -63,7 +63,8 @@ def test_an_upload_that_the_gateway_refuses_is_told(shared: SharedServers, visit
     told = notebook.page.get_by_text(re.compile("was not sent to the kernel"))
     expect(told.first).to_be_visible()
     notebook.page.get_by_role("button", name="What to do").click()
-    expect(notebook.dialog).to_contain_text("--Gateway.max_message_size")
+    expect(notebook.dialog).to_contain_text("Send less at once.")
+    expect(notebook.dialog).not_to_contain_text("--")
     notebook.answer_dialog("Close")
     assert notebook.run_cell("print(len(upload.value))").strip() == "0"  # and it goes on
 

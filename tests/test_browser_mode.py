@@ -105,7 +105,7 @@ def token_field(notebook: NotebookPage) -> Locator:
 
 def enter(notebook: NotebookPage, token: str) -> None:
     notebook.dialog.locator("input").fill(token)
-    notebook.answer_dialog("Use the Token")
+    notebook.answer_dialog("Sign In")
 
 
 def opened(visitor: Visitor, pair: Pair, name: str = "a.ipynb") -> NotebookPage:
@@ -234,9 +234,9 @@ def test_what_is_wrong_with_a_token_is_said_and_it_can_be_entered_later(
     expect(token_field(notebook)).to_be_focused()
     enter(notebook, "wrong")
     expect(notebook.dialog).to_contain_text("does not accept this token")
-    notebook.answer_dialog("Without Kernels")
+    notebook.answer_dialog("Not Now")
     notebook.answer_dialog("No Kernel")
-    notebook.page.get_by_role("button", name="Enter the Token").click()
+    notebook.page.get_by_role("button", name="Sign In").click()
     enter(notebook, pair.gateway.token)
     expect(notebook.page.get_by_text("The gateway can be used again")).to_be_visible()
 
@@ -282,7 +282,7 @@ def test_a_broken_link_loses_nothing(farm: Farm, visit: Visit) -> None:
         cell.wait_for_text("3\n")
         link.refuse()
         indicator = notebook.page.get_by_role("button", name="Connection to the kernel")
-        expect(indicator).to_have_text(re.compile("lost since"))
+        expect(indicator).to_have_text(re.compile("connection lost at"))
         link.restore()
         expect(indicator).to_have_text("gateway · browser")
         cell.wait_until_run()

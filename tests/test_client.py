@@ -52,6 +52,11 @@ def ask(
     return asyncio.run(run())
 
 
+@pytest.fixture(scope="module")
+def open_to_all(shared_farm: Farm) -> Server:
+    return shared_farm.gateway("jupyter-server", token="").start()
+
+
 def test_kinds_are_told_apart(gateway: Server, kind: str) -> None:
     expected = "enterprise-gateway" if kind == "enterprise-gateway" else "jupyter"
     assert ask(gateway, lambda c: c.kind()) == expected
@@ -70,6 +75,31 @@ def test_what_is_unknown(gateway: Server) -> None:
             ask(gateway, lambda c, call=call: call(c, UNKNOWN))
     with pytest.raises(KernelSpecNotFound, match=r"'a/\.\./b'"):
         ask(gateway, lambda c: c.kernelspec("a/../b"))
+
+
+@pytest.mark.parametrize("options", [{}, {"accept_cookies": True}, {"auth_token": "needless"}])
+def test_a_jupyter_server_without_a_token(open_to_all: Server, options: dict[str, Any]) -> None:
+    """It refuses whatever changes something and has no _xsrf cookie with an equal header."""
+
+    async def use(client: RestClient) -> None:
+        await client.kernels()  # where it sets a cookie of its own
+        kernel_id = (await client.start_kernel("python3", {}))["id"]
+        await client.interrupt(kernel_id)
+        await client.restart(kernel_id)
+        await client.shutdown(kernel_id)
+
+    ask(open_to_all, use, **options)
+
+
+def test_a_users_own_xsrf_header_stays(open_to_all: Server) -> None:
+    own = '{"Cookie": "a=b; _xsrf=c0ffee", "X-XSRFToken": "c0ffee"}'
+
+    async def use(client: RestClient) -> dict[str, str]:
+        await client.shutdown((await client.start_kernel("python3", {}))["id"])
+        return await client.headers(open_to_all.url, changes=True)
+
+    headers = ask(open_to_all, use, headers=own)
+    assert (headers["Cookie"], headers["X-XSRFToken"]) == ("a=b; _xsrf=c0ffee", "c0ffee")
 
 
 @pytest.mark.parametrize("kernel_id", ["../status", "a-b-c-d-e/..", "", "x?y-1-2-3-4", "ä-b-c-d-e"])
@@ -161,7 +191,7 @@ def test_a_get_is_sent_again_and_a_post_is_not(shared: SharedServers) -> None:
             before = nowhere.accepted
             with pytest.raises(GatewayUnreachable, match="broke off"):
                 ask(gateway, question, url=nowhere.url)
-            assert nowhere.accepted - before == attempts
+            assert nowhere.accepted - before == attempts + 1  # to see whether it speaks TLS
 
 
 def test_the_notebooks_own_secrets_never_reach_the_gateway(farm: Farm, kind: str) -> None:

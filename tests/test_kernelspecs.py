@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urljoin
+
+from notebook_remote.kernelspecs import our_url
 
 from .processes import Farm, Server
 
@@ -31,6 +34,30 @@ def test_no_way_out_of_a_kernelspecs_folder(notebook: Server) -> None:
     for path in ("..%2f..%2fapi%2fkernels", "%2e%2e/%2e%2e/api/status", "..%5c..%5capi"):
         answer = notebook.get(f"/kernelspecs/python3/{path}")
         assert answer.status_code in (403, 404), answer.text
+
+
+def test_a_logos_address_leads_to_no_other_route() -> None:
+    assert our_url("/b/", "python3", "/kernelspecs/x/a%20b.svg?v=1") == (
+        "/b/kernelspecs/python3/a%20b.svg"
+    )
+    for file in (
+        "../../logout",
+        "%2e%2e/.%2E/logout",
+        "/evil.test/x",
+        ".",
+        "a/..",
+        "",
+        "\ud800/..",
+    ):
+        assert our_url("/b/", "python3", f"/kernelspecs/x/{file}") == ""
+    # A browser takes a backslash for a slash, and leaves out what is no character of an address.
+    for file in ("..\\..\\logout", ".\t./logout"):
+        shown = our_url("/b/", "python3", f"/kernelspecs/x/{file}")
+        assert urljoin("http://h/", shown.replace("\\", "/")).startswith(
+            "http://h/b/kernelspecs/python3/"
+        )
+        assert not {"\\", "\t"} & set(shown)
+    assert our_url("/b/", "..", "/kernelspecs/x/logo.png") == ""
 
 
 def test_a_kernelspecs_name_is_not_a_way_either(notebook: Server) -> None:

@@ -179,8 +179,11 @@ def test_pages_are_sent_to_the_address_that_they_can_reach(
     there = "--Gateway.page_ws_url=wss://Gateway.example/Team-A/"
     server = farm.notebook("--mode=direct", there, gateway=gateway).start()
     with server.kernel() as kernel_id:
-        url = ask(server, kernel_id).json()["places"][0]["url"]
-        assert url.startswith(f"wss://Gateway.example/Team-A/api/kernels/{kernel_id}/channels?")
+        place = ask(server, kernel_id).json()["places"][0]
+        assert place["base"] == "https://Gateway.example/Team-A"
+        assert place["url"].startswith(
+            f"wss://Gateway.example/Team-A/api/kernels/{kernel_id}/channels?"
+        )
 
 
 def test_while_the_gateway_is_away_the_page_is_told_so(farm: Farm, shared: SharedServers) -> None:
@@ -202,5 +205,5 @@ def test_pages_learn_the_mode_and_nothing_secret(direct: Server) -> None:
     assert found
     told = json.loads(json.loads(f'"{found[1]}"'))
     [backend] = told["backends"]
-    assert set(backend) == {"name", "mode"}
+    assert set(backend) == {"name", "label", "mode"}
     assert backend["mode"] == "direct"

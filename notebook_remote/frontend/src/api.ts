@@ -54,10 +54,11 @@ export async function ask<T>(
   settings: ServerConnection.ISettings,
   path: string,
   method = 'GET',
-  body?: object
+  body?: object,
+  signal?: AbortSignal
 ): Promise<T> {
   const url = URLExt.join(settings.baseUrl, 'notebook-remote/api', path);
-  const init = { method, ...(body && { body: JSON.stringify(body) }) };
+  const init = { method, signal, ...(body && { body: JSON.stringify(body) }) };
   const response = await ServerConnection.makeRequest(url, init, settings);
   if (!response.ok) {
     throw await ServerConnection.ResponseError.create(response);

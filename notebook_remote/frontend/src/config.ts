@@ -5,6 +5,8 @@ import { KernelSpec } from '@jupyterlab/services';
 
 export interface IBackend {
   name: string;
+  /** What people call it. */
+  label: string;
   mode: 'local' | 'proxy' | 'direct' | 'browser';
 }
 
@@ -29,6 +31,11 @@ export function backends(): IBackend[] {
   return backends;
 }
 
+/** What people call a backend of this name. */
+export function labelOf(name: string): string {
+  return backends().find(backend => backend.name === name)?.label ?? name;
+}
+
 /** The gateways among them. */
 export function gateways(): IBackend[] {
   return backends().filter(({ mode }) => mode !== 'local');
@@ -37,7 +44,9 @@ export function gateways(): IBackend[] {
 /** Note which backends there are now: they may be added and removed while the page is open. */
 export function noteBackends(now: IBackend[]): void {
   const before = backends();
-  const told = now.map(({ name, mode }) => before.find(b => b.name === name) ?? { name, mode });
+  const told = now.map(
+    ({ name, label, mode }) => before.find(b => b.name === name) ?? { name, label, mode }
+  );
   PageConfig.setOption('notebookRemote', JSON.stringify({ backends: told }));
 }
 
@@ -55,7 +64,19 @@ export function backendOf(
 
 /** The gateways that are used in browser mode. */
 export function browserBackends(): IBrowserBackend[] {
-  return backends().filter((backend): backend is IBrowserBackend => backend.mode === 'browser');
+  return backends()
+    .filter((backend): backend is IBrowserBackend => backend.mode === 'browser')
+    .map(({ url, ws_url, ...more }) => ({ ...more, url: asSent(url), ws_url: asSent(ws_url) }));
+}
+
+/** An address as browsers send it: no `..`, no standard port, no letters but those of ASCII. */
+function asSent(url: string): string {
+  return new URL(url).href.replace(/\/+$/, '');
+}
+
+/** Whether the notebook server starts a gateway on its computer. */
+export function startsHere(): boolean {
+  return backends().some(({ name }) => name === 'embedded'); // which no other may be called
 }
 
 /** Whether there are kernels with which the notebook server deals. */

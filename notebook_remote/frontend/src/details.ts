@@ -5,7 +5,8 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { knock } from './dial';
-import { duration, IConnection, isFallback, statusOf, whyNotDirect } from './status';
+import { adviceOn } from './obstacles';
+import { duration, IConnection, isFallback, isSilent, statusOf, whyNotDirect } from './status';
 
 /** Show the details. Resolves with whether the user wants to connect again. */
 export async function showDetails(
@@ -16,7 +17,7 @@ export async function showDetails(
   const { level } = statusOf(connection, trans);
   const close = Dialog.cancelButton({ label: trans.__('Close') });
   const again = Dialog.okButton({
-    label: level === 'fallback' ? trans.__('Try Direct Again') : trans.__('Connect Again')
+    label: isFallback(connection) ? trans.__('Try Direct Again') : trans.__('Connect Again')
   });
   const result = await showDialog({
     title: trans.__('Connection to the Kernel'),
@@ -33,11 +34,9 @@ class Details extends Widget {
     this.addClass('nbr-Details');
     this.node.append(this._list);
     const { backend, route, link } = connection;
-    const { state, mode } = statusOf(connection, trans);
-    this._add(trans.__('Gateway'), backend.name, route?.gateway ?? '');
-    if (mode) {
-      this._add(trans.__('Mode'), mode, way(connection, trans));
-    }
+    const { state } = statusOf(connection, trans);
+    this._add(trans.__('Kernel on'), backend.label, route?.gateway ?? '');
+    this._add(trans.__('Connected'), way(connection, trans));
     this._add(trans.__('State'), state);
     if (connection.status === 'connected') {
       this._addTimes(connection, trans);
@@ -45,7 +44,7 @@ class Details extends Widget {
     if (link?.reconnects) {
       this._add(trans.__('Reconnects'), String(link.reconnects));
     }
-    if (link?.last_error) {
+    if (link?.last_error && !connection.obstacle) {
       this._add(trans.__('Last error'), link.last_error);
     }
     this._advise(advice(connection, trans));
@@ -91,7 +90,7 @@ class Details extends Widget {
 
 function way(connection: IConnection, trans: TranslationBundle): string {
   return connection.route?.kind === 'direct'
-    ? trans.__('this page is connected to the gateway itself')
+    ? trans.__('directly, from this page')
     : trans.__('through the notebook server');
 }
 
@@ -107,12 +106,22 @@ async function measure(base: string, trip: HTMLElement, trans: TranslationBundle
 }
 
 function advice(connection: IConnection, trans: TranslationBundle): string[] {
-  const { route } = connection;
+  const { route, status, obstacle } = connection;
   const { level } = statusOf(connection, trans);
   if (isFallback(connection)) {
     return [
       ...whyNotDirect(route?.why ?? '', route?.gateway ?? '', trans),
       trans.__('Everything works meanwhile, through the notebook server.')
+    ];
+  }
+  if (obstacle && status !== 'connected') {
+    return adviceOn(obstacle, trans);
+  }
+  if (isSilent(connection)) {
+    return [
+      trans.__(
+        'The gateway does not answer. Its machine may stand still for a while: nothing is lost then, and cells that are run meanwhile run when it goes on.'
+      )
     ];
   }
   if (level === 'lost' || level === 'busy') {

@@ -27,13 +27,6 @@ export class NotOpened extends Error {
   }
 }
 
-/** Where the gateway at a direct place answers HTTP requests; without the ticket. */
-export function httpBase(place: IPlace): string {
-  const { protocol, host, pathname } = new URL(place.url);
-  const base = pathname.slice(0, pathname.lastIndexOf('/api/kernels/'));
-  return `${['wss:', 'https:'].includes(protocol) ? 'https' : 'http'}://${host}${base}`;
-}
-
 /** Whether browsers keep this page from an address because it came over https and that does not. */
 export function isInsecure(base: string): boolean {
   const { protocol, hostname } = new URL(base);
@@ -57,8 +50,8 @@ export async function knock(base: string, signal?: AbortSignal): Promise<number>
 
 /** Open the socket of a place. Rejects with NotOpened, also when the signal aborts it. */
 export async function dial(place: IPlace, signal: AbortSignal): Promise<WebSocket> {
-  if (place.kind === 'direct' && !place.answers) {
-    await reach(httpBase(place), signal);
+  if (place.base && !place.answers) {
+    await reach(place.base, signal);
   }
   return open(place, signal);
 }

@@ -30,7 +30,7 @@ export class KernelDialogs extends SessionContextDialogs {
     const [only, second] = backends();
     for (const option of dialog.querySelectorAll('option')) {
       if (only && only.mode !== 'local' && !second && option.value !== 'null') {
-        option.text += ` · ${only.name}`;
+        option.text += ` · ${only.label}`;
       }
     }
   }

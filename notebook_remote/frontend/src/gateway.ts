@@ -86,7 +86,8 @@ export class BrowserGateway {
     }
     const { name, ws_url } = this.backend;
     const url = `${ws_url}/api/kernels/${kernelId}/channels?${query}`;
-    return { backend: name, places: [{ kind: 'direct', url, protocols: [V1], answers: !proof.token }] };
+    const place = { url, base: this.backend.url, protocols: [V1], answers: !proof.token };
+    return { backend: name, places: [{ kind: 'direct', ...place }] };
   }
 
   private get _suffix(): string {

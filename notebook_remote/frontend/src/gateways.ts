@@ -53,7 +53,7 @@ export class BrowserGateways {
 
   /** Where a kernel runs; undefined: the notebook server knows. */
   async ofKernel(id: string): Promise<BrowserGateway | undefined> {
-    if (!this._kernels.has(id)) {
+    if (this._made.length && !this._kernels.has(id)) {
       const sessions = await SessionAPI.listRunning(this._server);
       sessions.forEach(({ kernel }) => kernel && this.note(kernel));
     }

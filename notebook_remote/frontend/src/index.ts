@@ -27,15 +27,21 @@ import { Widget } from '@lumino/widgets';
 import '../style/indicator.css';
 import { backends } from './config';
 import { KernelDialogs } from './dialogs';
+import { EndsOfKernels } from './ended';
 import { BrowserGateways, IBrowserGateways } from './gateways';
 import { Indicator } from './indicator';
 import { Links } from './links';
 import { GatewayDialogs } from './manage';
 import { IManagers, Managers } from './managers';
+import { keepMenusInside } from './menus';
+import { notifyOfObstacles } from './obstacles';
 import { watchForProblems } from './problems';
 import { askForToken } from './prompt';
+import { IReach, Reach } from './reach';
 import { IRoutes, Routes } from './routes';
 import { GatewaysRunning } from './running';
+import { noteWanted, opensTabs } from './wanted';
+import { watchForWidgets } from './widgets';
 
 const DOMAIN = 'notebook_remote';
 
@@ -55,19 +61,28 @@ const browserGateways: ServiceManagerPlugin<BrowserGateways> = {
     new BrowserGateways(settings ?? ServerConnection.makeSettings())
 };
 
+const reach: ServiceManagerPlugin<Reach> = {
+  id: 'notebook-remote:reach',
+  description: 'Knows whether this page gets through to the notebook server.',
+  provides: IReach,
+  optional: [IServerSettings],
+  activate: (_: null, settings: ServerConnection.ISettings | null) =>
+    new Reach(settings ?? ServerConnection.makeSettings())
+};
+
 const managers: ServiceManagerPlugin<Managers> = {
   id: 'notebook-remote:managers',
   description: 'Makes the stock managers, whose requests may go to a gateway.',
   provides: IManagers,
-  requires: [IRoutes, IBrowserGateways],
-  optional: [IServerSettings, IConnectionStatus],
+  requires: [IRoutes, IBrowserGateways, IReach],
+  optional: [IConnectionStatus],
   activate: (
     _: null,
     routes: Routes,
     gateways: BrowserGateways,
-    settings: ServerConnection.ISettings | null,
+    reach: Reach,
     connectionStatus: IConnectionStatus | null
-  ) => new Managers(routes, gateways, settings ?? ServerConnection.makeSettings(), connectionStatus)
+  ) => new Managers(routes, gateways, reach, connectionStatus)
 };
 
 const kernelManager: ServiceManagerPlugin<Kernel.IManager> = {
@@ -121,12 +136,13 @@ const indicator: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:indicator',
   description: "Shows in the notebook's toolbar how its kernel is connected.",
   autoStart: true,
-  requires: [IRoutes, IBrowserGateways],
+  requires: [IRoutes, IBrowserGateways, IReach],
   optional: [IToolbarWidgetRegistry, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     routes: IRoutes,
     browserGateways: BrowserGateways,
+    reach: IReach,
     toolbars: IToolbarWidgetRegistry | null,
     translator: ITranslator | null
   ) => {
@@ -140,7 +156,7 @@ const indicator: JupyterFrontEndPlugin<void> = {
       'Notebook',
       'notebookRemote',
       ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
-        new Indicator({ sessionContext, specs, settings, routes, browserGateways, links, trans })
+        new Indicator({ sessionContext, specs, settings, routes, browserGateways, reach, links, trans })
     );
   }
 };
@@ -228,9 +244,67 @@ const problems: JupyterFrontEndPlugin<void> = {
   ) => watchForProblems(app, gateways, (translator ?? nullTranslator).load(DOMAIN))
 };
 
+const ended: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:ended',
+  description: 'Says what became of the cells of a kernel that is gone, and offers another.',
+  autoStart: true,
+  optional: [ITranslator],
+  activate: (
+    { docRegistry, serviceManager: { events, sessions } }: JupyterFrontEnd,
+    translator: ITranslator | null
+  ) => {
+    if (backends().length) {
+      // The list says that the session is gone too, so that the next cell gets another kernel.
+      const onGone = () => void sessions.refreshRunning().catch(() => undefined);
+      const trans = (translator ?? nullTranslator).load(DOMAIN);
+      docRegistry.addWidgetExtension('Notebook', new EndsOfKernels(events, onGone, trans));
+    }
+  }
+};
+
+const wanted: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:wanted',
+  description: 'Shows where new notebooks will run, and leaves their start to their tabs.',
+  autoStart: true,
+  activate: (app: JupyterFrontEnd) => {
+    if (backends().length && opensTabs()) {
+      keepMenusInside();
+      noteWanted(app);
+    }
+  }
+};
+
+const widgets: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:widgets',
+  description: 'Says what is missing when nobody takes the widgets of a kernel.',
+  autoStart: true,
+  optional: [ITranslator],
+  activate: ({ docRegistry }: JupyterFrontEnd, translator: ITranslator | null) => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    docRegistry.addWidgetExtension('Notebook', {
+      createNew: ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
+        watchForWidgets(sessionContext, trans)
+    });
+  }
+};
+
+const obstacles: JupyterFrontEndPlugin<void> = {
+  id: 'notebook-remote:obstacles',
+  description: 'Says why this page does not get through to the notebook server.',
+  autoStart: true,
+  requires: [IReach],
+  optional: [ITranslator],
+  activate: (
+    { serviceManager: { serverSettings } }: JupyterFrontEnd,
+    reach: IReach,
+    translator: ITranslator | null
+  ) => notifyOfObstacles(reach, serverSettings, (translator ?? nullTranslator).load(DOMAIN))
+};
+
 export default [
   routes,
   browserGateways,
+  reach,
   managers,
   kernelManager,
   kernelSpecManager,
@@ -240,5 +314,9 @@ export default [
   dialogs,
   running,
   manage,
-  problems
+  problems,
+  ended,
+  obstacles,
+  wanted,
+  widgets
 ];

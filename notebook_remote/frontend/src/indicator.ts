@@ -6,17 +6,20 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
-import { backendOf, gateways } from './config';
+import { backendOf, gateways, labelOf } from './config';
 import { showDetails } from './details';
 import { IStart } from './api';
 import { BrowserGateways } from './gateways';
 import { Keep } from './keep';
 import { Links } from './links';
+import { IReach } from './reach';
 import { IRoutes } from './routes';
 import { askToCancel, startInWords, Starting } from './starting';
-import { duration, IConnection, statusOf } from './status';
+import { duration, IConnection, isSilent, statusOf } from './status';
 
 const LOST_AFTER = 1500; // milliseconds without a connection: a restart is not worth a word
+
+const COUNT_EVERY = 1000; // milliseconds
 
 export interface IIndicatorOptions {
   sessionContext: ISessionContext;
@@ -24,6 +27,7 @@ export interface IIndicatorOptions {
   settings: ServerConnection.ISettings;
   routes: IRoutes;
   browserGateways: BrowserGateways;
+  reach: IReach;
   links: Links;
   trans: TranslationBundle;
 }
@@ -42,26 +46,29 @@ export class Indicator extends Widget {
     this.node.append(this._button, this._spoken);
     this._tabStop.observe(this._button, { attributeFilter: ['tabindex'] });
 
-    const { sessionContext, specs, settings, routes, links } = _options;
+    const { sessionContext, specs, settings, routes, reach, links } = _options;
     this._starting = new Starting(sessionContext, settings);
     this._starting.changed.connect(this.update, this);
     specs.specsChanged.connect(this.update, this);
     sessionContext.connectionStatusChanged.connect(this._onStatus, this);
     sessionContext.kernelChanged.connect(this._onKernel, this);
     routes.changed.connect(this.update, this);
+    reach.changed.connect(this.update, this);
     links.changed.connect(this.update, this);
     this._onKernel();
   }
 
   dispose(): void {
     window.clearTimeout(this._timer);
+    window.clearTimeout(this._counting);
     this._tabStop.disconnect();
-    const { sessionContext, specs, routes, links } = this._options;
+    const { sessionContext, specs, routes, reach, links } = this._options;
     this._starting.dispose();
     specs.specsChanged.disconnect(this.update, this);
     sessionContext.connectionStatusChanged.disconnect(this._onStatus, this);
     sessionContext.kernelChanged.disconnect(this._onKernel, this);
     routes.changed.disconnect(this.update, this);
+    reach.changed.disconnect(this.update, this);
     links.follow(this, false);
     links.changed.disconnect(this.update, this);
     super.dispose();
@@ -83,14 +90,18 @@ export class Indicator extends Widget {
     }
     const { trans } = this._options;
     const { level, state, ...used } = statusOf(connection, trans);
-    const { name } = connection.backend;
-    const said = [name, used.mode, state].filter(Boolean).join(', ');
-    const up = level === 'good' || level === 'fallback';
+    const { label } = connection.backend;
+    const said = [label, used.mode, state].filter(Boolean).join(', ');
+    const up = connection.status === 'connected' && !isSilent(connection);
     this.node.dataset.level = level;
-    this._label.textContent = `${name} · ${up ? used.mode : state}`;
+    this._label.textContent = [label, up ? used.mode : state].filter(Boolean).join(' · ');
     this._button.setAttribute('aria-label', trans.__('Connection to the kernel: %1', said));
     this._button.title = [said, this._roundTrip(connection)].filter(Boolean).join('\n');
     this._speak(level, said);
+    if (level === 'busy') {
+      window.clearTimeout(this._counting);
+      this._counting = window.setTimeout(() => this.update(), COUNT_EVERY);
+    }
   }
 
   private _showStart(start: IStart): void {
@@ -98,15 +109,16 @@ export class Indicator extends Widget {
     const state = startInWords(start, trans);
     this.setHidden(false);
     this.node.dataset.level = 'busy';
-    this._label.textContent = `${start.backend} · ${state}`;
-    const said = trans.__('The kernel on %1: %2', start.backend, state);
+    const label = labelOf(start.backend);
+    this._label.textContent = `${label} · ${state}`;
+    const said = trans.__('The kernel on %1: %2', label, state);
     this._button.setAttribute('aria-label', said);
     this._button.title = trans.__('Click to see more, or to cancel the start.');
   }
 
   /** What the page knows now; null if there is no kernel, or not one on a gateway. */
   private _connection(): IConnection | null {
-    const { sessionContext, specs, routes, links } = this._options;
+    const { sessionContext, specs, routes, reach, links } = this._options;
     const kernel = sessionContext.session?.kernel;
     if (!kernel) {
       return null;
@@ -117,7 +129,15 @@ export class Indicator extends Widget {
       route?.backend || link?.backend || backendOf(kernel.name, specs.specs)?.name;
     const backend = gateways().find(gateway => gateway.name === name);
     return backend
-      ? { backend, status: kernel.connectionStatus, lostAt: this._lostAt, route, link }
+      ? {
+          backend,
+          status: kernel.connectionStatus,
+          obstacle: reach.obstacle,
+          lostAt: this._lostAt,
+          waiting: (Date.now() - this._since) / 1000,
+          route,
+          link
+        }
       : null;
   }
 
@@ -144,6 +164,7 @@ export class Indicator extends Widget {
 
   private _onKernel(): void {
     this._lostAt = this._openedFor = null;
+    this._since = Date.now();
     const kernel = this._options.sessionContext.session?.kernel;
     if (kernel) {
       this._onStatus(this._options.sessionContext, kernel.connectionStatus);
@@ -203,4 +224,6 @@ export class Indicator extends Widget {
   private _openedFor: string | null = null; // the kernel whose channels have been open
   private _spokenLevel = '';
   private _timer = 0;
+  private _since = Date.now(); // when this kernel was there
+  private _counting = 0;
 }

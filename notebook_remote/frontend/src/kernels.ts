@@ -4,11 +4,16 @@ import { Kernel, KernelAPI, ServerConnection, SessionAPI } from '@jupyterlab/ser
 
 import { servedHere } from './config';
 import { BrowserGateways } from './gateways';
+import { isAway, untilThere } from './retry';
+
+const LONGEST_PAUSE = 4000; // milliseconds before a kernel is asked for again
 
 export class RoutedKernels implements Kernel.IKernelAPIClient {
   constructor(
     readonly serverSettings: ServerConnection.ISettings,
-    private readonly _gateways: BrowserGateways
+    private readonly _gateways: BrowserGateways,
+    /** Whether a connection of this page to a kernel is not open. */
+    private readonly _isAwaited: (id: string) => boolean
   ) {}
 
   /** Gateways list no kernels, or those of others as well; so each of ours is asked for. */
@@ -17,7 +22,18 @@ export class RoutedKernels implements Kernel.IKernelAPIClient {
     return models.filter(model => model !== undefined);
   }
 
+  /**
+   * Asked by each connection whose socket did not open, before it opens another. It would take no
+   * answer for a death, or ask again in 10 to 30 seconds only, and then connect even if it has
+   * done so meanwhile; so this answers when there is an answer, to a connection that needs one.
+   */
   async getModel(id: string): Promise<Kernel.IModel | undefined> {
+    const ask = async () => (this._isAwaited(id) ? this._model(id) : undefined);
+    const model = await untilThere(ask, { isAway, longestPause: LONGEST_PAUSE });
+    return this._isAwaited(id) ? model : new Promise(() => undefined);
+  }
+
+  private async _model(id: string): Promise<Kernel.IModel | undefined> {
     const gateway = await this._gateways.ofKernel(id);
     return gateway ? gateway.kernel(id) : KernelAPI.getKernelModel(id, this.serverSettings);
   }

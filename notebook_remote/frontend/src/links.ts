@@ -20,12 +20,13 @@ interface ILinkState {
 }
 
 export interface ILinkEvent extends ILinkState {
-  state: 'connecting' | 'connected' | 'lost' | 'closed' | 'gone' | 'refused';
+  state: 'connecting' | 'connected' | 'silent' | 'lost' | 'closed' | 'gone' | 'refused';
   error?: string;
 }
 
 export interface ILink extends ILinkState {
-  state: 'connecting' | 'connected' | 'lost';
+  /** Silent: the gateway does not answer, and the connection is kept, since it may go on. */
+  state: 'connecting' | 'connected' | 'silent' | 'lost';
   reconnects: number;
   /** Seconds. */
   round_trip_time: { browser: number | null; gateway: number | null };

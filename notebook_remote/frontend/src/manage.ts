@@ -1,22 +1,17 @@
-/* The dialogs in which users see, add, test and remove gateways. */
+/* The dialogs in which users see, add, test, change and remove gateways. */
 
-import { Dialog, InputDialog, showDialog } from '@jupyterlab/apputils';
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { ServiceManager } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { ask, IBackendState, IFinding } from './api';
 import { noteBackends } from './config';
+import { GatewayForm, ISaid, IValues, listOf } from './form';
 import { BrowserGateways } from './gateways';
+import { whatIsWrong } from './words';
 
-interface IValues {
-  name: string;
-  url: string;
-  auth_token: string;
-  mode: string;
-}
-
-type Action = 'token' | 'remove';
+type Action = 'test' | 'edit' | 'token' | 'remove';
 
 const NEW: IValues = { name: '', url: '', auth_token: '', mode: 'proxy' };
 
@@ -27,7 +22,7 @@ export class GatewayDialogs {
     private readonly _trans: TranslationBundle
   ) {}
 
-  /** All backends and how they are; from here one is added or removed. */
+  /** All backends and how they are; from here one is added, tested, changed or removed. */
   async show(): Promise<void> {
     const trans = this._trans;
     for (;;) {
@@ -44,10 +39,8 @@ export class GatewayDialogs {
       });
       list.onChosen = () => dialog.reject();
       const { button } = await dialog.launch();
-      if (list.chosen?.action === 'remove') {
-        await this._remove(list.chosen.backend);
-      } else if (list.chosen?.action === 'token') {
-        await this._enterToken(list.chosen.backend);
+      if (list.chosen) {
+        await this._do(list.chosen.action, list.chosen.backend);
       } else if (button.accept) {
         await this._add();
       } else {
@@ -56,71 +49,125 @@ export class GatewayDialogs {
     }
   }
 
+  private async _do(action: Action, backend: IBackendState): Promise<void> {
+    switch (action) {
+      case 'remove':
+        return this._remove(backend);
+      case 'edit':
+        return this._edit(backend);
+      case 'test':
+        return this._testAndShow(backend);
+      case 'token':
+        await this._gateways.get(backend.name)?.credentials.enter().catch(() => undefined); // declined
+    }
+  }
+
   private async _add(): Promise<void> {
+    await this._fillIn({
+      title: this._trans.__('Add a Gateway'),
+      values: NEW,
+      fixed: [],
+      save: this._trans.__('Add'),
+      test: values => ['examinations', values],
+      onSave: values => this._ask('backends', 'POST', values)
+    });
+  }
+
+  /** Where it is belongs to the configuration, if that has it. */
+  private async _edit({ name, url, mode, added }: IBackendState): Promise<void> {
+    const before = { name, url, mode, auth_token: '' };
+    const changed = (values: IValues) =>
+      Object.fromEntries(Object.entries(values).filter(([k, v]) => v !== before[k as keyof IValues]));
+    await this._fillIn({
+      title: this._trans.__('Gateway %1', name),
+      values: before,
+      fixed: added ? ['name'] : ['name', 'url', 'mode'],
+      save: this._trans.__('Save'),
+      onSave: values => this._ask(`backends/${name}`, 'PATCH', changed(values))
+    });
+  }
+
+  /** Show a form until it is saved, or left. */
+  private async _fillIn(options: {
+    title: string;
+    values: IValues;
+    fixed: (keyof IValues)[];
+    save: string;
+    test?: (values: IValues) => [string, object];
+    onSave: (values: IValues) => Promise<unknown>;
+  }): Promise<void> {
+    const { title, fixed, save, test, onSave } = options;
     const trans = this._trans;
-    let values = NEW;
-    let said: string[] = [];
+    let { values } = options;
+    let said: ISaid[] = [];
     for (;;) {
+      const tests = Dialog.createButton({ label: trans.__('Test'), accept: true, actions: ['test'] });
       const { button, value } = await showDialog<IValues>({
-        title: trans.__('Add a Gateway'),
-        body: new GatewayForm(values, said, trans),
+        title,
+        body: new GatewayForm(values, fixed, said, trans),
         buttons: [
           Dialog.cancelButton(),
-          Dialog.createButton({ label: trans.__('Test'), accept: true, actions: ['test'] }),
-          Dialog.okButton({ label: trans.__('Add') })
+          ...(test ? [tests] : []),
+          Dialog.okButton({ label: save })
         ],
-        defaultButton: 2,
-        focusNodeSelector: 'input'
+        defaultButton: test ? 2 : 1,
+        focusNodeSelector: 'input:enabled'
       });
       if (!button.accept || !value) {
         return;
       }
       values = value;
       try {
-        if (!button.actions.includes('test')) {
-          await this._ask('backends', 'POST', values);
+        checkAddress(values.url, trans);
+        if (test && button.actions.includes('test')) {
+          said = (await this._test(values.url, ...test(values))) ?? [];
+        } else {
+          await onSave(values);
           return await this._changed();
         }
-        said = inWords(await this._test(values), trans);
       } catch (error) {
-        said = [(error as Error).message];
+        said = [{ level: 'fail', text: (error as Error).message }];
       }
     }
   }
 
-  /** Examine a gateway, which takes some seconds. */
-  private async _test(values: IValues): Promise<IFinding[]> {
-    const trans = this._trans;
-    const wait = new Dialog({
-      title: trans.__('Testing %1 …', values.url),
-      body: trans.__('A kernel is started there, tried, and shut down again.'),
-      buttons: []
-    });
-    const closed = wait.launch().catch(() => undefined);
-    try {
-      return await this._ask<IFinding[]>('examinations', 'POST', values);
-    } finally {
-      wait.reject();
-      await closed;
+  private async _testAndShow({ name, url }: IBackendState): Promise<void> {
+    const said = await this._test(url || name, `backends/${name}/examinations`).catch(error => [
+      { level: 'fail' as const, text: (error as Error).message }
+    ]);
+    if (said) {
+      await showDialog({
+        title: this._trans.__('Test of %1', name),
+        body: new Findings(said),
+        buttons: [Dialog.okButton({ label: this._trans.__('Close') })]
+      });
     }
   }
 
-  /** Tokens are in memory only where there is no keyring, so they may have to be entered again. */
-  private async _enterToken({ name, url }: IBackendState): Promise<void> {
+  /** Examine a gateway, which takes some seconds; null if the user does not wait for it. */
+  private async _test(where: string, path: string, body: object = {}): Promise<ISaid[] | null> {
     const trans = this._trans;
-    const gateway = this._gateways.get(name);
-    if (gateway) {
-      await gateway.credentials.enter().catch(() => undefined); // declined
-      return;
-    }
-    const { value, button } = await InputDialog.getPassword({
-      title: trans.__('Token for %1', name),
-      label: trans.__('The notebook server sends it to %1, and keeps it for itself.', url),
-      okLabel: trans.__('Use the Token')
+    const cancelled = new AbortController();
+    const wait = new Dialog({
+      title: trans.__('Testing %1 …', where),
+      body: trans.__('A kernel is started there, tried, and shut down again.'),
+      buttons: [Dialog.cancelButton()]
     });
-    if (button.accept && value?.trim()) {
-      await this._ask(`backends/${name}`, 'PATCH', { auth_token: value.trim() });
-      await this._changed();
+    const closed = wait
+      .launch()
+      .catch(() => undefined)
+      .then(() => cancelled.abort());
+    try {
+      const findings = await this._ask<IFinding[]>(path, 'POST', body, cancelled.signal);
+      return inWords(findings, trans);
+    } catch (error) {
+      if (cancelled.signal.aborted) {
+        return null;
+      }
+      throw error;
+    } finally {
+      wait.reject();
+      await closed;
     }
   }
 
@@ -151,22 +198,49 @@ export class GatewayDialogs {
     await this._services.sessions.refreshRunning();
   }
 
-  private _ask<T>(path: string, method?: string, body?: object): Promise<T> {
-    return ask<T>(this._services.serverSettings, path, method, body);
+  private _ask<T>(path: string, method?: string, body?: object, signal?: AbortSignal): Promise<T> {
+    return ask<T>(this._services.serverSettings, path, method, body, signal);
   }
 }
 
-/** What failed, what could be better, and how many checks passed. */
-function inWords(findings: IFinding[], trans: TranslationBundle): string[] {
-  const line = (mark: string) => ({ name, text, next_step }: IFinding) =>
-    `${mark} ${name}: ${[text, next_step].filter(Boolean).join(' ')}`;
-  const of = (verdict: string) => findings.filter(finding => finding.verdict === verdict);
+/** Throws if something else was entered, which the server could only say in its own words. */
+function checkAddress(text: string, trans: TranslationBundle): void {
+  if (!/^https?:\/\/[^\s/?#]+/i.test(text)) {
+    const example = 'https://gpu:8888';
+    throw new Error(trans.__('“%1” is not an address: enter one such as %2.', text, example));
+  }
+}
+
+/** The verdict; then what failed, and what could be better. */
+function inWords(findings: IFinding[], trans: TranslationBundle): ISaid[] {
+  const of = (level: ISaid['level']) =>
+    findings
+      .filter(({ verdict }) => verdict === level)
+      .map(({ name, text, next_step }) => ({
+        level,
+        text: `${name}: ${[text, next_step].filter(Boolean).join(' ')}`
+      }));
+  const failed = of('fail');
   const passed = of('pass').length;
-  return [
-    ...of('fail').map(line('✗')),
-    ...of('warn').map(line('!')),
-    trans._n('✓ %1 check passed', '✓ %1 checks passed', passed)
-  ];
+  const verdict: ISaid = failed.length
+    ? { level: 'fail', text: trans.__('This gateway does not work as it should.') }
+    : {
+        level: 'pass',
+        text: trans._n(
+          'This gateway works: %1 check passed.',
+          'This gateway works: %1 checks passed.',
+          passed
+        )
+      };
+  return [verdict, ...failed, ...of('warn')];
+}
+
+class Findings extends Widget {
+  constructor(said: ISaid[]) {
+    super();
+    this.addClass('nbr-Form');
+    this.node.append(listOf(said));
+  }
 }
 
 class BackendList extends Widget {
@@ -174,24 +248,16 @@ class BackendList extends Widget {
     super();
     this.addClass('nbr-Backends');
     const table = document.createElement('table');
-    const titles = [trans.__('Name'), trans.__('Mode'), trans.__('Address'), trans.__('State'), ''];
+    const titles = [trans.__('Name'), trans.__('Address'), trans.__('Connection'), trans.__('State'), ''];
     table.createTHead().insertRow().append(...titles.map(title => cell('th', title)));
     const body = table.createTBody();
     for (const backend of backends) {
-      const { name, mode, url, state, error, kernels } = backend;
-      const known = state === 'up' ? trans.__('works') : trans.__('only pages contact it');
-      const well = [known, trans._n('%1 kernel', '%1 kernels', kernels)].join(', ');
       const row = body.insertRow();
-      row.dataset.state = state;
-      row.append(...[name, mode, url, error ?? well].map(t => cell('td', t)));
-      const last = row.insertCell();
-      if (backend.added) {
-        const [token, remove] = [trans.__('Token…'), trans.__('Remove')];
-        last.append(
-          this._button(backend, 'token', token, trans.__('Enter the token of %1', name)),
-          this._button(backend, 'remove', remove, trans.__('Remove %1', name))
-        );
-      }
+      row.dataset.state = backend.state;
+      const { label, url, mode } = backend;
+      const texts = [label, url, url && wayOf(mode, trans), stateOf(backend, trans)];
+      row.append(...texts.map(text => cell('td', text)));
+      row.insertCell().append(...actionsOf(backend, trans).map(a => this._button(backend, ...a)));
     }
     this.node.append(table);
   }
@@ -219,61 +285,52 @@ class BackendList extends Widget {
   }
 }
 
+/** What can be done with a backend: the action, its button's text, and what a screen reader says. */
+function actionsOf(
+  { name, mode, url, added }: IBackendState,
+  trans: TranslationBundle
+): [Action, string, string][] {
+  const actions: [Action, string, string][] = [];
+  if (mode === 'browser') {
+    actions.push(['token', trans.__('Sign In…'), trans.__('Enter the token of %1', name)]);
+  } else if (mode !== 'local' && url) {
+    actions.push(
+      ['test', trans.__('Test'), trans.__('Test %1', name)],
+      ['edit', trans.__('Edit…'), trans.__('Edit %1', name)]
+    );
+  }
+  if (added) {
+    actions.push(['remove', trans.__('Remove'), trans.__('Remove %1', name)]);
+  }
+  return actions;
+}
+
+function wayOf(mode: string, trans: TranslationBundle): string {
+  switch (mode) {
+    case 'proxy':
+      return trans.__('through this server');
+    case 'direct':
+      return trans.__('direct');
+    case 'browser':
+      return trans.__('from pages only');
+    default:
+      return '';
+  }
+}
+
+function stateOf(
+  { state, error, kernels }: IBackendState,
+  trans: TranslationBundle
+): string {
+  if (error) {
+    return whatIsWrong(error); // what to do is beside it
+  }
+  const running = kernels ? trans._n('%1 kernel', '%1 kernels', kernels) : '';
+  return [state === 'up' ? trans.__('ready') : '', running].filter(Boolean).join(', ');
+}
+
 function cell(kind: 'th' | 'td', text: string): HTMLElement {
   const element = document.createElement(kind);
   element.textContent = text;
   return element;
-}
-
-class GatewayForm extends Widget implements Dialog.IBodyWidget<IValues> {
-  constructor(values: IValues, said: string[], trans: TranslationBundle) {
-    super();
-    this.addClass('nbr-Form');
-    const modes = document.createElement('select');
-    modes.append(
-      new Option(trans.__('proxy: through the notebook server'), 'proxy'),
-      new Option(trans.__('direct: pages connect by themselves'), 'direct')
-    );
-    this._add('name', trans.__('Name'), document.createElement('input'), values.name, 'gpu');
-    this._add('url', trans.__('URL'), document.createElement('input'), values.url, 'https://gpu:8888');
-    const token = document.createElement('input');
-    token.type = 'password';
-    token.autocomplete = 'off';
-    this._add('auth_token', trans.__('Token'), token, values.auth_token, '');
-    this._add('mode', trans.__('Mode'), modes, values.mode, '');
-    if (said.length) {
-      const list = document.createElement('ul');
-      list.setAttribute('role', 'alert');
-      list.append(
-        ...said.map(text => Object.assign(document.createElement('li'), { textContent: text }))
-      );
-      this.node.append(list);
-    }
-  }
-
-  getValue(): IValues {
-    const entries = [...this._fields].map(([key, field]) => [key, field.value.trim()]);
-    return Object.fromEntries(entries) as IValues;
-  }
-
-  private _add(
-    key: keyof IValues,
-    label: string,
-    field: HTMLInputElement | HTMLSelectElement,
-    value: string,
-    example: string
-  ): void {
-    const row = document.createElement('label');
-    field.value = value;
-    field.name = key;
-    field.className = 'jp-mod-styled';
-    if (field instanceof HTMLInputElement) {
-      field.placeholder = example;
-    }
-    row.append(Object.assign(document.createElement('span'), { textContent: label }), field);
-    this.node.append(row);
-    this._fields.set(key, field);
-  }
-
-  private readonly _fields = new Map<keyof IValues, HTMLInputElement | HTMLSelectElement>();
 }

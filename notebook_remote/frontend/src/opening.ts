@@ -1,13 +1,13 @@
 /* Opens a kernel's channels at the best place that can be reached. */
 
-import { dial, httpBase, NotOpened } from './dial';
+import { dial, NotOpened } from './dial';
 import { Away, IAnswer, IPlace, ITarget } from './places';
+import { untilThere } from './retry';
 import { Routes, Why } from './routes';
 
 // Milliseconds.
 const ANSWER_WITHIN = 30_000; // to be told where
-const FIRST_PAUSE = 500; // before it is asked again
-const LONGEST_PAUSE = 2000;
+const LONGEST_PAUSE = 2000; // before it is asked again
 
 /** Asks where a kernel's channels are; `protocols` are for the one that the page itself knows. */
 export type AskForPlaces = (
@@ -35,9 +35,12 @@ export async function openChannels(
   }
 
   const tooLate = window.setTimeout(() => abort.abort(), ANSWER_WITHIN);
-  const answer = await untilThere(askOnce, abort.signal).finally(() =>
-    window.clearTimeout(tooLate)
-  );
+  // If this was left to JupyterLab, it would not look again for 10 to 30 seconds after an outage of one.
+  const answer = await untilThere(askOnce, {
+    isAway: error => error instanceof Away,
+    longestPause: LONGEST_PAUSE,
+    signal: abort.signal
+  }).finally(() => window.clearTimeout(tooLate));
 
   let why: Why = answer.why ?? '';
   let gateway = '';
@@ -45,7 +48,7 @@ export async function openChannels(
 
   /* The socket, or null if the next place is to be tried. */
   async function attemptAt(place: IPlace): Promise<WebSocket | null> {
-    const origin = place.kind === 'direct' ? httpBase(place) : '';
+    const origin = place.base ?? '';
     gateway = origin || gateway;
     const avoided = origin && routes.avoided(origin);
     if (avoided) {
@@ -81,28 +84,4 @@ export async function openChannels(
     }
   }
   throw new NotOpened(why);
-}
-
-/**
- * Ask again while nobody is there. If this was left to JupyterLab, it would not look again for
- * 10 to 30 seconds after an outage of one.
- */
-async function untilThere(
-  ask: () => Promise<IAnswer>,
-  signal: AbortSignal
-): Promise<IAnswer> {
-  for (let pause = FIRST_PAUSE; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
-    try {
-      return await ask();
-    } catch (error) {
-      if (signal.aborted || !(error instanceof Away)) {
-        throw error;
-      }
-    }
-    const spread = pause * (0.5 + Math.random()); // not all pages at the same moment
-    await new Promise(resolve => {
-      window.setTimeout(resolve, spread);
-      signal.addEventListener('abort', resolve, { once: true });
-    });
-  }
 }

@@ -7,6 +7,8 @@ export interface IPlace {
   kind: 'direct' | 'relay';
   url: string;
   protocols: string[];
+  /** Where the gateway at a direct place answers HTTP requests. */
+  base?: string;
   /** Whether the gateway there has just answered this page. */
   answers?: boolean;
 }

@@ -1,18 +1,17 @@
 /*
  * Says in the page why the gateway cannot be used, and what to do; JupyterLab itself shows an empty
  * list of kernels then, without a word. When the gateway is back the list is fetched again. Says
- * too when a message of the page, an upload above all, was not sent to the kernel, and when a
- * notebook's kernel is gone.
+ * too when a message of the page, an upload above all, was not sent to the kernel.
  */
 
 import { JupyterFrontEnd } from '@jupyterlab/application';
-import { ISessionContext, Notification, showErrorMessage } from '@jupyterlab/apputils';
+import { Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
-import { Widget } from '@lumino/widgets';
 
 import { BrowserGateways } from './gateways';
-import { asLinkEvent, ILinkEvent } from './links';
+import { asLinkEvent } from './links';
+import { whatIsWrong } from './words';
 
 const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
 
@@ -48,9 +47,9 @@ export function watchForProblems(
         credentials.askAgain();
         void kernelspecs.refreshSpecs().catch(() => undefined); // the next look tells of it
       };
-      label = trans.__('Enter the Token');
+      label = trans.__('Sign In');
     }
-    return Notification.error(sentence.split(': ')[0], {
+    return Notification.error(whatIsWrong(sentence), {
       autoClose: false,
       actions: [{ label, callback, displayType: 'accent' }]
     });
@@ -89,9 +88,7 @@ export function watchForProblems(
   events.stream.connect((_, event) => {
     const link = asLinkEvent(event);
     if (link?.state === 'refused') {
-      showSentence(trans.__('A message was not sent to the kernel'), link.error ?? '');
-    } else if (link?.state === 'gone') {
-      offerAnother(app, link, trans);
+      showSentence(trans.__('A message was not sent to the kernel'), tooLarge(link.error ?? ''));
     }
   });
 
@@ -104,22 +101,7 @@ export function watchForProblems(
   });
 }
 
-/* JupyterLab says "No Kernel" then, and not why. */
-function offerAnother(app: JupyterFrontEnd, link: ILinkEvent, trans: TranslationBundle): void {
-  for (const widget of app.shell.widgets('main')) {
-    const { sessionContext } = widget as Widget & { sessionContext?: ISessionContext };
-    const kernel = sessionContext?.session?.kernel;
-    if (sessionContext && kernel?.clientId === link.session_id) {
-      const { name } = kernel;
-      const callback = async () => {
-        await sessionContext.shutdown().catch(() => undefined); // the session went with its kernel
-        await sessionContext.changeKernel({ name });
-      };
-      const label = trans.__('Start Another');
-      Notification.error(link.error ?? '', {
-        autoClose: false,
-        actions: [{ label, callback: () => void callback(), displayType: 'accent' }]
-      });
-    }
-  }
+/* What somebody can do who has no say in the limit. */
+function tooLarge(sentence: string): string {
+  return sentence.replace(/(: .*?\.) Send less.*/, '$1 Send less at once.');
 }

@@ -19,8 +19,8 @@ export async function askForToken(
       trans.__('This page runs kernels at %1, and needs its token for that.', backend.url),
       trans.__('It is sent to the gateway only, and kept for this tab only.')
     ].join(' '),
-    okLabel: trans.__('Use the Token'),
-    cancelLabel: alone ? trans.__('Without Kernels') : trans.__('Not Now')
+    okLabel: trans.__('Sign In'),
+    cancelLabel: trans.__('Not Now')
   });
   return button.accept ? (value ?? '').trim() || null : null;
 }

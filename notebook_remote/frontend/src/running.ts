@@ -9,6 +9,8 @@ import { ISignal, Signal } from '@lumino/signaling';
 import { ask, IOurKernel, IOurKernels, NO_ACTIVITY } from './api';
 import { backends, IBackend } from './config';
 
+const WORTH_A_WORD = ['direct', 'browser']; // of the modes
+
 export interface IGatewaysRunningOptions {
   kernels: Kernel.IManager;
   sessions: Session.IManager;
@@ -63,17 +65,19 @@ export class GatewaysRunning implements IRunningSessions.IManager {
   }
 
   private _backend(
-    { name, mode }: IBackend,
+    { label, mode }: IBackend,
     children: IRunningSessions.IRunningItem[]
   ): IRunningSessions.IRunningItem {
     const { trans } = this._options;
     return {
       icon: () => kernelIcon,
-      label: () => `${name} · ${mode}`,
+      label: () => (WORTH_A_WORD.includes(mode) ? `${label} · ${mode}` : label),
       labelTitle: () =>
-        mode === 'local'
-          ? trans.__('Kernels of this computer')
-          : trans.__('Gateway %1, used in %2 mode', name, mode),
+        mode === 'browser'
+          ? trans.__('Only pages contact it')
+          : mode === 'direct'
+            ? trans.__('Pages connect to it directly')
+            : trans.__('Pages reach it through the notebook server'),
       detail: () => trans._n('%1 kernel', '%1 kernels', children.length),
       children
     };

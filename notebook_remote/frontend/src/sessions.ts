@@ -9,7 +9,7 @@ import { Kernel, ServerConnection, Session, SessionAPI } from '@jupyterlab/servi
 
 import { BrowserGateways } from './gateways';
 import { RoutedKernels } from './kernels';
-import { leaveToTab, opensTabs } from './wanted';
+import { documentOf, opensTabs, takeWanted } from './wanted';
 
 export class RoutedSessions implements Session.ISessionAPIClient {
   constructor(
@@ -32,11 +32,14 @@ export class RoutedSessions implements Session.ISessionAPIClient {
   }
 
   async startNew(options: Session.ISessionOptions): Promise<Session.IModel> {
-    const name = options.kernel?.name;
-    const gateway = this._gateways.ofSpec(name);
-    if (name && gateway && opensTabs()) {
-      leaveToTab(options, name);
-      return new Promise(() => undefined); // this page's part in it is over
+    const { type } = options;
+    const chosen = options.kernel as Partial<Kernel.IModel> | undefined;
+    if (type === 'notebook' && chosen?.name && !chosen.id) {
+      if (opensTabs()) {
+        return new Promise(() => undefined); // this page's part in it is over
+      }
+      const name = takeWanted(documentOf(options)) ?? chosen.name;
+      options = { ...options, kernel: { ...chosen, name } };
     }
     return this._withNewKernel(options.kernel, options.path, kernel =>
       SessionAPI.startSession({ ...options, kernel }, this.serverSettings)
@@ -46,7 +49,7 @@ export class RoutedSessions implements Session.ISessionAPIClient {
   async update(
     model: Parameters<Session.ISessionAPIClient['update']>[0]
   ): Promise<Session.IModel> {
-    if (!model.kernel) {
+    if (!model.kernel || !this._gateways.all().length) {
       return SessionAPI.updateSession(model, this.serverSettings);
     }
     const before = await SessionAPI.getSessionModel(model.id, this.serverSettings);
@@ -60,6 +63,9 @@ export class RoutedSessions implements Session.ISessionAPIClient {
   }
 
   async shutdown(id: string): Promise<void> {
+    if (!this._gateways.all().length) {
+      return SessionAPI.shutdownSession(id, this.serverSettings);
+    }
     await this._end(await SessionAPI.getSessionModel(id, this.serverSettings));
     await SessionAPI.shutdownSession(id, this.serverSettings);
   }

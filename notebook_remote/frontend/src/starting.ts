@@ -6,7 +6,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { ask, IOurKernels, IStart, NO_ACTIVITY } from './api';
-import { gateways } from './config';
+import { gateways, labelOf } from './config';
 
 const LOOK_EVERY = 1000; // milliseconds, while the notebook waits for its kernel
 const WAITS = ['initializing', 'starting'];
@@ -85,7 +85,7 @@ export async function askToCancel(start: IStart, trans: TranslationBundle): Prom
   const { button } = await showDialog({
     title: trans.__('The Kernel Is Starting'),
     body: [
-      trans.__('On %1: %2.', start.backend, startInWords(start, trans)),
+      trans.__('%1: %2.', labelOf(start.backend), startInWords(start, trans)),
       trans.__('If you cancel, no kernel is left there, even if it still comes up.')
     ].join(' '),
     buttons: [

@@ -5,21 +5,29 @@ import { TranslationBundle } from '@jupyterlab/translation';
 
 import { IBackend } from './config';
 import { ILink } from './links';
+import { obstacleInWords } from './obstacles';
+import { Obstacle } from './reach';
 import { IRoute, Why } from './routes';
+
+const WORTH_A_WORD = 2; // seconds
 
 /** All that the page knows of a kernel's connection. */
 export interface IConnection {
   backend: IBackend;
   status: Kernel.ConnectionStatus;
+  /** What is between this page and the notebook server. */
+  obstacle: Obstacle;
   /** When the connection broke; null if it stands, or never stood. */
   lostAt: Date | null;
+  /** Seconds since the kernel was there to connect to, while the connection never stood. */
+  waiting: number;
   route?: IRoute;
   link?: ILink;
 }
 
 export interface IStatus {
-  level: 'good' | 'fallback' | 'busy' | 'lost';
-  /** proxy, direct, proxy (fallback); empty while it is not known. */
+  level: 'good' | 'warn' | 'busy' | 'lost';
+  /** Which way the channels go, where that is worth a word; empty while it is not known. */
   mode: string;
   state: string;
 }
@@ -27,6 +35,11 @@ export interface IStatus {
 /** Whether the channels go through the notebook server though they should not. */
 export function isFallback({ backend, status, route }: IConnection): boolean {
   return backend.mode === 'direct' && status === 'connected' && route?.kind === 'relay';
+}
+
+/** Whether the connection stands and nothing comes from the gateway, not even its answers to pings. */
+export function isSilent({ status, link }: IConnection): boolean {
+  return status === 'connected' && link?.state === 'silent';
 }
 
 export function statusOf(connection: IConnection, trans: TranslationBundle): IStatus {
@@ -38,42 +51,41 @@ export function statusOf(connection: IConnection, trans: TranslationBundle): ISt
 }
 
 function levelOf(connection: IConnection): IStatus['level'] {
-  const { status, lostAt } = connection;
+  const { status, lostAt, obstacle } = connection;
   if (status === 'connected') {
-    return isFallback(connection) ? 'fallback' : 'good';
+    return isFallback(connection) || isSilent(connection) ? 'warn' : 'good';
   }
-  return status === 'disconnected' || lostAt !== null ? 'lost' : 'busy';
+  return obstacle || status === 'disconnected' || lostAt !== null ? 'lost' : 'busy';
 }
 
 function modeOf(connection: IConnection, trans: TranslationBundle): string {
   const { backend, status, route } = connection;
-  if (backend.mode === 'proxy') {
-    return trans.__('proxy');
-  }
   if (backend.mode === 'browser') {
     return trans.__('browser');
   }
   if (isFallback(connection)) {
-    return trans.__('proxy (fallback)');
+    return trans.__('not direct');
   }
   return status === 'connected' && route?.kind === 'direct' ? trans.__('direct') : '';
 }
 
-function stateOf({ status, lostAt, route, link }: IConnection, trans: TranslationBundle): string {
+function stateOf(connection: IConnection, trans: TranslationBundle): string {
+  const { status, obstacle, lostAt, waiting } = connection;
   if (status === 'connected') {
-    return trans.__('connected');
+    return isSilent(connection) ? trans.__('not answering') : trans.__('connected');
   }
-  if (link?.state === 'connecting' && link.attempt && link.attempts) {
-    return trans.__('connecting %1 of %2', link.attempt, link.attempts);
+  if (obstacle) {
+    return obstacleInWords(obstacle, trans);
   }
   if (lostAt !== null) {
-    return trans.__('lost since %1', lostAt.toLocaleTimeString());
+    return trans.__('connection lost at %1', lostAt.toLocaleTimeString());
   }
   if (status === 'disconnected') {
     return trans.__('not connected');
   }
-  const attempt = route?.attempt ?? 1;
-  return attempt > 1 ? trans.__('connecting, attempt %1', attempt) : trans.__('connecting');
+  return waiting < WORTH_A_WORD
+    ? trans.__('connecting')
+    : trans.__('connecting, %1 s', Math.floor(waiting));
 }
 
 /** Seconds as people read them. */
