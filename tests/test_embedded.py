@@ -234,13 +234,15 @@ def test_files_of_others_and_of_dead_processes_are_not_used(farm: Farm) -> None:
     (path,) = runtime(first).glob("embedded-*.json")
     first.stop()
     path.chmod(0o666)  # anybody may have written it
-    dead = path.with_name(path.name.replace(".json", "0.json"))
-    dead.touch(0o600)
-    dead.write_text(json.dumps({**gateway, "pid": 2**22 - 1}))
+    dead, elsewhere = (path.with_name(path.name.replace(".json", f"{n}.json")) for n in (0, 1))
+    for other, changes in ((dead, {}), (elsewhere, {"host": "another-computer"})):
+        other.touch(0o600)
+        other.write_text(json.dumps({**gateway, "pid": 2**22 - 1, **changes}))
     second = farm.notebook(name="one").start()
     with second.kernel():
         assert "Found the embedded gateway" not in second.log
     assert not dead.exists()
+    assert elsewhere.exists()  # its process can be alive there
     second.stop()
     path.chmod(0o600)
     third = farm.notebook(name="one").start()
