@@ -219,7 +219,7 @@ def test_why_a_kernel_is_gone_is_said_and_another_offered(servers: Several, visi
     visitor = visit(servers.notebook)
     notebook = visitor.open_tree().new_notebook(f"{PYTHON} · jkg")
     notebook.wait_for_kernel(f"{PYTHON} · jkg").run_cell("x = 1")
-    why = notebook.page.get_by_text("The kernel is gone from 'jkg'")
+    why = notebook.page.get_by_text("The kernel is gone from the gateway 'jkg'")
     (gone,) = visitor.kernel_ids()
     servers.gateways["jkg"].request("DELETE", f"/api/kernels/{gone}")
     cell = notebook.start_cell("print('into the void')")
