@@ -16,6 +16,21 @@ import httpx
 # What DNS and the hosts file can hold: letters, digits, dots, dashes, underscores; IPv6 has colons.
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%25[a-z0-9._~-]+)?")
 
+# The pages of a Jupyter Server, whose addresses people copy from their browser.
+PAGE = re.compile(
+    r"/(lab(/(tree|workspaces)/.*)?|doc/tree/.*|tree(/.+)?|notebooks/.*\.ipynb|nbclassic/.*"
+    r"|edit/.*\.\w+|consoles/.+|terminals/\w+|login)$"
+)
+
+
+def server_address(url: str) -> str:
+    """The address of a server, for that of one of its pages; its query stays.
+
+    A prefix that looks like a page, such as http://host/lab/, stays if it ends with a slash.
+    """
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=PAGE.sub("", parts.path).rstrip("/")))
+
 
 def normalized_url(url: str) -> str:
     """The same address in its one spelling. Raises ValueError if it can be none.

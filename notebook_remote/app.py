@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,7 +30,7 @@ from .places import shown_to_pages
 from .reported import scope_of
 from .routing import RoutedKernelManager, RoutedKernelSpecManager
 from .sessions import RemoteSessionManager
-from .signals import OrderlyServerApp
+from .signals import KERNELS_LIMIT, OrderlyServerApp, leave
 from .store import Store
 
 OUR_ALIASES = {
@@ -48,7 +46,6 @@ jupyter notebook-remote --gateway-url=https://gpu:8888   # token in JUPYTER_GATE
 jupyter notebook-remote --gateway=gpu=https://gpu:8888   # beside kernels of this computer
 jupyter notebook-remote --mode=local                     # kernels on this computer only
 """
-LEAVE_AFTER = 0.5  # seconds for threads to end after everything was cleaned up
 CONFIG_FILE = "jupyter_notebook_remote_config"
 LABEXTENSIONS = str(Path(__file__).parent / "labextension")
 
@@ -153,12 +150,10 @@ class RemoteServerApp(OrderlyServerApp):
 
     async def cleanup_kernels(self) -> None:
         """Shut the kernels down, and the embedded gateway; called when the server stops."""
-        try:
-            await super().cleanup_kernels()
-        finally:
-            if self.assembly is not None:
-                self.session_manager.close()
-                await self.assembly.stop()
+        await super().cleanup_kernels()
+        if self.assembly is not None:
+            self.session_manager.close()
+            await self._within(KERNELS_LIMIT, "Leaving the gateways", self.assembly.stop())
 
 
 class RemoteNotebookApp(JupyterNotebookApp):
@@ -252,13 +247,7 @@ class RemoteNotebookApp(JupyterNotebookApp):
 
 
 def main() -> None:
-    """Run the command until it is stopped, and then leave.
-
-    A request that is still being answered in a thread (importing nbconvert, say) would keep the
-    process for as long as it takes, or for ever, as it does with `jupyter notebook`.
-    """
+    """Run the command until it is stopped, and then leave."""
     mask_configuration_in_logs()
     RemoteNotebookApp.launch_instance()
-    leave = threading.Timer(LEAVE_AFTER, os._exit, args=(0,))
-    leave.daemon = True
-    leave.start()
+    leave()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets import TraitError
 
 from .backends import Backend, Backends
@@ -18,12 +17,16 @@ from .gateways import GatewayBackend
 from .kernels import RemoteMappingKernelManager
 from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
 from .links import tell_events
+from .local_kernels import LocalKernelManager
 from .reported import ReportedKernelManager, ReportedKernelSpecs
 from .saved import Options, SavedGateways
 from .store import Store
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
+
+
+LOOK_AGAIN = 60.0  # seconds, for what a server on another computer may have left by then
 
 
 class Assembly:
@@ -40,6 +43,7 @@ class Assembly:
         self.store = Store(folder, root_dir, app.log)
         self.backends = Backends()
         self._embedded: EmbeddedGateway | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._emit = tell_events(app.event_logger)
 
     @property
@@ -68,12 +72,34 @@ class Assembly:
         return config
 
     def add_named(self, name: str, options: Options) -> Backend:
-        """Make and start one while the server runs. Raises TraitError."""
-        backend = self.add(self.configure(name, options))
-        self.added[name] = dict(options)
-        self.start(backend)
+        """Make and start one while the server runs. Raises TraitError.
+
+        One that is configured, and was removed, is the configured one again.
+        """
+        config = self.configure(name, options)
+        if config.from_page:
+            self.added[name] = dict(options)
+        backend = self.add(config)
+        self._do(self.start(backend), f"start {name}")
         self.on_change()
         return backend
+
+    async def move(self, name: str, options: Options) -> Backend:
+        """Use a gateway that was added at another address, with its kernels. Raises TraitError."""
+        merged = {**self.added[name], **options}
+        config = self.configure(name, merged)
+        await self._leave(self.backends.remove(name))
+        self.added[name] = merged
+        backend = self.add(config)
+        self._do(self.start(backend), f"start {name}")
+        self.on_change()
+        return backend
+
+    def _do(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something in the background, for as long as the server runs."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def add(self, config: Gateway) -> Backend:
         """Make a backend, which has to be started. Raises TraitError."""
@@ -82,47 +108,87 @@ class Assembly:
         self.backends.add(backend)
         return backend
 
-    def start(self, backend: Backend) -> None:
+    async def start(self, backend: Backend) -> None:
         """Start an embedded gateway, and find the kernels again that an earlier server had.
 
         Called when the event loop runs.
         """
         gateway, kernels = backend.gateway, backend.kernels
-        if isinstance(kernels, ReportedKernelManager):
-            kernels.adopt_stored()
-        elif gateway is None:
-            self.store.take_over(backend.key)  # what ran there is gone; documents are remembered
-        if gateway is None or not isinstance(kernels, RemoteMappingKernelManager):
+        if backend.config.embedded and self._embedded is not None and gateway is not None:
+            assert isinstance(kernels, RemoteMappingKernelManager)  # noqa: S101 - for mypy
+            self._embedded.start(
+                on_searched=self._forgetting(backend, self._embedded),
+                on_used=_adopting(gateway, kernels),
+                on_found=kernels.adopt,
+            )
             return
-        if backend.config.embedded and self._embedded is not None:
-            self.store.forget_gateways(self._embedded.is_gone)
-            self._embedded.start(on_used=_adopting(gateway, kernels), on_found=kernels.adopt)
+        try:
+            await self._adopt(backend)
+        finally:
+            backend.adopted.set()
+        while await asyncio.to_thread(self.store.lives_elsewhere):
+            await asyncio.sleep(LOOK_AGAIN)
+            await self._adopt(backend)
+
+    def _forgetting(
+        self, backend: Backend, embedded: EmbeddedGateway
+    ) -> Callable[[], Awaitable[None]]:
+        async def forget() -> None:
+            backend.adopted.set()
+            await self.store.forget_gateways(embedded.is_gone)
+
+        return forget
+
+    async def _adopt(self, backend: Backend) -> None:
+        kernels = backend.kernels
+        if isinstance(kernels, (RemoteMappingKernelManager, ReportedKernelManager)):
+            await kernels.adopt_stored()
         else:
-            kernels.adopt_stored()
+            await self.store.take_over(backend.key)  # what ran there is gone
 
     async def remove(self, name: str) -> None:
         """Use a gateway no longer; what is known of its kernels stays in the store."""
         backend = self.backends.remove(name)
         self.added.pop(name, None)
         self.on_change()
+        await self._leave(backend)
+
+    async def _leave(self, backend: Backend) -> None:
+        """Look at its kernels no longer. Those that are being started are shut down."""
         if isinstance(backend.kernels, RemoteMappingKernelManager):
+            await backend.kernels.cancel_starts()
             backend.kernels.leave()
         if backend.gateway is not None:
-            await backend.gateway.close()
+            self._do(self._close(backend, backend.gateway), f"leave {backend.name}")
+
+    async def _close(self, backend: Backend, gateway: GatewayBackend) -> None:
+        try:
+            if isinstance(backend.kernels, RemoteMappingKernelManager):
+                await backend.kernels.all_taken_back()
+        finally:
+            await gateway.close()
 
     async def stop(self) -> None:
         """Stop an embedded gateway, unless it has kernels to keep; let go of everything."""
-        for backend in self.backends:
-            if backend.config.embedded and self._embedded is not None:
-                left = self.store.kernels(backend.key)
-                await (self._embedded.leave() if left else self._embedded.stop())
-        await asyncio.gather(*(gateway.close() for gateway in self.backends.gateways()))
-        self.store.close()
+        for task in self._tasks:
+            task.cancel()
+        try:
+            for backend in self.backends:
+                if backend.config.embedded and self._embedded is not None:
+                    left = self.store.kernels(backend.key)
+                    await (self._embedded.leave() if left else self._embedded.stop())
+            await asyncio.gather(
+                *(gateway.close() for gateway in self.backends.gateways()), return_exceptions=True
+            )
+        finally:
+            self.store.close()
 
     def _remote(self, config: Gateway) -> Backend:
         app = self._app
         if config.embedded:
-            self._embedded = EmbeddedGateway(config, app.root_dir, kernel_config(app.config))
+            self._embedded = EmbeddedGateway(
+                config, app.root_dir, kernel_config(app.config, type(app))
+            )
             gateway = GatewayBackend(config, self._embedded.ready)
         else:
             gateway = GatewayBackend(config)
@@ -139,7 +205,7 @@ class Assembly:
         chosen = app.config.ServerApp.get("kernel_spec_manager_class")
         chosen = app.kernel_spec_manager_class if chosen else KernelSpecManager
         found = chosen(parent=app)
-        kernels = AsyncMappingKernelManager(
+        kernels = LocalKernelManager(
             parent=app,
             log=app.log,
             connection_dir=app.runtime_dir,
@@ -157,9 +223,9 @@ class Assembly:
 
 def _adopting(
     gateway: GatewayBackend, kernels: RemoteMappingKernelManager
-) -> Callable[[str], None]:
-    def use(key: str) -> None:
+) -> Callable[[str], Awaitable[None]]:
+    async def use(key: str) -> None:
         gateway.key = key
-        kernels.adopt_stored()
+        await kernels.adopt_stored()
 
     return use

@@ -126,21 +126,30 @@ class BackendHandler(ChangesHandler):
     @web.authenticated
     @authorized("execute")
     async def patch(self, name: str) -> None:
-        """Change what proves us to a gateway."""
+        """Change what proves us to a gateway, or the address of one that was added."""
         self._check_allowed()
         backend, options = self._backend(name), self._options()
-        fixed = set(options) - set(CHANGED_IN_PLACE)
-        if backend.gateway is None or backend.config.embedded or fixed:
+        added = name in self.assembly.added
+        fixed = set(options) - {*CHANGED_IN_PLACE, *(("url",) if added else ())}
+        gateway = backend.gateway
+        if gateway is None or backend.config.embedded or fixed:
             raise web.HTTPError(
                 409,
-                "Only credentials of a gateway are changed while it is in use:"
-                " remove it and add it again.",
+                "Only the credentials of a gateway are changed while it is in use, and the URL of"
+                " one that was added in a page: remove it and add it again.",
             )
-        for key, value in options.items():
-            setattr(backend.config, key, value)
-        if "auth_token" in options:
-            await backend.gateway.auth.enter_token(options["auth_token"])
-        backend.renew()
+        if "url" in options:
+            try:
+                backend = await self.assembly.move(name, options)
+            except TraitError as error:
+                raise web.HTTPError(400, without_secrets(str(error))) from None
+            await asyncio.to_thread(self.assembly.saved.remove, name)
+        else:
+            for key, value in options.items():
+                setattr(backend.config, key, value)
+            if "auth_token" in options:
+                await gateway.auth.enter_token(options["auth_token"])
+            backend.renew()
         saved = {"saved": False, "secrets_kept": False}
         if name in self.assembly.added:
             self.assembly.added[name] |= options

@@ -7,8 +7,10 @@ is told with the backend's (``python3@gpu``), so that none hides another.
 from __future__ import annotations
 
 import asyncio
+import functools
+import time
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from typing import Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
@@ -23,10 +25,9 @@ from .shared import Shared
 
 Model = dict[str, Any]
 
-# Seconds that a list waits for a backend; what it says later is in the next list.
+# Seconds that a list waits for a backend, once; what it says later is in the next list.
 PATIENCE = 2.0
-PATIENCE_WHEN_DOWN = 0.2
-LOCAL_KEY = "local"  # by which the store knows this computer
+THIS_COMPUTER = "this computer"  # as which the store knows it
 
 
 def label(config: Gateway) -> str:
@@ -51,7 +52,10 @@ class Backend:
         self.kernels = kernels
         self.specs = specs
         self.gateway = gateway
+        self.adopted = asyncio.Event()  # whether the kernels of earlier servers are known
         self._listing = Shared(f"kernelspecs of {self.name}", self._list)
+        self.is_slow = False  # whether the last one who asked has waited for it in vain
+        self._use_first = time.monotonic() + PATIENCE  # until then, its first list is waited for
 
     @property
     def name(self) -> str:
@@ -72,12 +76,28 @@ class Backend:
         """
         if self.gateway is not None:
             return self.gateway.key
-        return f"{self.config.url} (browser mode)" if self.by_pages else LOCAL_KEY
+        where = self.config.given_name and f"gateway {self.config.given_name}"
+        return f"{where or self.config.url} (browser mode)" if self.by_pages else THIS_COMPUTER
+
+    @property
+    def place(self) -> str:
+        """As which documents remember it: this computer is one, whatever process runs kernels."""
+        return THIS_COMPUTER if self.config.embedded else self.key
 
     @property
     def by_pages(self) -> bool:
         """Whether only pages contact it: a gateway in browser mode."""
         return self.config.mode == "browser"
+
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for an answer of it, where there is something to show without it."""
+        return 0.0 if self.is_slow or self.down is not None else PATIENCE
+
+    @property
+    def first_list_due(self) -> float:
+        """Seconds for which its kernelspecs are worth waiting for in any case, if not known."""
+        return 0.0 if self.specs.last_specs else max(0.0, self._use_first - time.monotonic())
 
     @property
     def down(self) -> GatewayError | None:
@@ -102,23 +122,18 @@ class Backend:
     def fate(self) -> str:
         """Where its kernels run, and what becomes of them when the server stops."""
         config, count = self.config, len(self.kernels)
-        what = f"{count} kernel{'' if count == 1 else 's'}" if count else "Kernels"
-        run = "runs" if count == 1 else "run"
-        name = f" {config.name!r}" if config.given_name else ""
-        where = f"the gateway{name} at {without_secrets(config.url)}"
+        where = f"{config.label}" if config.url else "this computer"
+        where += f" at {without_secrets(config.url)}" if config.given_name else ""
         if self.by_pages:
-            return f"Pages run kernels on {where}; this server does not."
-        if self.gateway is None:
-            return f"{what} {run} on this computer, until this server stops."
-        keep = config.on_exit == "keep"
-        if config.embedded:
-            how = "outlives this server for a while" if keep else "stops with this server"
-            sentence = f"{what} {run} on an embedded gateway, which {how}."
-        else:
-            how = f"and {'keep' if count != 1 else 'keeps'} running when this server stops"
-            sentence = f"{what} {run} on {where}, {how if keep else 'until this server stops'}."
-        kept = len(getattr(self.kernels, "kept", ()))
-        return f"{sentence} To be kept: {kept}." if kept and not keep else sentence
+            return f"Pages start and use kernels on {where}; this server does not."
+        what = "1 kernel runs" if count == 1 else f"{count or ''} kernels run".strip().capitalize()
+        end = "are shut down"
+        if self.gateway is not None and config.on_exit == "keep":
+            end = "go on running"
+            end += f" for {config.embedded_linger:.0f} s" if config.embedded else ""
+        elif kept := len(getattr(self.kernels, "kept", ())):
+            end += f", but for {kept} that {'is' if kept == 1 else 'are'} kept"
+        return f"{what} on {where}. When this server stops, kernels there {end}."
 
     def renew(self) -> None:
         """Ask anew at the next opportunity: what proves us to it has changed."""
@@ -143,6 +158,7 @@ class Backends:
 
     def __init__(self) -> None:
         self._backends: dict[str, Backend] = {}
+        self._asking: set[asyncio.Task[object]] = set()
 
     def __iter__(self) -> Iterator[Backend]:
         return iter(self._backends.values())
@@ -167,20 +183,20 @@ class Backends:
         return next((b for b in self if kernel_id in b.kernels), None)
 
     def of_key(self, key: str | None) -> Backend | None:
-        """The one that the store knows by a key."""
-        return next((b for b in self if b.key == key), None)
+        """The one that a document remembers by a key."""
+        return next((b for b in self if b.place == key), None)
 
     def gateways(self) -> list[GatewayBackend]:
         """Those that are gateways."""
         return [backend.gateway for backend in self if backend.gateway is not None]
 
     async def ready(self) -> None:
-        """Wait for gateways that are being started. Raises GatewayError if there is no other."""
-        waiting = (gateway.ready() for gateway in self.gateways())
-        errors = await asyncio.gather(*waiting, return_exceptions=True)
-        if len(self) == 1:
-            for error in filter(None, errors):
-                raise error
+        """Wait until the kernels of earlier servers are known, so that lists are complete.
+
+        Not for an embedded gateway that is being started: it has none, and what needs it waits.
+        """
+        for backend in list(self):
+            await backend.adopted.wait()
 
     async def refresh(self) -> None:
         """Look at the kernels of all. Those of a gateway that cannot be asked are *unknown*."""
@@ -197,17 +213,42 @@ class Backends:
         if error is not None and not known:
             raise error
 
-    async def _ask(self, backend: Backend, asking: Awaitable[object]) -> GatewayError | None:
-        """Wait for what is asked of a backend, but not for long if there is something to show."""
-        patience = PATIENCE_WHEN_DOWN if backend.down else PATIENCE
-        alone = len(self) == 1 and not backend.specs.last_specs
-        try:
-            await asyncio.wait_for(asking, None if alone else patience)
-        except asyncio.TimeoutError:
+    async def look_at_kernelspecs(self) -> None:
+        """Have the lists brought up to date, without waiting, but for a moment after the start."""
+        due = [backend.first_list_due for backend in self._contacted()]
+        asked = (
+            self._ask(b, b.kernelspecs(), wait)
+            for b, wait in zip(self._contacted(), due, strict=True)
+        )
+        await asyncio.gather(*asked)
+
+    async def _ask(
+        self, backend: Backend, asking: Coroutine[Any, Any, object], patience: float | None = None
+    ) -> GatewayError | None:
+        """Wait for what is asked of a backend, but not for long if there is something to show.
+
+        It is asked to the end, whoever waits.
+        """
+        if patience is None:
+            alone = len(self) == 1 and not backend.specs.last_specs
+            patience = None if alone else backend.patience
+        task = asyncio.create_task(asking, name=f"ask {backend.name}")
+        self._asking.add(task)
+        task.add_done_callback(functools.partial(self._answered, backend))
+        await asyncio.wait({task}, timeout=patience)
+        if not task.done():
+            backend.is_slow = backend.is_slow or patience != 0
             return backend.down
-        except GatewayError as error:
-            return error
-        return None
+        error = task.exception()
+        if error is not None and not isinstance(error, GatewayError):
+            raise error
+        return error
+
+    def _answered(self, backend: Backend, task: asyncio.Task[object]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            backend.is_slow = False
+            task.exception()  # has been seen
 
     # -- which backend a kernelspec means ---------------------------------------------------------
 
@@ -238,7 +279,7 @@ class Backends:
             return named, own or None
         contacted = self._contacted()
         if name is not None:
-            if not all(backend.specs.last_specs for backend in contacted):
+            if not any(name in backend.specs.last_specs for backend in contacted):
                 await self.list_kernelspecs()
             for backend in contacted:
                 if name in backend.specs.last_specs:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -19,13 +20,41 @@ T = TypeVar("T")
 STOP_TIMEOUT = 5.0  # seconds for what still runs there to end
 
 
+class Quiet(logging.Filter):
+    """Keeps httpx's line for each of our requests out of the log of a program that is not ours.
+
+    papermill, say, logs all that is INFO in between its progress bar. Those of other threads pass,
+    and ours where somebody looks for them, with DEBUG.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[int] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Called by logging for each line."""
+        ours = record.thread in self.threads and record.levelno < logging.WARNING
+        return not ours or logging.getLogger("httpx").isEnabledFor(logging.DEBUG)
+
+
+QUIET = Quiet()
+
+
 class Background:
     """The thread. Its owner calls ``stop``; it does not keep a process from ending."""
 
     def __init__(self, name: str) -> None:
+        logging.getLogger("httpx").addFilter(QUIET)  # once, however often it is called
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        QUIET.threads.add(threading.get_ident())
+        try:
+            self._loop.run_forever()
+        finally:
+            QUIET.threads.discard(threading.get_ident())
 
     def submit(self, job: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a job there; the caller may be in any thread. Raises RuntimeError once stopped."""

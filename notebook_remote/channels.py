@@ -45,8 +45,10 @@ from .links import Link
 from .messages import MessageGuard
 from .records import start_tls
 from .relay import Relay
+from .schemes import connecting
 from .tunnel import connect
 
+BUSY_TIMEOUT = 2.0  # seconds to ask for a kernel's state, while its page waits for an error
 MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
 RFC6455_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # What of the page's handshake the gateway gets: what makes the WebSocket, and nothing that
@@ -164,6 +166,8 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             answered.headers.get("Sec-WebSocket-Protocol"),
             config.max_message_size,
             refused=lambda sentence: links.refused(link, sentence),
+            latest_from_kernel=lambda: relay.latest_from_gateway,
+            is_busy=lambda: _is_busy(backend, link.kernel_id),
         )
         relay = Relay(
             self.detach(),
@@ -185,6 +189,15 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             self.log.info("Channels of kernel %s ended: %s", link.kernel_id, ending.text)
             if (ending.by, ending.kind) == ("gateway", "silent"):
                 await backend.client.renew_connections()
+
+
+async def _is_busy(backend: GatewayBackend, kernel_id: str) -> bool:
+    """Whether a kernel is busy, as far as its gateway knows."""
+    try:
+        model = await asyncio.wait_for(backend.client.kernel(kernel_id), BUSY_TIMEOUT)
+    except (GatewayError, asyncio.TimeoutError):
+        return False
+    return bool(model["execution_state"] == "busy")
 
 
 class OnGateway(PathMatches):
@@ -214,16 +227,31 @@ async def open_channels(
     query = "?" + urlencode({"session_id": session_id}) if session_id else ""
     url = f"{config.websocket_url}{config.kernels_endpoint}/{kernel_id}/channels{query}"
     request = await _request(backend, url, page)
+
+    async def attempt(limit: float) -> IOStream:
+        return await asyncio.wait_for(_connect(backend, url), limit)
+
     try:
-        stream = await asyncio.wait_for(_connect(backend, url), config.connect_timeout)
+        if config.ws_url:  # the gateway's own address has proved its scheme by an answer
+            stream = await connecting(url, config.proxy, config.connect_timeout, attempt)
+        else:
+            stream = await attempt(config.connect_timeout)
         # A gateway answers when the kernel is up.
         status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
     except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
-        raise unreachable(config.websocket_url, error, config.proxy) from None
+        option = "Gateway.ws_url" if config.ws_url else config.address_option
+        raise unreachable(config.websocket_url, error, config.proxy, option) from None
     except (HTTPInputError, UnsatisfiableReadError) as error:
         raise _odd(backend, "not with HTTP") from error
     try:
         _check_answer(backend, kernel_id, status, answered, page["Sec-WebSocket-Key"])
+    except KernelNotFound:
+        answered.close()
+        await backend.client.kernel(kernel_id)  # raises it too, if it is the gateway who says so
+        raise GatewayUnreachable(
+            f"The gateway at {config.websocket_url} has kernel {kernel_id} and opens no channels"
+            " of it (HTTP 404): if there is a proxy in front of it, it must pass WebSockets on."
+        ) from None
     except GatewayError:
         answered.close()
         raise
@@ -282,7 +310,7 @@ def _check_answer(
 def _odd(backend: GatewayBackend, how: str) -> GatewayAnswerError:
     return GatewayAnswerError(
         f"{backend.config.websocket_url} does not open WebSockets ({how}): if there is a proxy in"
-        " front of the gateway, it must pass them on; else check --gateway-url."
+        f" front of the gateway, it must pass them on; else check {backend.config.address_option}."
     )
 
 

@@ -40,7 +40,7 @@ async def choose(gateways: list[GatewayBackend], name: str) -> tuple[GatewayBack
             return gateway, own
     if at:
         names = ", ".join(gateway.config.name for gateway in gateways)
-        raise KernelSpecNotFound(name, f"There is no gateway {where!r}, but there is: {names}.")
+        raise KernelSpecNotFound(name, f"There is no gateway {where!r}. There are: {names}.")
     if len(gateways) == 1:
         return gateways[0], name
     listed, errors = await _kernelspecs(gateways)
@@ -48,18 +48,39 @@ async def choose(gateways: list[GatewayBackend], name: str) -> tuple[GatewayBack
     if len(having) == 1:
         return having[0], name
     if having:
-        choices = " or ".join(f"--kernel={told_apart(name, g.config.name)}" for g in having)
+        choices = " or ".join(told_apart(name, g.config.name) for g in having)
         raise KernelSpecNotFound(
-            name, f"More than one gateway has a kernel {name!r}: say which, with {choices}."
+            name, f"More than one gateway has a kernel {name!r}: choose {choices}."
         )
     if not listed:
         raise next(iter(errors.values()))
     known = ", ".join(sorted(public_names(listed).values()))
-    down = "".join(f" {gateway} does not tell: {e.message}" for gateway, e in errors.items())
+    down = "".join(f" (The gateway {gateway!r}: {e.message})" for gateway, e in errors.items())
     what = f"No gateway has a kernel {name!r}." if name else "No kernel was named."
-    raise KernelSpecNotFound(
-        name, f"{what} There is: {known}. Choose one, such as with --kernel=NAME.{down}"
-    )
+    raise KernelSpecNotFound(name, f"{what} Choose one of {known}.{down}")
+
+
+async def describe(configs: list[Gateway], name: str) -> dict[str, str]:
+    """What a notebook says of the kernel that a name means: see ``kernelspec_metadata``.
+
+    Raises GatewayError.
+    """
+    gateways = [GatewayBackend(config) for config in configs]
+    try:
+        gateway, own = await choose(gateways, name)
+        return kernelspec_metadata(
+            own, (await gateway.client.kernelspecs())["kernelspecs"].get(own)
+        )
+    finally:
+        await asyncio.gather(*(gateway.close() for gateway in gateways))
+
+
+def kernelspec_metadata(name: str, model: object) -> dict[str, str]:
+    """The ``kernelspec`` of a notebook's metadata, from a gateway's model of it."""
+    spec = model.get("spec") if isinstance(model, dict) else None
+    spec = spec if isinstance(spec, dict) else {}
+    found = {"name": name, "display_name": str(spec.get("display_name") or name)}
+    return {**found, "language": str(spec["language"])} if spec.get("language") else found
 
 
 async def _kernelspecs(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.cookiejar
 import json
 import re
+import secrets
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -27,17 +29,25 @@ from .exceptions import (
     KernelSpecNotFound,
     KernelStartFailed,
     TunnelRefused,
+    WrongScheme,
     unreachable,
     without_secrets,
 )
+from .gateway_models import KERNEL_ID, kernel_model, kernelspec_model, says_kernel_is_gone
+from .schemes import check_scheme, connecting
 
 Model = dict[str, Any]
 
 RETRIED_STATUS = (502, 503, 504)
 READ_TIMEOUT = 10.0  # seconds for what a gateway answers from memory; request_timeout if less
 MAX_RETRIES = 10  # as in jupyter_server's client
+MOST_WARNINGS = 100  # about what one gateway says that cannot be used
 RETRY_PAUSE = 0.1  # seconds, doubled with each retry
-KERNEL_ID = re.compile(r"\w+-\w+-\w+-\w+-\w+", re.ASCII)
+MAX_ANSWER = 32 * 1024 * 1024  # bytes; lists of a thousand kernels have a hundredth of it
+# How often a gateway is asked again about a kernel that it does not know, and the seconds between.
+SECOND_LOOKS, SECOND_LOOK_PAUSE = 3, 1.0
+# Of an answer that has been received and decoded.
+OF_THE_TRANSFER = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class RestClient:
@@ -61,6 +71,9 @@ class RestClient:
         if not config.accept_cookies:
             nobody = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
             self._cookies.jar.set_policy(nobody)
+        self._warned: set[str] = set()
+        self._answered = False  # whether there was an answer, so that the scheme is right
+        self._xsrf = ""  # what a Jupyter Server wants that asks for no token
         self._requests: Counter[httpx.AsyncClient] = Counter()  # that are under way
         self._http = self._connections()
 
@@ -117,9 +130,20 @@ class RestClient:
         params = {"user": user} if user else None
         response = await self._send("GET", self.config.kernelspecs_endpoint, params=params)
         model = self._object(response)
-        if not isinstance(model.get("kernelspecs"), dict):
+        listed = model.get("kernelspecs")
+        if not isinstance(listed, dict):
             raise self._odd(response)
-        return model
+        specs = {name: kernelspec_model(name, spec) for name, spec in listed.items()}
+        for name in (name for name, spec in specs.items() if spec is None):
+            self._warn_once(
+                f"The kernelspec {name[:100]!r} of the gateway at {self._where} is left out: what"
+                " it says of it is no kernelspec."
+            )
+        default = model.get("default")
+        return {
+            "default": default if isinstance(default, str) else "",
+            "kernelspecs": {name: spec for name, spec in specs.items() if spec is not None},
+        }
 
     async def kernelspec(self, name: str) -> Model:
         """The model of one kernelspec. Raises KernelSpecNotFound."""
@@ -129,7 +153,10 @@ class RestClient:
         response = await self._send("GET", path, accept=(404,))
         if response.status_code == 404:
             raise self._no_kernelspec(name)
-        return self._object(response)
+        model = kernelspec_model(name, self._object(response))
+        if model is None:
+            raise self._odd(response)
+        return model
 
     async def kernelspec_resource(self, name: str, path: str) -> bytes | None:
         """A kernelspec's file, such as its logo, or None when there is none."""
@@ -169,13 +196,31 @@ class RestClient:
         if response.status_code == 403:
             return None
         models = self._json(response)
-        if not isinstance(models, list) or not all(isinstance(m, dict) for m in models):
+        if not isinstance(models, list):
             raise self._odd(response)
-        return models
+        return [model for model in map(kernel_model, models) if model is not None]
 
     async def kernel(self, kernel_id: str) -> Model:
-        """A kernel's model. Raises KernelNotFound when the gateway says that it is gone."""
+        """A kernel's model. Raises KernelNotFound when the gateway says that it has none.
+
+        That does not prove that it is gone: see ``is_gone``.
+        """
         return self._kernel(await self._on_kernel("GET", kernel_id))
+
+    async def is_gone(self, kernel_id: str) -> bool:
+        """Whether a kernel is gone that the gateway has just said not to have; takes some seconds.
+
+        Behind one address there may be several replicas, and what is being restarted may have not
+        all of its kernels yet. Raises GatewayError.
+        """
+        if self.config.embedded:  # nothing is between us and that one
+            return True
+        for _ in range(SECOND_LOOKS):
+            await asyncio.sleep(SECOND_LOOK_PAUSE)
+            with contextlib.suppress(KernelNotFound):
+                await self.kernel(kernel_id)
+                return False
+        return True
 
     async def interrupt(self, kernel_id: str) -> None:
         """Interrupt a kernel."""
@@ -190,6 +235,10 @@ class RestClient:
         if response.status_code == 500:
             await self.kernel(kernel_id)  # 500 is also the answer for an unknown kernel
             raise self._start_failed("The kernel could not be restarted", response)
+
+    async def update_env(self, kernel_id: str, env: dict[str, str]) -> None:
+        """Change variables for a kernel's next restart; an embedded gateway can do that."""
+        await self._on_kernel("PATCH", kernel_id, body={"env": env})
 
     async def shutdown(self, kernel_id: str) -> None:
         """Shut a kernel down. Raises KernelNotFound when it is gone already."""
@@ -222,16 +271,21 @@ class RestClient:
             raise self._odd(response)
         return model
 
-    async def headers(self, url: str) -> dict[str, str]:
+    async def headers(self, url: str, changes: bool = False) -> dict[str, str]:
         """What proves us to the gateway, for a request or a handshake: with kept cookies, if any.
 
-        ``url`` is the address as http or https, by which the cookies are known.
+        ``url`` is the address as http or https, by which the cookies are known. ``changes``: for a
+        request that changes something.
         """
         headers = await self.auth.headers()
         given = [headers.pop(name) for name in list(headers) if name.lower() == "cookie"]
         request = httpx.Request("GET", url)
         self._cookies.set_cookie_header(request)
         cookies = [*given, *request.headers.get_list("Cookie")]
+        if changes and self._xsrf and "x-xsrftoken" not in map(str.lower, headers):
+            known = re.search(r"(?:^|; ?)_xsrf=([^;]*)", "; ".join(cookies))
+            headers["X-XSRFToken"] = known[1] if known else self._xsrf
+            cookies += [] if known else [f"_xsrf={self._xsrf}"]
         if cookies:
             headers["Cookie"] = "; ".join(cookies)
         return headers
@@ -260,7 +314,7 @@ class RestClient:
         response = await self._send(method, path, body=body, timeout=timeout, accept=(404, *accept))
         if response.status_code == 404:
             # A 404 of some proxy in between says nothing about the kernel.
-            if not isinstance(self._json(response), dict):
+            if not says_kernel_is_gone(self._json(response), kernel_id):
                 raise self._odd(response)
             raise KernelNotFound(
                 f"The gateway has no kernel {kernel_id} (any more): it was shut down, culled or"
@@ -289,38 +343,106 @@ class RestClient:
             if attempt:
                 await asyncio.sleep(RETRY_PAUSE * 2 ** (attempt - 1))
             last = attempt == attempts - 1
+            url = self.config.url + path
+            headers = await self.headers(url, changes=method != "GET")
             try:
-                response = await self._request(
+                response = await self._contact(
                     method,
-                    self.config.url + path,
+                    url,
+                    timeout,
                     json={} if body is None and method == "POST" else body,
                     params=params,
-                    headers=await self.headers(self.config.url + path),
-                    timeout=httpx.Timeout(timeout, connect=self.config.connect_timeout),
+                    headers=headers,
                 )
-            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            except WrongScheme as error:
+                raise self._no_answer(error) from None
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError) as error:
                 # After a timeout, waiting again would only double the wait.
                 if last or isinstance(error, httpx.TimeoutException):
-                    raise self._no_answer(error) from None
+                    raise await self._no_contact(url, error) from None
                 continue
             if response.status_code in RETRIED_STATUS and not last:
                 continue
             break
+        if response.status_code == 403 and not self._xsrf and "_xsrf" in response.text:
+            # A Jupyter Server that asks for no token takes what changes something only with such a
+            # cookie and a header that is equal; any value will do. This one did nothing yet.
+            self._xsrf = secrets.token_hex(16)
+            return await self._send(
+                method, path, body=body, params=params, timeout=timeout, accept=accept
+            )
         if response.status_code >= 300 and response.status_code not in accept:
             raise self._refusal(response)
         return response
 
+    async def _contact(
+        self, method: str, url: str, timeout: float, **kwargs: Any
+    ) -> httpx.Response:
+        """Send a request. Until there was an answer, the URL's scheme is in doubt.
+
+        Raises WrongScheme, httpx.HTTPError.
+        """
+
+        async def attempt(connect: float) -> httpx.Response:
+            limits = httpx.Timeout(timeout, connect=connect)
+            return await self._request(method, url, timeout=limits, **kwargs)
+
+        config = self.config
+        if self._answered:
+            return await attempt(config.connect_timeout)
+        response = await connecting(url, config.proxy, config.connect_timeout, attempt)
+        if response.status_code == 400:  # as nginx answers HTTP where it speaks TLS
+            await check_scheme(url, config.proxy)
+        self._answered = True
+        return response
+
+    async def _no_contact(self, url: str, error: Exception) -> GatewayUnreachable:
+        if not self._answered:
+            try:
+                await check_scheme(url, self.config.proxy)
+            except WrongScheme as wrong:
+                return self._no_answer(wrong)
+        return self._no_answer(error)
+
     async def _request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
         http = self._http
         self._requests[http] += 1
+        timeout: httpx.Timeout = kwargs["timeout"]
+        total = (timeout.read or 0) + (timeout.connect or 0)
         try:
-            return await http.request(method, url, **kwargs)
+            # The timeouts of httpx are for each step: an answer that drips would have no end.
+            return await asyncio.wait_for(self._receive(http, method, url, **kwargs), total)
+        except asyncio.TimeoutError:
+            raise httpx.ReadTimeout("the answer took too long") from None
         finally:
             self._requests[http] -= 1
             if not self._requests[http]:
                 del self._requests[http]
                 if http is not self._http:
                     await http.aclose()
+
+    async def _receive(
+        self, http: httpx.AsyncClient, method: str, url: str, **kwargs: Any
+    ) -> httpx.Response:
+        """Send a request and read its answer, as far as it may be long. Raises httpx's errors."""
+        content = bytearray()
+        async with http.stream(method, url, **kwargs) as response:
+            async for chunk in response.aiter_bytes():
+                content += chunk
+                if len(content) > MAX_ANSWER:
+                    raise GatewayAnswerError(
+                        f"{self._where} answers {urlsplit(url).path} with more than"
+                        f" {MAX_ANSWER // 2**20} MiB, as no Jupyter gateway does: check host, port"
+                        " and path prefix in --gateway-url."
+                    )
+        headers = [
+            (name, value)
+            for name, value in response.headers.multi_items()
+            if name.lower() not in OF_THE_TRANSFER
+        ]
+        return httpx.Response(
+            response.status_code, headers=headers, content=bytes(content), request=response.request
+        )
 
     # -- what an answer means ---------------------------------------------------------------
 
@@ -330,9 +452,9 @@ class RestClient:
             cause = TimeoutError()
         elif isinstance(error, httpx.ProxyError):
             cause = TunnelRefused(str(error))
-        told = unreachable(self.config.url, cause, self.config.proxy)
+        told = unreachable(self.config.url, cause, self.config.proxy, self.config.address_option)
         told.request_sent = not isinstance(
-            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)
+            error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, WrongScheme)
         )
         return told
 
@@ -342,9 +464,9 @@ class RestClient:
 
     def refused_token(self, status: int) -> GatewayAuthError:
         """The error for an answer that does not accept our credentials."""
-        given = "our token" if self.config.auth_token else "us, who sent no token,"
+        does = "refused our token" if self.config.auth_token else "wants a token and got none"
         return GatewayAuthError(
-            f"The gateway at {self._where} refused {given} (HTTP {status}):"
+            f"The gateway at {self._where} {does} (HTTP {status}):"
             f" {self.config.how_to_give_a_token}."
         )
 
@@ -354,7 +476,9 @@ class RestClient:
             return self.refused_token(status)
         if status == 407:
             refused = TunnelRefused(f"HTTP {status}")
-            return unreachable(self.config.url, refused, self.config.proxy)
+            return unreachable(
+                self.config.url, refused, self.config.proxy, self.config.address_option
+            )
         if status < 400:
             target = response.headers.get("Location", "")
             if "login" in target:
@@ -362,7 +486,7 @@ class RestClient:
             return GatewayAnswerError(
                 f"The gateway's URL {self._where} redirects to"
                 f" {without_secrets(urlsplit(target)._replace(query='').geturl())}: use the URL of"
-                " the gateway itself in --gateway-url."
+                f" the gateway itself in {self.config.address_option}."
             )
         if status in RETRIED_STATUS:
             return GatewayUnreachable(
@@ -376,7 +500,7 @@ class RestClient:
         return GatewayAnswerError(
             f"{self._where} does not answer {urlsplit(str(response.request.url)).path} as a"
             f" Jupyter gateway does (HTTP {response.status_code}{': ' + words if words else ''}):"
-            " check host, port and path prefix in --gateway-url."
+            f" check host, port and path prefix in {self.config.address_option}."
         )
 
     def _start_refused(self, response: httpx.Response) -> GatewayError:
@@ -410,7 +534,7 @@ class RestClient:
     def _json(self, response: httpx.Response) -> Any:
         try:
             return response.json()
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or nested so deeply that nobody reads it
             return None
 
     def _object(self, response: httpx.Response) -> Model:
@@ -420,10 +544,15 @@ class RestClient:
         return model
 
     def _kernel(self, response: httpx.Response) -> Model:
-        model = self._object(response)
-        if not KERNEL_ID.fullmatch(str(model.get("id", ""))):
+        model = kernel_model(self._json(response))
+        if model is None:
             raise self._odd(response)
         return model
+
+    def _warn_once(self, sentence: str) -> None:
+        if sentence not in self._warned and len(self._warned) < MOST_WARNINGS:
+            self._warned.add(sentence)
+            self.config.log.warning("%s", sentence)
 
     def _words(self, response: httpx.Response) -> str:
         """The gateway's own explanation: one line, without markup, traceback or secrets."""

@@ -27,7 +27,7 @@ from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase, NoOpT
 from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Type, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
-from .addresses import normalized_url, split_credentials
+from .addresses import normalized_url, server_address, split_credentials
 from .exceptions import without_secrets
 
 # What is for one gateway only.
@@ -90,6 +90,22 @@ class Text(Unicode[str, "str | bytes"]):
         return str(super().validate(obj, "" if value is None else value))
 
 
+class Named(Dict):
+    """A Dict of gateways, on the command line NAME=URL each."""
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """Called by traitlets; what it cannot read of a command line comes as a list."""
+        for word in value if isinstance(value, list) else ():
+            if "=" not in str(word):
+                shown = without_secrets(str(word))
+                url = shown if "://" in shown else "https://host:8888"
+                raise TraitError(
+                    f"--gateway={shown} says no name: write --gateway=NAME=URL, such as"
+                    f" --gateway=gpu={url}."
+                )
+        return super().validate(obj, value)
+
+
 class File(Unicode[str, "str | bytes"]):
     """The path of a file; ``~`` is the home directory, which a shell does not expand everywhere."""
 
@@ -110,7 +126,8 @@ class Gateway(LoggingConfigurable):
     url = Text(
         "",
         help="URL of the gateway: a Jupyter Kernel Gateway, Enterprise Gateway or Jupyter Server,"
-        " with its path prefix, if it has one. Empty: an embedded gateway is started.",
+        " with its path prefix, if it has one; the address of one of its pages will do. Empty: an"
+        " embedded gateway is started.",
     ).tag(config=True, env="JUPYTER_GATEWAY_URL")
     mode = Enum(
         ("proxy", "direct", "browser", "local"),
@@ -341,16 +358,36 @@ class Gateway(LoggingConfigurable):
         return "embedded" if self.embedded else "gateway"
 
     @property
+    def label(self) -> str:
+        """What a sentence calls the gateway."""
+        if self.given_name:
+            return f"the gateway {self.given_name!r}"
+        if self.mode == "local":
+            return "this computer"
+        return "the embedded gateway" if self.embedded else f"the gateway at {self.url}"
+
+    @property
+    def address_option(self) -> str:
+        """What the user has given the address with, for the end of a sentence."""
+        if self.given_name:
+            return f"the address of the gateway {self.given_name!r}"
+        variable = self.traits()["url"].metadata["env"]
+        by_variable = variable in os.environ and not self._configured("url")
+        return variable if by_variable else "--gateway-url"
+
+    @property
     def how_to_give_a_token(self) -> str:
         """The end of a sentence for somebody whose token was refused."""
+        if self.auth_token_file:
+            return f"put the gateway's token into {self.auth_token_file}"
         if not self.given_name:
             return (
-                "set the right one with the environment variable JUPYTER_GATEWAY_AUTH_TOKEN"
+                "give the gateway's token with the environment variable JUPYTER_GATEWAY_AUTH_TOKEN"
                 " or with --gateway-token-file=FILE"
             )
         return (
-            f"set the right one with the environment variable {self._variable('auth_token')},"
-            " or with auth_token_file in its options"
+            "give the gateway's token with the environment variable"
+            f" {self._variable('auth_token')}, or with auth_token_file in its options"
         )
 
     @property
@@ -406,11 +443,12 @@ class Gateway(LoggingConfigurable):
         try:
             setattr(self, name, trait.from_string(value))
         except (TraitError, ValueError, ImportError) as error:
-            shown = "its value" if trait.metadata.get("secret") else repr(value)
             reason = without_secrets(str(error))
+            if name not in ("url", "ws_url", "page_ws_url"):  # whose sentence says all
+                shown = "its value" if trait.metadata.get("secret") else repr(value)
+                reason = f"{shown} is not what Gateway.{name} takes. {reason}"
             raise TraitError(
-                f"The environment variable {variable} cannot be used: {shown} is not what"
-                f" Gateway.{name} takes. {reason}"
+                f"The environment variable {variable} cannot be used: {reason}"
             ) from error
 
     def _variable(self, option: str) -> str:
@@ -448,12 +486,13 @@ class Gateway(LoggingConfigurable):
                 raise TraitError(f"The gateway {self.given_name!r}: {reason}") from None
         if not self.url and self.mode != "local":
             raise TraitError(
-                f"The gateway {self.given_name!r} has no URL: it looks like"
+                f"The gateway {self.given_name!r} has no address: give it as"
                 f" --gateway={self.given_name}=https://host:8888/prefix."
             )
 
     def _take_credentials_from_urls(self) -> None:
         """Move ``user:password@`` and ``?token=`` out of the URLs, which logs and errors show."""
+        self.url = server_address(self.url)
         for name in ("url", "ws_url", "page_ws_url"):
             plain, found = split_credentials(getattr(self, name))
             setattr(self, name, plain)
@@ -478,16 +517,17 @@ class Gateway(LoggingConfigurable):
             usable = parts.scheme in schemes and parts.hostname and parts.port != 0
         except ValueError:
             usable = False
+        what = "the address of a gateway" if name == "url" else f"an address for Gateway.{name}"
         if not usable:
             raise TraitError(
-                f"{option} is not a URL that can be used: it looks like"
-                f" {schemes[0]}://host:8888/prefix or {schemes[1]}://host/prefix."
+                f"{without_secrets(value)!r} is not {what}: write it as {schemes[0]}://host:8888 or"
+                f" {schemes[1]}://host/prefix."
             )
         try:
-            return normalized_url(value).rstrip("/")
+            return normalized_url(value)
         except ValueError as error:
             raise TraitError(
-                f"{option} is not a URL that can be used: {error}. Check its spelling."
+                f"{without_secrets(value)!r} is not {what}: {error}. Check its spelling."
             ) from None
 
     @validate("kernels_endpoint", "kernelspecs_endpoint", "kernelspecs_resource_endpoint")
@@ -540,7 +580,7 @@ def variable_of(given_name: str, option: str) -> str:
 class Gateways(LoggingConfigurable):
     """The gateways with names, beside the one of --gateway-url or the kernels of this computer."""
 
-    named = Dict(
+    named = Named(
         help="More gateways, by name: {'gpu': 'https://gpu:8888'}, or with options of Gateway,"
         " {'gpu': {'url': 'https://gpu:8888', 'auth_token_file': 'gpu.token', 'mode': 'direct'}}."
         " On the command line --gateway=gpu=https://gpu:8888, as often as you like. Options can"

@@ -33,6 +33,7 @@ class Check(NamedTuple):
 
 
 CHECKS = (
+    Check("jupyter_server", "", MessageChecks.installed),
     Check("configuration", "", MessageChecks.configuration),
     Check("name", "configuration", MessageChecks.name, 1),
     Check("connect", "name", MessageChecks.connect, 9),
@@ -48,7 +49,8 @@ CHECKS = (
     Check("channels", "replicas", MessageChecks.channels, starts=True),
     Check("subprotocol", "channels", MessageChecks.subprotocol),
     Check("round trip", "channels", MessageChecks.round_trip, 9),
-    Check("binary", "round trip", MessageChecks.echo),
+    Check("status", "round trip", MessageChecks.status),
+    Check("binary", "status", MessageChecks.echo),
     Check("11 MiB up", "binary", MessageChecks.large_to_kernel, 4, 3 * LARGE_LIMIT),
     Check("11 MiB down", "binary", MessageChecks.large_from_kernel, 4, 2 * LARGE_LIMIT),
     Check("output limits", "binary", MessageChecks.output_limits, 4, 3 * LARGE_LIMIT),
@@ -116,7 +118,7 @@ def outcome(check: Check, checks: MessageChecks) -> Finding:
         return Finding(
             check.name,
             "fail",
-            f"No end of it: {error}.",
+            f"This check did not end in time: {error}.",
             "Look at the gateway's log and load; --Gateway.connect_timeout sets how long to wait.",
         )
     except Closed as closed:
@@ -130,7 +132,7 @@ def outcome(check: Check, checks: MessageChecks) -> Finding:
         return Finding(
             check.name,
             "fail",
-            f"Broke off ({type(error).__name__}): {in_short(error)}.",
+            f"This check broke off ({type(error).__name__}): {in_short(error)}.",
             "Look at the gateway's log and try again; if it stays, report this line as a bug.",
         )
     return Finding(check.name, verdict, text, next_step)

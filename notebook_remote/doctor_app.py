@@ -43,8 +43,9 @@ class Report:
 
     def heading(self, gateway: Gateway) -> None:
         """Say which gateway comes."""
-        where = f" at {without_secrets(gateway.url)}" if gateway.url else ""
-        print(f"{gateway.name}{where} ({gateway.mode})", flush=True)
+        where = f" at {without_secrets(gateway.url)}" if gateway.given_name else ""
+        label = f"{gateway.label}{where}"
+        print(f"{label[:1].upper()}{label[1:]}, mode {gateway.mode!r}:", flush=True)
 
     def trying(self, name: str) -> None:
         """Say what is being tried, until its finding takes the line."""
@@ -86,8 +87,9 @@ class Report:
         """Print how many there were of each."""
         self._print_left()
         count = Counter(finding.verdict for finding in findings)
+        outcome = "It does not work" if count["fail"] else "It works"
         print(
-            f"{self._erase()}{count['pass']} passed, {count['warn']} with a warning,"
+            f"{self._erase()}{outcome}: {count['pass']} passed, {count['warn']} with a warning,"
             f" {count['fail']} failed, {count['skip']} not tried, in {seconds:.0f} s.",
             flush=True,
         )

@@ -222,7 +222,7 @@ def decoded(data: bytes, opcode: int) -> Message | None:
     try:
         if opcode == websocket.ABNF.OPCODE_TEXT:
             whole: Message = json.loads(data)
-            return {name: whole[name] for name in NAMES} | {"buffers": []}
+            return _usable({name: whole[name] for name in NAMES} | {"buffers": []})
         count = int.from_bytes(data[:8], "little")
         if not 6 <= count <= 10_000:
             return None
@@ -230,6 +230,12 @@ def decoded(data: bytes, opcode: int) -> Message | None:
         parts = [data[a:b] for a, b in pairwise(offsets)]
         tail = data[offsets[-1] :]  # some gateways leave out the offset of the end
         message = {n: json.loads(p) for n, p in zip(NAMES, parts[1:5], strict=True)}
-        return message | {"buffers": [*parts[5:], *([tail] if tail else [])]}
-    except (ValueError, KeyError, TypeError):
+        return _usable(message | {"buffers": [*parts[5:], *([tail] if tail else [])]})
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _usable(message: Message) -> Message | None:
+    """A message whose parts are objects; null stands for an empty one."""
+    message |= {name: message[name] or {} for name in NAMES}
+    return message if all(isinstance(message[name], dict) for name in NAMES) else None

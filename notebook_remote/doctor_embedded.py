@@ -11,7 +11,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from jupyter_client.manager import KernelManager
 
 from .config import Gateway
-from .doctor_findings import Finding, in_short, within
+from .doctor_findings import Finding, about_server_here, in_short, within
 
 START_LIMIT = 30.0  # seconds for a kernel on this computer
 
@@ -24,8 +24,8 @@ def examine_here(gateway: Gateway, on_check: Callable[[str], None]) -> Iterator[
         "pass",
         "Mode 'local': kernels run on this computer, and no gateway is used."
         if local
-        else "No gateway is named: an embedded one is started on this computer.",
-        "" if local else "--gateway-url=URL names another one.",
+        else "No gateway is given: kernels run on this computer, on a gateway of their own.",
+        "" if local else "--gateway-url=URL runs them on another one.",
     )
     for package, purpose in (("jupyter_server", "serve"), ("ipykernel", "run Python")):
         on_check(package)
@@ -46,7 +46,10 @@ def _importable(package: str, purpose: str) -> Finding:
             f"It cannot be imported ({error}), and nothing can {purpose} without it.",
             f"pip install {package}",
         )
-    return Finding(package, "pass", f"Version {getattr(module, '__version__', 'unknown')}.")
+    version = str(getattr(module, "__version__", "unknown"))
+    if package == "jupyter_server":
+        return Finding(package, *about_server_here(version))
+    return Finding(package, "pass", f"Version {version}.")
 
 
 def _add_on(gateway: Gateway) -> Finding:
@@ -58,7 +61,7 @@ def _add_on(gateway: Gateway) -> Finding:
             name,
             "warn",
             "Mode 'direct' needs notebook-remote-gateway; pages go through the notebook server.",
-            "pip install notebook-remote-gateway",
+            "pip install ./gateway, in a checkout of notebook-remote.",
         )
     return Finding(name, "skip", f"Not here; mode {gateway.mode!r} does not need it.")
 

@@ -15,7 +15,9 @@ import requests
 T = TypeVar("T")
 Verdict = Literal["pass", "warn", "fail", "skip"]
 Result = tuple[Verdict, str, str]  # and text, and next step
+SAFE_SERVER = (2, 20)  # the first jupyter_server without known vulnerabilities
 SINCE = "Not tried, since {!r} failed."
+UPDATE_SERVER = "pip install -U 'jupyter_server>=2.20'"
 WORDS = 300  # letters of a gateway's own words that are shown
 
 
@@ -79,6 +81,22 @@ def warning(text: str, next_step: str) -> Result:
 def not_tried(text: str, next_step: str = "") -> Result:
     """A check that does not apply, with the reason."""
     return "skip", text, next_step
+
+
+def is_vulnerable(version: str) -> bool:
+    """Whether a version of jupyter_server has vulnerabilities that are known; not if unknown."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is not None and tuple(map(int, found.groups())) < SAFE_SERVER
+
+
+def about_server_here(version: str) -> Result:
+    """The finding about the version of jupyter_server in this environment."""
+    if is_vulnerable(version):
+        return warning(
+            f"Version {version} here, which has known vulnerabilities.",
+            f"{UPDATE_SERVER}, in the environment of this command.",
+        )
+    return good(f"Version {version} here.")
 
 
 def words_of(response: requests.Response) -> str:

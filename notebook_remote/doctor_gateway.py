@@ -12,7 +12,17 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 import requests
 
 from .config import Gateway
-from .doctor_findings import Result, Trouble, good, in_short, not_tried, warning, words_of
+from .doctor_findings import (
+    UPDATE_SERVER,
+    Result,
+    Trouble,
+    good,
+    in_short,
+    is_vulnerable,
+    not_tried,
+    warning,
+    words_of,
+)
 from .doctor_reach import Reach, is_loopback
 from .doctor_wire import trusting
 
@@ -22,8 +32,6 @@ KINDS = {
     "kernel-gateway": "Kernel Gateway",
     "enterprise-gateway": "Enterprise Gateway",
 }
-GIVE_IT = "Set the right one with JUPYTER_GATEWAY_AUTH_TOKEN or --gateway-token-file=FILE."
-NO_GATEWAY = "Correct the URL: --gateway-url=http://host:port/prefix is where its /api is below."
 
 
 class Answers(Reach):
@@ -71,11 +79,11 @@ class Answers(Reach):
         for url in self._shorter_urls():
             found = self.wire.ask("GET", "/api", proof=False, base=url)
             if found.status_code in (401, 403) or (found.status_code == 200 and is_object(found)):
-                raise Trouble(text, f"One answers at {url}: use --gateway-url={url}.")
+                raise Trouble(text, f"One answers at {url}. {self.use(url)}")
         raise Trouble(
             text,
-            f"{NO_GATEWAY} Ask its operator for the path prefix (base_url), or look into its log"
-            " at start.",
+            f"Correct {self.gateway.address_option}: the gateway's /api is below it. Ask its"
+            " operator for the path prefix (base_url), or look into its log at start.",
         )
 
     def _shorter_urls(self) -> Iterator[str]:
@@ -89,9 +97,7 @@ class Answers(Reach):
         target = urljoin(response.url, response.headers.get("Location", ""))
         base = target.partition("?")[0].rstrip("/")
         if base.endswith("/api"):
-            return Trouble(
-                f"Redirects to {base}.", f"Use --gateway-url={base.removesuffix('/api')}."
-            )
+            return Trouble(f"Redirects to {base}.", self.use(base.removesuffix("/api")))
         return Trouble(
             f"Redirects to {base} instead of answering.",
             "If that is a login page, something in front of the gateway wants one: ask its operator"
@@ -122,9 +128,7 @@ class Answers(Reach):
 
     def _needs_https(self) -> Trouble:
         url = urlunsplit(urlsplit(self.gateway.url)._replace(scheme="https"))
-        return Trouble(
-            f"What listens at port {self.wire.port} speaks TLS.", f"Use --gateway-url={url}."
-        )
+        return Trouble(f"What listens at port {self.wire.port} speaks TLS.", self.use(url))
 
     def token(self) -> Result:
         """The gateway takes our token, at the kernelspecs, which it has to show us anyway."""
@@ -136,7 +140,8 @@ class Answers(Reach):
         if status != 200 or not is_object(response):
             raise Trouble(
                 f"{endpoint} answers with HTTP {status} ({words_of(response)[:120]}).",
-                "Correct the path prefix in --gateway-url, or Gateway.kernelspecs_endpoint; if that"
+                f"Correct the path prefix in {self.gateway.address_option}, or"
+                " Gateway.kernelspecs_endpoint; if that"
                 " is right, the gateway's log says more.",
             )
         model = response.json()
@@ -156,17 +161,20 @@ class Answers(Reach):
         said = words_of(response)
         answer = f"HTTP {response.status_code}{f', {said}' if said else ''}"
         wants = response.headers.get("WWW-Authenticate", "")
+        give_it = f"{self.gateway.how_to_give_a_token[:1].upper()}"
+        give_it += f"{self.gateway.how_to_give_a_token[1:]}."
         if not self.wire.headers:
-            return Trouble(f"The gateway wants a token ({answer}).", GIVE_IT)
+            return Trouble(f"The gateway wants a token ({answer}).", give_it)
         if wants.lower().startswith("basic"):
             return Trouble(
                 f"Something in front of the gateway wants a user name and password ({answer}).",
-                "Give them with Gateway.http_user and JUPYTER_GATEWAY_HTTP_PWD.",
+                "Give them with Gateway.http_user and Gateway.http_pwd.",
             )
-        step = GIVE_IT + " It travels as"
-        scheme = self.gateway.auth_scheme or "no scheme"
-        step += f" {self.gateway.auth_header_key} with {scheme!r} before it; a proxy in front may"
-        step += " want another header (Gateway.auth_header_key, Gateway.auth_scheme)."
+        step = f"{give_it} We sent it in the header {self.gateway.auth_header_key}"
+        scheme = self.gateway.auth_scheme
+        step += f", after the word {scheme!r}" if scheme else ""
+        step += "; if a proxy in front wants it otherwise, set Gateway.auth_header_key and"
+        step += " Gateway.auth_scheme."
         if response.status_code == 403 and not is_loopback(self.wire.host):
             step += (
                 " A Jupyter Server also refuses names that are not its own:"
@@ -189,11 +197,19 @@ class Answers(Reach):
             version = f"on jupyter_server {version}"
         if not self.kind:
             return warning(
-                f"Answers as Jupyter does, and is none of the gateways that we know ({version}).",
+                f"It answers as Jupyter does, but is no gateway that we know ({version}).",
                 "Go on if the checks below pass; we test with Jupyter Server 2, Kernel Gateway 3"
                 " and Enterprise Gateway 3.",
             )
-        return good(f"{KINDS.get(self.kind, self.kind)} {version}.")
+        text = f"{KINDS.get(self.kind, self.kind)} {version}."
+        if is_vulnerable(str(model.get("version", ""))):
+            return warning(
+                f"{text} That jupyter_server has known vulnerabilities.",
+                "Enterprise Gateway needs this old one: let only people you trust reach it."
+                if self.kind == "enterprise-gateway"
+                else f"{UPDATE_SERVER}, in the gateway's environment.",
+            )
+        return good(text)
 
     def _kind(self, model: dict[str, Any]) -> str:
         if "gateway_version" in model:

@@ -52,6 +52,7 @@ FLOOD = f"for _ in range({STREAM // MIB}): print('x' * {MIB - 1}, flush=True)"
 class MessageChecks(KernelChecks):
     """What works on the kernel's channels. What returns a Result is a check."""
 
+    language = ""  # of the kernel
     no_echo = "the kernel's language was not found out"  # why ECHO is not there; empty if it is
 
     @property
@@ -81,15 +82,18 @@ class MessageChecks(KernelChecks):
     def round_trip(self) -> Result:
         """A kernel answers, and how long that takes; pings say how much of it is the network."""
         channels = self.open_channels
-        pings, asks = [channels.ping() for _ in range(COUNT)], []
-        for _ in range(COUNT):
-            started = time.monotonic()
-            info = channels.request("kernel_info_request", {})["content"]
-            asks.append(time.monotonic() - started)
-        language = info.get("language_info", {}).get("name", "unknown")
+        asks = []
+        try:
+            pings = [channels.ping() for _ in range(COUNT)]
+            for _ in range(COUNT):
+                started = time.monotonic()
+                info = channels.request("kernel_info_request", {})["content"]
+                asks.append(time.monotonic() - started)
+        except TimeoutError:
+            raise self._no_answer() from None
+        self.language = str(info.get("language_info", {}).get("name", "unknown"))
         ping, ask = statistics.median(pings), statistics.median(asks)
         text = f"{ping * 1000:.1f} ms to the gateway and back, {ask * 1000:.1f} ms to the kernel."
-        self._register_echo(channels, str(language))
         if ask - ping > HELD_BACK:
             text += " (Stock gateways hold small messages back for 40 ms; on Linux our relay"
             text += " gets around that.)"
@@ -101,9 +105,50 @@ class MessageChecks(KernelChecks):
             )
         return good(text)
 
-    def _register_echo(self, channels: Channels, language: str) -> None:
-        if language != "python":
-            self.no_echo = f"it needs a Python kernel; this one speaks {language}"
+    def _no_answer(self) -> Trouble:
+        """A kernel does not answer, though its channels are open, and so is the way to them."""
+        path = f"{self.gateway.kernels_endpoint}/{self.kernel_id}"
+        response = self.wire.ask("GET", path)
+        model = response.json() if is_object(response) else {}
+        if model.get("execution_state") == "starting":
+            # Gateways pass nothing on, and answer no ping, before that or a minute has passed.
+            return Trouble(
+                "The kernel was started, and its gateway has had no status of it since (busy, idle,"
+                f" starting), for {self.wire.limit:g} s and more.",
+                "Either it hangs at its start, which its log at the gateway shows, or it never"
+                " sends a status: report that to the authors of this kernel (Jupyter's messaging"
+                " protocol, 'Kernel status'). --kernel=NAME tries another one.",
+            )
+        return Trouble(
+            f"The kernel does not answer within {self.wire.limit:g} s.",
+            "Look at the gateway's log and load; --Gateway.connect_timeout sets how long to wait.",
+        )
+
+    def status(self) -> Result:
+        """The kernel says when it is busy and when it is idle again."""
+        channels = self.open_channels
+        states = []
+        try:
+            for message in channels.messages(channels.send("kernel_info_request", {})):
+                states.append(str(message["content"].get("execution_state", "")))
+                if states[-1] == "idle":
+                    break
+        except TimeoutError:
+            raise Trouble(
+                f"The kernel answers, and does not say when it is {self._missing(states)}: it sends"
+                " no such status, and cells stay marked as running.",
+                "Report it to the authors of this kernel (Jupyter's messaging protocol, 'Kernel"
+                " status'); other kernels on this gateway are not concerned.",
+            ) from None
+        self._register_echo(channels)
+        return good("The kernel says when it is busy and when it is idle.")
+
+    def _missing(self, states: list[str]) -> str:
+        return "idle" if "busy" in states else "busy or idle"
+
+    def _register_echo(self, channels: Channels) -> None:
+        if self.language != "python":
+            self.no_echo = f"it needs a Python kernel; this one speaks {self.language}"
         elif not channels.v1:
             self.no_echo = "it needs the v1 subprotocol"
         else:

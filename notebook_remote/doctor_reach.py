@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import time
+from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -13,9 +14,19 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 
 from .config import Gateway
-from .doctor_findings import Result, Trouble, good, in_short, not_tried, warning
+from .doctor_findings import (
+    Result,
+    Trouble,
+    about_server_here,
+    good,
+    in_short,
+    not_tried,
+    warning,
+    within,
+)
 from .doctor_wire import ProxyRefused, Wire
 
+SOON_ANSWERED = 1.5  # seconds; a wrong scheme is noticed within twice as long
 SOON = 14  # days before its end in which a certificate is warned about
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
@@ -28,6 +39,16 @@ class Reach:
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway, self.wire = gateway, Wire(gateway)
+
+    def use(self, url: str) -> str:
+        """The advice to give another address."""
+        option = self.gateway.address_option
+        named = bool(self.gateway.given_name)
+        return f"Use {url} as {option}." if named else f"Use {option}={url}."
+
+    def installed(self) -> Result:
+        """The jupyter_server of this environment, which serves the pages."""
+        return about_server_here(version("jupyter_server"))
 
     def configuration(self) -> Result:
         """Token, headers and TLS files can be read."""
@@ -57,7 +78,8 @@ class Reach:
         except (OSError, UnicodeError):  # of a name that can be none
             raise Trouble(
                 f"The name {wire.host!r} cannot be resolved.",
-                "Check its spelling in --gateway-url, and the network or VPN. " + about_proxies(),
+                f"Check its spelling in {self.gateway.address_option}, and the network or VPN."
+                + about_proxies(),
             ) from None
         wire.addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         return good(f"{wire.host} is {', '.join(wire.addresses)}.")
@@ -102,7 +124,7 @@ class Reach:
         if all(isinstance(error, ConnectionRefusedError) for error in failed.values()):
             return Trouble(
                 f"Nothing listens at {where} (connection refused).",
-                "Start the gateway, or correct host and port in --gateway-url."
+                f"Start the gateway, or correct host and port in {self.gateway.address_option}."
                 " A gateway that listens on its own loopback only (127.0.0.1) needs --ip=0.0.0.0"
                 " or an SSH tunnel.",
             )
@@ -122,7 +144,7 @@ class Reach:
             return Trouble(
                 f"The proxy does not let us through to {where} ({error}).",
                 "Give it a user and password in Gateway.proxy, if it asks for them, or have it"
-                " allow this host and port; check them in --gateway-url, too.",
+                f" allow this host and port; check them in {self.gateway.address_option}, too.",
             )
         return Trouble(
             f"No connection to the proxy {self.wire.proxy.hostname}: {in_short(error)}.",
@@ -144,7 +166,11 @@ class Reach:
         if self.gateway.client_cert:
             strict.load_cert_chain(self.gateway.client_cert, self.gateway.client_key or None)
         try:
-            version, certificate = self.shake_hands(strict)
+            try:
+                spoken, certificate = within(SOON_ANSWERED, lambda: self.shake_hands(strict))
+            except TimeoutError:  # a slow line, or no TLS there
+                self._notice_no_tls()
+                spoken, certificate = self.shake_hands(strict)
         except ssl.SSLCertVerificationError as error:
             if self.gateway.validate_cert:
                 raise self._distrust(error, strict) from None
@@ -156,7 +182,7 @@ class Reach:
             )
         except OSError as error:
             raise self._no_tls(error) from None
-        return self._about_certificate(version, certificate)
+        return self._about_certificate(spoken, certificate)
 
     def shake_hands(self, context: ssl.SSLContext) -> tuple[str, dict[str, Any]]:
         """The version of TLS and the certificate, as ``context`` sees it. Raises OSError."""
@@ -167,12 +193,12 @@ class Reach:
         ):
             return str(tls.version()), dict(tls.getpeercert() or {})
 
-    def _about_certificate(self, version: str, certificate: dict[str, Any]) -> Result:
+    def _about_certificate(self, spoken: str, certificate: dict[str, Any]) -> Result:
         until = ssl.cert_time_to_seconds(str(certificate["notAfter"]))
         days = int((until - time.time()) / 86400)
         issuer = {k: v for pairs in certificate.get("issuer", ()) for k, v in pairs}
         by = issuer.get("organizationName") or issuer.get("commonName") or "an unnamed authority"
-        text = f"{version}, certificate for {self.wire.host} by {by}, good for {days} more days."
+        text = f"{spoken}, certificate for {self.wire.host} by {by}, good for {days} more days."
         if not self.gateway.validate_cert:
             return warning(
                 f"{text} It is not looked at, since Gateway.validate_cert is off.",
@@ -195,7 +221,8 @@ class Reach:
         if error.verify_code in (62, 64):
             return Trouble(
                 f"The certificate is not for {self.wire.host!r} but for {self._names(strict)}.",
-                "Use such a name in --gateway-url, or have a certificate made for this one.",
+                f"Use such a name in {self.gateway.address_option}, or have a certificate made for"
+                " this one.",
             )
         self_signed = error.verify_code == 18
         return Trouble(
@@ -217,20 +244,26 @@ class Reach:
         return ", ".join(str(n) for _, n in certificate.get("subjectAltName", ())) or "no name"
 
     def _no_tls(self, error: OSError) -> Trouble:
-        wire = self.wire
+        self._notice_no_tls()
+        return Trouble(
+            f"No TLS connection: {in_short(error)}.",
+            "If the gateway asks for a certificate of yours, give one with"
+            " --Gateway.client_cert and --Gateway.client_key; else look at its log, and at"
+            " which versions of TLS it allows.",
+        )
+
+    def _notice_no_tls(self) -> None:
+        """Raise Trouble if what listens there answers HTTP without TLS."""
         plain = urlunsplit(urlsplit(self.gateway.url)._replace(scheme="http"))
         try:
-            wire.ask("GET", "/api", proof=False, base=plain)
+            answer = self.wire.ask("GET", "/api", proof=False, base=plain, seconds=SOON_ANSWERED)
         except requests.RequestException:
-            return Trouble(
-                f"No TLS connection: {in_short(error)}.",
-                "If the gateway asks for a certificate of yours, give one with"
-                " --Gateway.client_cert and --Gateway.client_key; else look at its log, and at"
-                " which versions of TLS it allows.",
-            )
-        return Trouble(
-            f"What listens at port {wire.port} speaks HTTP without TLS.",
-            f"Use --gateway-url={plain}, or switch TLS on at the gateway.",
+            return
+        if answer.status_code == 400:  # as nginx answers where it speaks TLS
+            return
+        raise Trouble(
+            f"What listens at port {self.wire.port} speaks HTTP without TLS.",
+            f"{self.use(plain)} Or switch TLS on at the gateway.",
         )
 
 

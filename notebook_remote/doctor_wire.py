@@ -11,6 +11,7 @@ import base64
 import re
 import socket
 import ssl
+import uuid
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -41,6 +42,7 @@ class Wire:
         self.addresses: list[str] = []  # that take connections; filled by the checks
         self.cookies: dict[str, str] = {}
         self.cookie_names: set[str] = set()
+        self.xsrf = ""  # what a Jupyter Server wants that asks for no token
         self.secrets: set[str] = {gateway.auth_token, gateway.http_pwd or ""}
         parts = urlsplit(gateway.url)
         self.secure = parts.scheme == "https"
@@ -196,8 +198,12 @@ class Wire:
         sent = {"User-Agent": "notebook-remote-doctor", **(headers or {})}
         if proof:
             sent |= self.headers
-            if self.cookies:
-                sent["Cookie"] = "; ".join(f"{k}={v}" for k, v in self.cookies.items())
+            cookies = dict(self.cookies)
+            if self.xsrf and method != "GET":
+                cookies.setdefault("_xsrf", self.xsrf)
+                sent.setdefault("X-XSRFToken", cookies["_xsrf"])
+            if cookies:
+                sent["Cookie"] = "; ".join(f"{k}={v}" for k, v in cookies.items())
         if address:
             sent["Host"] = parts.netloc
             literal = f"[{address}]" if ":" in address else address
@@ -219,6 +225,11 @@ class Wire:
         self.cookie_names |= {c.name for c in response.cookies if "xsrf" not in c.name}
         if self.gateway.accept_cookies:
             self.cookies.update({str(c.name): str(c.value) for c in response.cookies})
+        if proof and response.status_code == 403 and "_xsrf" in response.text and not self.xsrf:
+            self.xsrf = uuid.uuid4().hex  # any will do, if it is in a cookie and a header
+            return self.ask(
+                method, path, body, address=address, seconds=seconds, base=base, headers=headers
+            )
         return response
 
     # -- WebSockets -----------------------------------------------------------------------------

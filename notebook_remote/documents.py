@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_server.services.contents.handlers import ContentsHandler
 
 from .backends import Backends, told_apart
-from .exceptions import GatewayError
+from .path_locks import OneAtATime
 from .routing import RoutedKernelManager, display_name
 from .store import Store
 
@@ -64,17 +64,14 @@ def _kernelspec(model: Model) -> tuple[Model, Model] | None:
     return metadata, kernelspec
 
 
-class DocumentsHandler(ContentsHandler):
+class DocumentsHandler(OneAtATime, ContentsHandler):
     """``/api/contents``: jupyter_server's, with the kernelspecs of notebooks as above."""
 
     async def prepare(self) -> None:
-        """Know the kernelspecs before they are told; called by tornado."""
+        """Have the kernelspecs asked for; files depend on no gateway. Called by tornado."""
         await super().prepare()
         if self.current_user is not None and len(self._backends) > 1:
-            try:
-                await self._backends.list_kernelspecs()
-            except GatewayError as error:
-                self.log.debug("Kernelspecs are not known: %s", error.message)
+            await self._backends.look_at_kernelspecs()
 
     def get_json_body(self) -> Model | None:
         """The body of a request; of one that saves a notebook, as it is saved."""

@@ -10,21 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import ipaddress
 import json
 import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_runtime_dir
+from jupyter_server.serverapp import ServerApp
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from jupyter_server.services.kernels.kernelmanager import (
     AsyncMappingKernelManager,
@@ -38,8 +41,9 @@ from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 from traitlets.utils.importstring import import_item
 
+from . import lease
 from .config import Gateway
-from .embedded_app import LEASE_PATH
+from .environment import for_embedded_gateway
 from .exceptions import GatewayUnreachable, without_secrets
 
 Model = dict[str, Any]
@@ -64,7 +68,7 @@ OLD_LIMITS = (
 )
 KEY_PREFIX = "embedded-"
 START_TIMEOUT = 60.0  # seconds; a cold disk can take long
-STOP_TIMEOUT = 3.5  # seconds, so that the notebook server stops within 5
+STOP_TIMEOUT = 3.0  # seconds, so that the notebook server stops within 5
 POLL = 0.05  # seconds between two looks for the info file of a starting gateway
 RESTART_PAUSE = 2.0  # seconds before a gateway that died is started again, doubled each time
 RESTART_PAUSE_MAX = 60.0  # seconds
@@ -112,14 +116,17 @@ class EmbeddedGateway:
 
     def start(
         self,
-        on_used: Callable[[str], None],
+        on_searched: Callable[[], Awaitable[None]],
+        on_used: Callable[[str], Awaitable[None]],
         on_found: Callable[[list[Model]], None],
     ) -> None:
         """Begin to find or start it, and to keep it running; called once the loop runs.
 
         ``on_used`` gets the key by which the store knows the gateway; ``on_found`` the models of
-        the kernels on one that was taken over from an earlier notebook server.
+        the kernels on one that was taken over from an earlier notebook server; ``on_searched`` is
+        awaited when it is clear whether there is such a one.
         """
+        self._on_searched = on_searched
         self._on_used = on_used
         self._on_found = on_found
         self._keeper = asyncio.create_task(self._keep(), name="keep the embedded gateway")
@@ -167,7 +174,11 @@ class EmbeddedGateway:
         pause = RESTART_PAUSE
         while not self._stopping:
             try:
-                if not await self._find():
+                try:
+                    found = await self._find()
+                finally:
+                    await self._on_searched()
+                if not found:
                     await self._launch()
                 self._error = None
                 self._ready.set()
@@ -190,8 +201,8 @@ class EmbeddedGateway:
             pause = min(2 * pause, RESTART_PAUSE_MAX)
 
     async def _until_lease_ends(self) -> None:
-        lease = self._lease
-        while lease is not None and await lease.read_message() is not None:
+        connection = self._lease
+        while connection is not None and await connection.read_message() is not None:
             pass
         if not self._stopping:
             self.log.error(
@@ -210,18 +221,18 @@ class EmbeddedGateway:
             info = _read_info(path)
             if info is None or info.get("root_dir") != self.root_dir:
                 continue
+            if not _is_ours(int(info["pid"])):
+                path.unlink(missing_ok=True)
+                continue
             try:
                 self._lease = await _take_lease(info)
-            except HTTPError as error:
-                # 409: in use by another notebook server. Else its port may be somebody else's now.
-                if error.code in (403, 404) or not check_pid(int(info["pid"])):
-                    path.unlink(missing_ok=True)
+            except lease.NotProven:
+                # Its process has died, and its number was given to another.
+                path.unlink(missing_ok=True)
                 continue
-            except OSError:
-                if not check_pid(int(info["pid"])):
-                    path.unlink(missing_ok=True)
-                continue
-            self._use(path, info)
+            except (HTTPError, OSError, asyncio.TimeoutError):
+                continue  # it does not answer, or is in use by another notebook server
+            await self._use(path, info)
             self.log.info("Found the embedded gateway of an earlier server at %s", self.config.url)
             self._on_found(await self._kernels(info))
             return True
@@ -245,6 +256,7 @@ class EmbeddedGateway:
                 "root_dir": self.root_dir,
                 "cwd": str(Path.cwd()),
                 "info_file": str(path),
+                "log_file": str(log_path),
                 "config": self.kernel_config,
                 "linger": self.config.embedded_linger,
                 "max_message_size": self.config.max_message_size,
@@ -256,7 +268,7 @@ class EmbeddedGateway:
                 raise self._not_started(log_path)
             await asyncio.sleep(POLL)
         self._lease = await _take_lease(info)
-        self._use(path, info)
+        await self._use(path, info)
         self.log.info(
             "The embedded gateway is ready at %s after %.1f s (its log: %s)",
             self.config.url,
@@ -273,11 +285,11 @@ class EmbeddedGateway:
             " without it."
         )
 
-    def _use(self, path: Path, info: Model) -> None:
+    async def _use(self, path: Path, info: Model) -> None:
         self._info = info
-        self._on_used(path.stem)
         self.config.url = str(info["url"]).rstrip("/")
         self.config.auth_token = str(info["token"])
+        await self._on_used(path.stem)
 
     # -- stopping it ------------------------------------------------------------------------------
 
@@ -295,23 +307,38 @@ class EmbeddedGateway:
             await asyncio.sleep(POLL)
 
 
-def kernel_config(config: Config) -> Model:
-    """The part of a notebook server's configuration that is about kernels, for their gateway."""
+def kernel_config(config: Config, server: type[ServerApp] = ServerApp) -> Model:
+    """The part of a notebook server's configuration that is about kernels, for their gateway.
+
+    ``server`` is the class of the notebook server.
+    """
     classes = list(KERNEL_SIDE)
     own_specs = config["ServerApp"].get("kernel_spec_manager_class")
     if own_specs:
         classes.append(own_specs if isinstance(own_specs, type) else import_item(str(own_specs)))
     traits = {name: trait for cls in classes for name, trait in cls.class_traits().items()}
     sections = {name for cls in classes for name in cls.section_names()} - NOT_KERNELS
-    chosen = {
-        section: {
-            name: _resolved(value, traits.get(name)) for name, value in config[section].items()
+
+    def about_kernels(part: Config) -> Model:
+        return {
+            section: {
+                name: _resolved(value, traits.get(name)) for name, value in part[section].items()
+            }
+            for section in sections
+            if section in part
         }
-        for section in sections
-        if section in config
-    }
+
+    chosen = about_kernels(config)
+    # Options may be said of one server's kernels: c.ServerApp.MappingKernelManager.root_dir.
+    app: Model = {}
+    for section in server.section_names():  # the weakest first
+        if section in config:
+            for inner, options in about_kernels(config[section]).items():
+                app[inner] = {**app.get(inner, {}), **options}
     if own_specs:
-        chosen["ServerApp"] = {"kernel_spec_manager_class": own_specs}
+        app["kernel_spec_manager_class"] = own_specs
+    if app:
+        chosen["ServerApp"] = app
     limits = {k: v for k, v in config["ServerApp"].items() if k in OLD_LIMITS}
     if limits:
         name = ZMQChannelsWebsocketConnection.__name__
@@ -336,11 +363,6 @@ def _plain(value: object) -> object:
 
 def _spawn(log_path: Path, settings: Model) -> subprocess.Popen[bytes]:
     """Start the process, in a session of its own: a Ctrl-C in the terminal is not for it."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("JUPYTER_GATEWAY_", "JUPYTER_TOKEN"))
-    }
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with open(descriptor, "ab") as log:
@@ -349,7 +371,7 @@ def _spawn(log_path: Path, settings: Model) -> subprocess.Popen[bytes]:
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=for_embedded_gateway(),
             # Python looks for modules there first: never in the notebooks' folder.
             cwd=log_path.parent,
             start_new_session=True,
@@ -363,21 +385,72 @@ def _spawn(log_path: Path, settings: Model) -> subprocess.Popen[bytes]:
 
 
 def _read_info(path: Path) -> Model | None:
-    """A server info file, or None while there is no complete one."""
+    """The server info file of a gateway on this computer, or None while there is no complete one.
+
+    It must have been written by this user, whom nobody else can be.
+    """
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        with open(path, encoding="utf-8", opener=_without_links) as file:
+            mode = os.fstat(file.fileno())
+            info = json.load(file)
+        parts = urlsplit(str(info["url"]))
+        usable = (
+            parts.scheme == "http"
+            and parts.port
+            and ipaddress.ip_address(parts.hostname or "").is_loopback
+            and info["token"]
+            and int(info["pid"])
+        )
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    return info if isinstance(info, dict) and {"url", "token", "pid"} <= info.keys() else None
+    foreign = hasattr(os, "getuid") and (mode.st_uid != os.getuid() or mode.st_mode & 0o077)
+    return info if usable and not foreign else None
+
+
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether a process lives and is this user's."""
+    if not check_pid(pid):
+        return False
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid == os.getuid()
+    except (OSError, AttributeError):
+        return True  # another system; the proof of its token counts
 
 
 async def _take_lease(info: Model) -> WebSocketClientConnection:
-    """Become the owner. Raises HTTPError with 409 when it has one, OSError when it is gone."""
-    url = "ws" + str(info["url"]).removeprefix("http").rstrip("/") + LEASE_PATH
-    headers = {"Authorization": f"token {info['token']}"}
-    return await websocket_connect(
-        HTTPRequest(url, headers=headers, connect_timeout=5, request_timeout=5)
+    """Become the owner.
+
+    Raises NotProven when what answers does not know the token, HTTPError when it is no embedded
+    gateway or has an owner, OSError or TimeoutError when it does not answer.
+    """
+    parts = urlsplit(str(info["url"]))
+    url = f"ws://{parts.netloc}{parts.path.rstrip('/')}{lease.PATH}"
+    connection = await websocket_connect(
+        HTTPRequest(url, connect_timeout=lease.LIMIT, request_timeout=lease.LIMIT)
     )
+    try:
+        side = lease.Side(str(info["token"]), parts.port or 0, is_gateway=False)
+        granted = await asyncio.wait_for(_prove(connection, side), lease.LIMIT)
+        if not granted:
+            raise HTTPError(409, "Another notebook server uses this gateway.")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+async def _prove(connection: WebSocketClientConnection, side: lease.Side) -> bool:
+    """Let both ends prove themselves; whether the lease is given."""
+    await connection.write_message(json.dumps({"nonce": side.nonce}))
+    answer = lease.message(await connection.read_message())
+    nonce = str(answer.get("nonce", ""))
+    side.check(answer.get("proof"), nonce)
+    await connection.write_message(json.dumps({"proof": side.prove(nonce)}))
+    return lease.message(await connection.read_message()).get("granted") is True
 
 
 def _client(info: Model) -> httpx.AsyncClient:

@@ -7,6 +7,7 @@ it, however that ends. Without one for ``linger`` seconds the gateway stops by i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -15,18 +16,21 @@ import sys
 from typing import Any, ClassVar
 
 from jupyter_core.utils import ensure_async
-from jupyter_server.auth.decorator import authorized, ws_authenticated
+from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
-from jupyter_server.services.kernels.handlers import MainKernelHandler
+from jupyter_server.services.kernels.handlers import KernelHandler, MainKernelHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
+from tornado.ioloop import PeriodicCallback
 from tornado.websocket import WebSocketHandler
 from traitlets import default
 from traitlets.config import Config
 
+from . import lease
 from .local_channels import LocalChannels
-from .signals import OrderlyServerApp
+from .local_kernels import LocalKernelManager
+from .signals import OrderlyServerApp, leave
 
 # The add-on, for direct mode, is a distribution of its own; the gateway works without it.
 try:
@@ -34,26 +38,26 @@ try:
 except ImportError:
     add_on = None  # type: ignore[assignment]
 
+LOG_LIMIT = 5 * 1024 * 1024  # bytes of its log, to which kernels write as well
+LOG_KEPT = 256 * 1024  # bytes of its end that stay
+LOG_CHECK = 1  # seconds
 FIRST_OWNER = 60.0  # seconds until whoever started us must have taken the lease
-LEASE_PATH = "/notebook-remote/lease"
+KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 
 
 class LeaseHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """Holds the gateway for one notebook server, for as long as its connection lasts."""
+    """Holds the gateway for one notebook server, for as long as its connection lasts.
+
+    Anybody may connect; both ends then prove that they know the token, without sending it.
+    """
 
     auth_resource = "server"
+    _server_nonce = ""
 
-    @ws_authenticated
+    @allow_unauthenticated
     async def get(self) -> None:
-        """Give the lease, or answer 409 when another notebook server has it."""
-        if self.app.lease is not None:
-            raise web.HTTPError(409, "Another notebook server uses this gateway.")
-        self.app.lease = self
-        try:
-            await super().get()
-        finally:
-            if self.ws_connection is None:
-                self.app.released(self)
+        """Open the WebSocket."""
+        await super().get()
 
     @property
     def app(self) -> EmbeddedGatewayApp:
@@ -62,8 +66,32 @@ class LeaseHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
         assert isinstance(app, EmbeddedGatewayApp)  # noqa: S101 - for the type checker
         return app
 
-    def on_message(self, message: str | bytes) -> None:
-        """Nothing is said over a lease."""
+    def open(self, *args: str, **kwargs: str) -> None:
+        """Wait for a proof, but not for long; called by tornado."""
+        super().open(*args, **kwargs)
+        self._side = lease.Side(self.identity_provider.token, self.app.port, is_gateway=True)
+        self.app.io_loop.call_later(lease.LIMIT, self._close_unproven)
+
+    def on_message(self, text: str | bytes) -> None:
+        """Answer the server's number, then check its proof and give the lease if it is free."""
+        try:
+            message = lease.message(text)
+            if not self._server_nonce:
+                self._server_nonce = str(message.get("nonce", ""))
+                proof = self._side.prove(self._server_nonce)
+                self.write_message({"nonce": self._side.nonce, "proof": proof})
+            elif self.app.lease is not self:
+                self._side.check(message.get("proof"), self._server_nonce)
+                free = self.app.lease is None
+                if free:
+                    self.app.lease = self
+                self.write_message({"granted": free})
+        except lease.NotProven:
+            self.close()
+
+    def _close_unproven(self) -> None:
+        if self.app.lease is not self:
+            self.close()
 
     def on_close(self) -> None:
         """Note that the notebook server has gone; called by tornado."""
@@ -87,11 +115,26 @@ class EmbeddedKernelsHandler(MainKernelHandler):
                 kernel_name=model.get("name") or manager.default_kernel_name,
                 path=model.get("path"),
                 kernel_id=model.get("kernel_id"),
-                env={**os.environ, **model.get("env", {})},
+                env=model.get("env") or {},
             )
         )
         self.set_status(201)
         self.finish(json.dumps(await ensure_async(manager.kernel_model(kernel_id)), default=str))
+
+
+class EmbeddedKernelHandler(KernelHandler):
+    """``/api/kernels/<id>``, with a PATCH of the environment for the kernel's next restart.
+
+    With local kernels jupyter_server changes JPY_SESSION_NAME when a document is renamed.
+    """
+
+    @web.authenticated
+    @authorized
+    async def patch(self, kernel_id: str) -> None:
+        """Change variables."""
+        model = self.get_json_body() or {}
+        self.kernel_manager.get_kernel(kernel_id).update_env(env=model.get("env") or {})
+        self.finish(json.dumps(await ensure_async(self.kernel_manager.kernel_model(kernel_id))))
 
 
 class EmbeddedGatewayApp(OrderlyServerApp):
@@ -105,8 +148,13 @@ class EmbeddedGatewayApp(OrderlyServerApp):
         "shutdown",
     )
     lease: LeaseHandler | None = None
+    log_file = ""
     linger = 0.0
     _orphaned: object = None
+
+    @default("kernel_manager_class")
+    def _default_kernel_manager_class(self) -> type:
+        return LocalKernelManager
 
     @default("kernel_websocket_connection_class")
     def _default_kernel_websocket_connection_class(self) -> type:
@@ -120,13 +168,27 @@ class EmbeddedGatewayApp(OrderlyServerApp):
         self.web_app.add_handlers(
             ".*$",
             [
-                (url_path_join(base, LEASE_PATH), LeaseHandler),
+                (url_path_join(base, lease.PATH), LeaseHandler),
                 (url_path_join(base, "/api/kernels"), EmbeddedKernelsHandler),
+                (url_path_join(base, rf"/api/kernels/{KERNEL}"), EmbeddedKernelHandler),
             ],
         )
         if add_on is not None:
             add_on.install(self)
         self._await_owner(max(self.linger, FIRST_OWNER))
+        PeriodicCallback(self._shorten_log, LOG_CHECK * 1000).start()
+
+    def _shorten_log(self) -> None:
+        """Keep the log's end only, once it is long: what kernels print themselves is in it too."""
+        with contextlib.suppress(OSError):
+            if os.stat(self.log_file).st_size > LOG_LIMIT:
+                with open(self.log_file, "rb+") as file:
+                    file.seek(-LOG_KEPT, os.SEEK_END)
+                    end = file.read()
+                    file.truncate(0)
+                # All who write append, so that nobody leaves a hole.
+                with open(self.log_file, "ab") as file:
+                    file.write(b"[...]\n" + end)
 
     def write_server_info_file(self) -> None:
         """Write the file by which we are found, once the port is open; called at start."""
@@ -181,10 +243,12 @@ def main() -> None:
     app = EmbeddedGatewayApp(config=config, log_level=settings["log_level"])
     app.info_file = settings["info_file"]
     app.no_browser_open_file = True
+    app.log_file = settings["log_file"]
     app.linger = float(settings["linger"])
     app.load_config_file = lambda *args, **kwargs: None  # the parent sends what matters
     app.initialize(argv=[], find_extensions=False)
     app.start()
+    leave()
 
 
 if __name__ == "__main__":

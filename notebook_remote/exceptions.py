@@ -199,15 +199,33 @@ class TunnelRefused(OSError):
     """A proxy does not let us through; the text is what it answered."""
 
 
-def unreachable(url: str, error: BaseException, proxy: str = "") -> GatewayUnreachable:
+class WrongScheme(OSError):
+    """An address has http where TLS is spoken, or https where it is not."""
+
+    def __init__(self, right: str) -> None:
+        super().__init__(right)
+        self.right = right  # the address with the right scheme, without its path
+
+
+def unreachable(
+    url: str, error: BaseException, proxy: str = "", option: str = "--gateway-url"
+) -> GatewayUnreachable:
     """Say in one sentence why there was no answer from ``url``, and what to do about it.
 
     Called where a request or a WebSocket handshake failed below HTTP, with whatever the lower
-    library raised. ``proxy`` is the one that was asked to let us through.
+    library raised. ``proxy`` is the one that was asked to let us through; ``option`` is what the
+    user has given the address with.
     """
     parts = urlsplit(url)
     where = without_secrets(url)
     for cause in causes(error):
+        if isinstance(cause, WrongScheme):
+            scheme = urlsplit(cause.right).scheme
+            speaks = "TLS" if scheme in ("https", "wss") else "HTTP without TLS"
+            return GatewayUnreachable(
+                f"What listens at {parts.netloc.rpartition('@')[2]} speaks {speaks}: write"
+                f" {scheme}:// in place of {parts.scheme}:// in {option}."
+            )
         if isinstance(cause, TunnelRefused):
             return GatewayUnreachable(
                 f"The proxy at {without_secrets(proxy)} does not let us through to {where}"
@@ -235,12 +253,12 @@ def unreachable(url: str, error: BaseException, proxy: str = "") -> GatewayUnrea
         if isinstance(cause, socket.gaierror):
             return GatewayUnreachable(
                 f"The host name {parts.hostname!r} of the gateway cannot be resolved: check its"
-                " spelling in --gateway-url, and the network or VPN."
+                f" spelling in {option}, and the network or VPN."
             )
         if isinstance(cause, ConnectionRefusedError):
             return GatewayUnreachable(
                 f"Nothing listens at {where} (connection refused): start the gateway, or correct"
-                " the host and port in --gateway-url."
+                f" the host and port in {option}."
             )
         if isinstance(cause, (TimeoutError, TornadoTimeoutError)):
             tls = ", and that it uses TLS (else its URL begins with http://)"
@@ -252,5 +270,5 @@ def unreachable(url: str, error: BaseException, proxy: str = "") -> GatewayUnrea
     hint = "http://" if parts.scheme in ("https", "wss") else "https://"
     return GatewayUnreachable(
         f"The connection to the gateway at {where} broke off ({type(error).__name__}): check that"
-        f" it is up; if it should be reached by {hint}, say so in --gateway-url."
+        f" it is up; if it should be reached by {hint}, say so in {option}."
     )

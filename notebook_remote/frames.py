@@ -99,6 +99,12 @@ def close_frame(code: int, reason: str) -> bytes:
     return frame(CLOSE, code.to_bytes(2, "big") + text)
 
 
+def first_payload(data: bytes) -> bytes:
+    """The payload of the frame that ``data`` from a gateway begins with, as far as it is there."""
+    found = _head(data, 0)
+    return b"" if found is None else data[found[1] : found[1] + found[0].length]
+
+
 def _head(data: bytes, position: int) -> tuple[Head, int] | None:
     """The head at a position and where the payload begins, or None if not all of it is there."""
     size = len(data) - position
@@ -146,6 +152,11 @@ class GatewayFrames:
         self._left = 0  # bytes of a frame's payload that are still to come
         self._in_message = False  # whether a message in several frames has begun
         self._held = b""  # the beginning of a frame that is not handed out yet
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether what was fed ends with a frame."""
+        return self._left == 0 and not self._held
 
     @property
     def between_messages(self) -> bool:
@@ -233,7 +244,8 @@ class GatewayMessages:
                 yield head.opcode, payload
                 continue
             self._opcode = head.opcode or self._opcode
-            self._parts.append(payload)
+            if payload:
+                self._parts.append(payload)
             if head.fin:
                 yield self._opcode, b"".join(self._parts)
                 self._parts.clear()

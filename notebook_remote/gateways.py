@@ -35,7 +35,8 @@ class GatewayBackend:
         self, config: Gateway, ready: Callable[[], Awaitable[None]] = _always_ready
     ) -> None:
         self.config = config
-        self.key = config.url  # by which the store knows it
+        # By which the store knows it. One with a name may move to another address.
+        self.key = f"gateway {config.given_name}" if config.given_name else config.url
         self.ready = ready
         self.tls: ssl.SSLContext = ssl_context(config)
         self.auth = GatewayAuth(config)

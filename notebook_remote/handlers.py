@@ -17,6 +17,7 @@ from jupyter_client.jsonutil import json_default
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.nbconvert.handlers import default_handlers as NBCONVERT  # noqa: N812
 from jupyter_server.services.contents.handlers import ContentsHandler
 from jupyter_server.services.contents.handlers import default_handlers as CONTENTS  # noqa: N812
 from jupyter_server.services.kernels.handlers import (
@@ -28,13 +29,14 @@ from jupyter_server.services.kernelspecs.handlers import KernelSpecHandler, Main
 from jupyter_server.services.sessions.handlers import SessionHandler, SessionRootHandler
 from tornado import web
 
-from .client import KERNEL_ID
 from .documents import DocumentsHandler
 from .exceptions import GatewayError, LeftToPages, http_error_behind, sentence_of
+from .gateway_models import KERNEL_ID
 from .kernel import RemoteKernelManager
+from .path_locks import one_at_a_time
 from .places import on_this_computer, places
 from .routing import RoutedKernelManager
-from .sessions import RemoteSessionManager
+from .sessions import KernelNotStarted, RemoteSessionManager
 
 # Where each value of a body may stand, and what it must be. None is allowed everywhere, as in
 # jupyter_server, where it means that the value was not given.
@@ -200,7 +202,6 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
         body = self.get_json_body()
         if body is None:
             raise web.HTTPError(400, "No JSON data provided")
-        before = await sessions.get_session(session_id=session_id)
         changes: dict[str, Any] = {k: body[k] for k in ("path", "name", "type") if k in body}
         changes |= {"path": body["notebook"]["path"]} if "path" in body.get("notebook", {}) else {}
         kernel = body.get("kernel", {})
@@ -208,23 +209,21 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
             self.kernel_manager.report(kernel["id"], kernel.get("name"))
             if kernel["id"] not in self.kernel_manager:
                 raise web.HTTPError(400, f"No such kernel: {kernel['id']}")
-            changes["kernel_id"] = kernel["id"]
+            model = await sessions.change_kernel(session_id, kernel_id=kernel["id"], **changes)
         elif kernel.get("name") is not None:
-            document = {key: before[key] for key in ("path", "name", "type")}
             try:
-                changes["kernel_id"] = await sessions.start_kernel_for_session(
-                    session_id, kernel_name=kernel["name"], **document
+                model = await sessions.change_kernel(
+                    session_id, kernel_name=kernel["name"], **changes
                 )
-            except Exception as error:  # noqa: BLE001 - whatever it is, the session stays
-                self._not_started(kernel["name"], error)
+            except KernelNotStarted as error:  # whatever it is, the session stays
+                self._not_started(kernel["name"], error.__cause__)
                 return
-        await sessions.update_session(session_id, **changes)
-        model = await sessions.get_session(session_id=session_id)
-        if model["kernel"]["id"] != before["kernel"]["id"]:
-            await sessions.release_kernel(before["kernel"]["id"])
+        else:
+            await sessions.update_session(session_id, **changes)
+            model = await sessions.get_session(session_id=session_id)
         self.finish(json.dumps(model, default=json_default))
 
-    def _not_started(self, name: str, error: Exception) -> None:
+    def _not_started(self, name: str, error: BaseException | None) -> None:
         known = http_error_behind(error)
         words = sentence_of(known) if known is not None else repr(str(error))
         message = f"The {name!r} kernel could not be started: {words}"
@@ -336,9 +335,9 @@ CHANNELS = rf"/api/kernels/{KERNEL}/channels"
 ROUTED = [
     # All of them, since the more particular ones come first.
     *(
-        (pattern, DocumentsHandler if stock is ContentsHandler else stock)
-        for pattern, stock in CONTENTS
-        if pattern.startswith("/api/contents")
+        (pattern, DocumentsHandler if stock is ContentsHandler else one_at_a_time(stock))
+        for pattern, stock in [*CONTENTS, *NBCONVERT]
+        if "(?P<path>" in pattern
     ),
     (rf"/notebook-remote/api/kernels/{KERNEL}/channels", PlacesHandler),
     (r"/notebook-remote/api/links", LinksHandler),

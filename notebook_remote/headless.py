@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import os
 import signal
 import sys
 import threading
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from jupyter_client.kernelspec import KernelSpec
@@ -31,7 +33,7 @@ from .headless_client import BlockingGatewayKernelClient, GatewayKernelClient
 from .headless_kernel import HeadlessKernel, shut_down_at_exit, start_kernel
 from .kernel_link import KernelLink, Mailbox
 
-START_AT_EXIT = 10.0  # seconds for a start that is under way when the program ends
+SOON = 2.0  # seconds that nobody needs an explanation for
 NO_GATEWAY = (
     "No gateway is configured: give one with the environment variable JUPYTER_GATEWAY_URL, or in"
     " jupyter_notebook_remote_config.py, as for `jupyter notebook-remote`."
@@ -53,6 +55,8 @@ class OnGateway(KernelManager):
         self._gateways = gateways
         self._background: Background | None = None
         self._started: Future[HeadlessKernel] | None = None
+        self._pid = os.getpid()
+        self._start_limit = 0.0  # seconds that a start takes at most
         self.left_behind = False  # whether a kernel could not be shut down; the log says why
 
     @property
@@ -60,6 +64,10 @@ class OnGateway(KernelManager):
         """Where everything towards the gateway happens; asked by clients. Raises RuntimeError."""
         if self._background is None:
             raise RuntimeError("No kernel is running!")
+        if self._is_copy():
+            raise RuntimeError(
+                "This kernel belongs to the process that this one was forked from: start one here."
+            )
         return self._background
 
     @property
@@ -93,6 +101,8 @@ class OnGateway(KernelManager):
         if not gateways:
             raise TraitError(NO_GATEWAY)
         folder, env = kwargs.get("cwd"), kwargs.get("env") or {}
+        self._pid = os.getpid()
+        self._start_limit = max(g.start_timeout + g.request_timeout for g in gateways)
         self._background = Background(f"kernel {self.kernel_name}")
         self._started = self._background.submit(
             start_kernel(
@@ -125,16 +135,23 @@ class OnGateway(KernelManager):
         return self.has_kernel and await self.background.run(self.kernel.is_alive())
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
-        """Shut it down if that was not done, and let go of everything."""
+        """Shut it down if that was not done, and let go of everything.
+
+        If this is broken off, the end of the program does it. A process that was forked from the
+        one that started it only forgets it.
+        """
         started, background = self._started, self._background
-        self._started = self._background = None
-        atexit.unregister(self.end)
-        if background is not None:
+        if background is not None and not self._is_copy():
             with contextlib.suppress(Exception):  # that of its start is known already
                 if started is not None:
-                    kernel = await asyncio.wrap_future(started)
+                    kernel = await asyncio.shield(asyncio.wrap_future(started))
                     self.left_behind = not await background.run(kernel.close())
             background.stop()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._started = self._background = None
+        atexit.unregister(self.end)
 
     # -- the end of the program -------------------------------------------------------------------
 
@@ -144,17 +161,36 @@ class OnGateway(KernelManager):
         For a start that is under way too.
         """
         started, background = self._started, self._background
-        self._started = self._background = None
-        atexit.unregister(self.end)
-        if started is None or background is None:
+        self._forget()
+        if started is None or background is None or self._is_copy():
             return
         try:
-            kernel = started.result(START_AT_EXIT)
-            shut_down_at_exit(kernel.gateway, kernel.kernel_id)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the program has to end
-            self.left_behind = True
-            self.log.error("The kernel may still run on its gateway: %s", error)
+            kernel = self._started_at_last(started)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the program has to end
+            if isinstance(error, (FutureTimeout, KeyboardInterrupt)):
+                self.left_behind = True
+                sys.stderr.write("The kernel that was being started may come up on its gateway.\n")
+        else:
+            gone = shut_down_at_exit(kernel.gateway, kernel.kernel_id, self.log)
+            self.left_behind = not gone
         background.stop()
+
+    def _started_at_last(self, started: Future[HeadlessKernel]) -> HeadlessKernel:
+        """The kernel of a start that may be under way: it cannot be taken back before it is done.
+
+        Raises its error, and TimeoutError.
+        """
+        with contextlib.suppress(FutureTimeout):
+            return started.result(SOON)
+        sys.stderr.write(
+            "The kernel is still being started; it is shut down as soon as it is there, within"
+            f" {self._start_limit:.0f} s.\n"
+        )
+        return started.result(self._start_limit)
+
+    def _is_copy(self) -> bool:
+        """Whether this process was forked from the one that has the kernel and the thread."""
+        return os.getpid() != self._pid
 
     def _mind_the_end(self) -> None:
         """Leave no kernel behind when the program ends, or is told to by SIGTERM."""
@@ -180,7 +216,7 @@ class OnGateway(KernelManager):
     def close_link(self, link: KernelLink) -> None:
         """Close them; called by a client. They may be closed with the kernel already."""
         if self._background is not None:
-            self._background.submit(link.close()).result()
+            self._background.submit(self.kernel.close_link(link)).result()
 
 
 class GatewayKernelManager(OnGateway, AsyncKernelManager):

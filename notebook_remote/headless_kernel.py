@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +13,15 @@ from typing import Any
 import httpx
 from jupyter_client.session import Session
 
-from .choosing import choose
+from .choosing import choose, kernelspec_metadata
 from .config import Gateway
-from .exceptions import GatewayAuthError, GatewayError, GatewayUnreachable, KernelNotFound
+from .exceptions import (
+    GatewayAuthError,
+    GatewayError,
+    GatewayUnreachable,
+    KernelNotFound,
+    without_secrets,
+)
 from .gateways import GatewayBackend
 from .kernel_link import KernelLink, Mailbox
 from .shared import Shared
@@ -27,21 +35,39 @@ PAUSE = 0.5  # seconds between two attempts to shut it down
 class HeadlessKernel:
     """A kernel that runs; made by ``start_kernel``. All of it runs in one event loop."""
 
-    def __init__(self, gateway: GatewayBackend, kernel_id: str, log: logging.Logger) -> None:
-        self.gateway, self.kernel_id, self._log = gateway, kernel_id, log
-        self._links: list[KernelLink] = []
+    def __init__(
+        self, gateway: GatewayBackend, kernel_id: str, name: str, log: logging.Logger
+    ) -> None:
+        """``name`` is the gateway's own for the kernelspec."""
+        self.gateway, self.kernel_id, self.name, self._log = gateway, kernel_id, name, log
+        self._links: set[KernelLink] = set()
         self._dead = ""
         self._gone = False
         self._asking = Shared(f"look at kernel {kernel_id}", self._ask)
-        self._watching = asyncio.create_task(self._watch(), name=f"watch kernel {kernel_id}")
+        self._watching = self._watch_task()
 
     def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
         """Open its channels for a client."""
-        link = KernelLink(self.gateway, self.kernel_id, session, mailbox, self._log)
-        self._links.append(link)
+        link = KernelLink(
+            self.gateway, self.kernel_id, session, mailbox, self._log, on_death=self._died
+        )
+        self._links.add(link)
         if self._dead:
             link.died(self._dead)
         return link
+
+    async def close_link(self, link: KernelLink) -> None:
+        """Close a client's channels."""
+        self._links.discard(link)
+        await link.close()
+
+    async def kernelspec(self) -> dict[str, str]:
+        """What a notebook says of it, as far as the gateway tells."""
+        try:
+            models = (await self.gateway.client.kernelspecs())["kernelspecs"]
+        except GatewayError:
+            models = {}
+        return kernelspec_metadata(self.name, models.get(self.name))
 
     async def interrupt(self) -> None:
         """Interrupt it. Raises GatewayError."""
@@ -52,27 +78,44 @@ class HeadlessKernel:
         await self.gateway.client.restart(self.kernel_id)
         for link in self._links:
             link.restarted()
+        if self._dead:  # clients of before stay without it; new ones can be made
+            self._dead = ""
+            self._asking.forget()
+            self._watching.cancel()
+            self._watching = self._watch_task()
 
     async def is_alive(self) -> bool:
         """Whether there is still a kernel, as far as is known: one out of reach may live.
 
         Asked of the gateway once in ``poll_interval``; nbclient wants to know every second.
         """
-        return await self._asking.recent(self.gateway.config.poll_interval)
+        return not self._dead and await self._asking.recent(self.gateway.config.poll_interval)
 
     async def _ask(self) -> bool:
         if not self._dead:
             try:
                 model = await self.gateway.client.kernel(self.kernel_id)
             except KernelNotFound as error:
+                if not await self._is_gone():
+                    return True
                 self._gone = True
                 self._died(error.message)
             except GatewayError as error:
-                self._log.debug("Kernel %s is not known of: %s", self.kernel_id, error.message)
+                self._log.debug(
+                    "Whether kernel %s lives is not known: %s", self.kernel_id, error.message
+                )
             else:
                 if model.get("execution_state") == "dead":
-                    self._died(f"The kernel died on its gateway. {model.get('reason', '')}".strip())
+                    self._died(
+                        f"The kernel died on its gateway. {model.get('reason') or ''}".strip()
+                    )
         return not self._dead
+
+    async def _is_gone(self) -> bool:
+        try:
+            return await self.gateway.client.is_gone(self.kernel_id)
+        except GatewayError:
+            return False  # the next look tells
 
     async def close(self) -> bool:
         """Shut it down, and close all that is open to the gateway; return whether it is gone."""
@@ -80,18 +123,22 @@ class HeadlessKernel:
         await asyncio.gather(
             self._watching, *(link.close() for link in self._links), return_exceptions=True
         )
-        self._gone = self._gone or await _shut_down(self.gateway, self.kernel_id)
+        self._gone = self._gone or await _shut_down(self.gateway, self.kernel_id, self._log)
         await self.gateway.close()
         return self._gone
+
+    def _watch_task(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self._watch(), name=f"watch kernel {self.kernel_id}")
 
     async def _watch(self) -> None:
         while await self.is_alive():  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(self.gateway.config.poll_interval)
 
     def _died(self, reason: str) -> None:
-        self._dead = reason
-        for link in self._links:
-            link.died(reason)
+        if not self._dead:
+            self._dead = reason
+            for link in self._links:
+                link.died(reason)
 
 
 async def start_kernel(
@@ -110,8 +157,10 @@ async def start_kernel(
     kernel: HeadlessKernel | None = None
     try:
         gateway, own_name = await choose(gateways, name)
-        kernel_id = await _start(gateway, own_name, folder, env)
-        kernel = HeadlessKernel(gateway, kernel_id, log)
+        if not own_name:
+            own_name = str((await gateway.client.kernelspecs()).get("default", ""))
+        kernel_id = await _start(gateway, own_name, folder, env, log)
+        kernel = HeadlessKernel(gateway, kernel_id, own_name, log)
     finally:
         await asyncio.gather(
             *(g.close() for g in gateways if kernel is None or g is not kernel.gateway)
@@ -121,62 +170,99 @@ async def start_kernel(
 
 
 async def _start(
-    gateway: GatewayBackend, name: str, folder: str | None, env: Mapping[str, str]
+    gateway: GatewayBackend,
+    name: str,
+    folder: str | None,
+    env: Mapping[str, str],
+    log: logging.Logger,
 ) -> str:
     """Start it and return its id."""
     kernel_id = str(uuid.uuid4())  # chosen here, so that it can be taken back
-    if not name:
-        name = str((await gateway.client.kernelspecs()).get("default", ""))
     body: Model = {"kernel_id": kernel_id}
     if folder is not None:
         body["path"] = folder
     kernel_env = await gateway.kernel_env(env, folder, kernel_id)
     if kernel_env:
         body["env"] = kernel_env
+    deadline = time.monotonic() + gateway.config.start_timeout
     try:
         model = await gateway.client.start_kernel(name, body)
     except (GatewayUnreachable, asyncio.CancelledError) as error:
         if getattr(error, "request_sent", True):
-            await _shut_down(gateway, kernel_id, is_coming=True)
+            await _shut_down(gateway, kernel_id, log, start_deadline=deadline)
         raise
     return str(model["id"])
 
 
-async def _shut_down(gateway: GatewayBackend, kernel_id: str, is_coming: bool = False) -> bool:
-    """Shut a kernel down; ``is_coming`` if its gateway may not know it yet. Return whether it is.
+async def _shut_down(
+    gateway: GatewayBackend, kernel_id: str, log: logging.Logger, start_deadline: float = 0.0
+) -> bool:
+    """Shut a kernel down. Return whether it is gone.
 
-    A run must end, so what goes wrong is in the log. A gateway that is restarting a kernel that
-    died answers with an error, and has it a moment later: hence more than one attempt.
+    Until ``start_deadline`` (monotonic) a 404 means "still starting", not "gone". A run must end,
+    so what goes wrong is told, not raised. A gateway that is restarting a kernel that died answers
+    with an error, and has it a moment later: hence more than one attempt.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + SHUTDOWN_TIMEOUT
+    deadline = max(start_deadline, time.monotonic()) + SHUTDOWN_TIMEOUT
     while True:
-        left = deadline - loop.time()
+        left = deadline - time.monotonic()
         try:
             await asyncio.wait_for(gateway.client.shutdown(kernel_id), max(left, 0))
         except (GatewayError, asyncio.TimeoutError) as error:
-            if isinstance(error, KernelNotFound) and not is_coming:
+            if isinstance(error, KernelNotFound) and not start_deadline:
                 return True
             if left > PAUSE and not isinstance(error, GatewayAuthError):
                 await asyncio.sleep(PAUSE)
                 continue
-            gateway.config.log.error(
-                "Kernel %s on the gateway %r may still run there, or come up: %s",
-                kernel_id,
-                gateway.config.name,
-                str(error) or "it was not shut down in time",
-            )
+            tell_left_behind(log, gateway, kernel_id, str(error) or "it was not shut down in time")
             return False
         return True
 
 
-def shut_down_at_exit(gateway: GatewayBackend, kernel_id: str) -> None:
+def shut_down_at_exit(gateway: GatewayBackend, kernel_id: str, log: logging.Logger) -> bool:
     """Shut a kernel down when the interpreter ends, and asyncio cannot resolve names any more.
 
-    Raises whatever goes wrong.
+    Return whether it is gone. What goes wrong is told.
     """
-    url = f"{gateway.config.url}{gateway.config.kernels_endpoint}/{kernel_id}"
-    with httpx.Client(verify=gateway.tls, trust_env=False, timeout=SHUTDOWN_TIMEOUT) as http:
-        answer = http.delete(url, headers=asyncio.run(gateway.client.headers(url)))
+    config = gateway.config
+    url = f"{config.url}{config.kernels_endpoint}/{kernel_id}"
+    try:
+        headers = asyncio.run(gateway.client.headers(url, changes=True))
+        with httpx.Client(
+            verify=gateway.tls,
+            trust_env=False,
+            proxy=config.proxy or None,
+            timeout=SHUTDOWN_TIMEOUT,
+        ) as http:
+            answer = http.delete(url, headers=headers)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the program has to end
+        tell_left_behind(log, gateway, kernel_id, str(error) or type(error).__name__)
+        return False
     if answer.status_code not in (204, 404):
-        raise RuntimeError(f"HTTP {answer.status_code}")
+        tell_left_behind(log, gateway, kernel_id, f"HTTP {answer.status_code}")
+        return False
+    return True
+
+
+def tell_left_behind(
+    log: logging.Logger, gateway: GatewayBackend, kernel_id: str, why: str
+) -> None:
+    """Say that a kernel may be left, on stderr if nobody reads the log of this program."""
+    config = gateway.config
+    text = (
+        f"Kernel {kernel_id} may still run on the gateway at {without_secrets(config.url)}, or come"
+        f" up there ({without_secrets(why).rstrip('.')}): shut it down there."
+    )
+    log.error("%s", text)
+    if not is_read(log):
+        sys.stderr.write(f"{text}\n")
+
+
+def is_read(log: logging.Logger) -> bool:
+    """Whether a program has set its logging up; traitlets' logger alone writes nowhere."""
+    logger: logging.Logger | None = log
+    while logger is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False

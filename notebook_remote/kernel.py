@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timezone
 from typing import Any
 
@@ -13,10 +14,13 @@ from jupyter_server.services.kernels.kernelmanager import (
 )
 from traitlets import Instance, default
 
-from .exceptions import KernelNotFound
+from .exceptions import GatewayError, KernelNotFound
 from .gateways import GatewayBackend
 
 Model = dict[str, Any]
+
+
+MISSING = "The gateway does not know this kernel at the moment; it is asked again."
 
 
 class RemoteKernelManager(ServerKernelManager):
@@ -33,6 +37,9 @@ class RemoteKernelManager(ServerKernelManager):
         super().__init__(**kwargs)
         self._links = self.backend.links
         self.awaited_until = 0.0  # monotonic; until then it may come up that its gateway has not
+        self._renaming: asyncio.Task[None] | None = None
+        self.missing = False  # whether the gateway has said, once, that it has no such kernel
+        self.unconfirmed = False  # after its shutdown
         self.connections = 0
         self.execution_state = "starting"
         self.reason = ""
@@ -94,10 +101,23 @@ class RemoteKernelManager(ServerKernelManager):
         down = self.backend.down
         if down is not None:
             now |= {"execution_state": "unknown", "reason": down.message}
+        elif self.missing:
+            now |= {"execution_state": "unknown", "reason": MISSING}
         return {**self._shown, **now}
 
     def update_env(self, *, env: dict[str, str]) -> None:
-        """Nothing: no gateway changes a running kernel's environment (called on renames)."""
+        """Let the kernel know its document's new name after a restart; called on renames.
+
+        Only an embedded gateway can do that.
+        """
+        if self.backend.config.embedded:
+            self._renaming = asyncio.create_task(self._update_env(env), name="update_env")
+
+    async def _update_env(self, env: dict[str, str]) -> None:
+        try:
+            await self.backend.client.update_env(self.kernel_id, env)
+        except GatewayError as error:
+            self.log.warning("Kernel %s has its old name: %s", self.kernel_id, error.message)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was started.")
     async def start_kernel(self, **kwargs: Any) -> None:
@@ -106,17 +126,22 @@ class RemoteKernelManager(ServerKernelManager):
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was shutdown.")
     async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
-        """Shut it down on the gateway; a kernel that is gone already is shut down."""
+        """Shut it down on the gateway; a kernel that is gone already is shut down.
+
+        ``unconfirmed`` says that the gateway did not know it: another replica may have it.
+        """
         try:
             await self.backend.client.shutdown(self.kernel_id)
         except KernelNotFound:
-            self.log.debug("Kernel %s was gone already", self.kernel_id)
+            self.unconfirmed = True
         # No gateway closes them by itself.
         self.backend.links.forget(self.kernel_id)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was restarted.")
     async def restart_kernel(self, now: bool = False, newports: bool = False, **kw: Any) -> None:
         """Restart it on the gateway."""
+        if self._renaming is not None:
+            await self._renaming
         await self.backend.client.restart(self.kernel_id)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was interrupted.")
@@ -130,4 +155,5 @@ class RemoteKernelManager(ServerKernelManager):
             self.take(await self.backend.client.kernel(self.kernel_id))
         except KernelNotFound:
             return False
+        self.missing = False
         return True

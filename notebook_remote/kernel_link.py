@@ -18,6 +18,7 @@ import logging
 import os
 import time
 from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty
 from typing import Any
@@ -32,7 +33,7 @@ from .channels import Answered, open_channels
 from .exceptions import GatewayError, GatewayUnreachable, KernelNotFound, ReplyLost
 from .frames import CLOSE, PING, PONG, FrameError, GatewayMessages, frame
 from .gateways import GatewayBackend
-from .kernel_messages import decode, encode
+from .kernel_messages import UnreadableMessage, decode, encode, ends_kernel
 from .messages import V1, too_large
 
 Model = dict[str, Any]
@@ -48,6 +49,7 @@ GREETING = 3.0
 SUBSCRIBED = 0.5
 # Seconds for which a reply waits for the end of its cell's output, counted from the last message.
 OUTPUT_PATIENCE = 10.0
+ENDED_ITSELF = "The kernel was ended by the code that ran last: exit() or quit() does that."
 
 
 class Mailbox:
@@ -115,7 +117,7 @@ class Request:
     """Something that was asked of the kernel and is not answered."""
 
     channel: str
-    connection: int  # the number of the one that it went out on
+    epoch: int  # in which it went out; see KernelLink
     done: bool = False  # whether the kernel has said that there is no more output
     reply: Model | None = None  # which came before the output's end
 
@@ -129,7 +131,11 @@ class Lost(Exception):
 
 
 class KernelLink:
-    """The channels of one kernel for one client. ``mailbox`` gets what the kernel sends."""
+    """The channels of one kernel for one client. ``mailbox`` gets what the kernel sends.
+
+    An *epoch* ends with whatever may have cost a reply: a connection, or a message that cannot be
+    read. The answer to a question of the next one tells whether it has.
+    """
 
     def __init__(
         self,
@@ -138,16 +144,19 @@ class KernelLink:
         session: Session,
         mailbox: Mailbox,
         log: logging.Logger,
+        on_death: Callable[[str], object] = lambda reason: None,
     ) -> None:
+        """``on_death`` gets the reason when the kernel says that it is no more."""
+        self._on_death = on_death
         self._gateway, self._kernel_id = gateway, kernel_id
         self._session, self._mailbox, self._log = session, mailbox, log
-        self._where = f"the gateway {gateway.config.name!r}"
+        self._where = gateway.config.label
         self._outbox: deque[tuple[str, Model]] = deque()
         self._to_send = asyncio.Event()
         self._requests: dict[str, Request] = {}
-        self._questions: set[str] = set()  # the ids of our own
+        self._questions: dict[str, int] = {}  # the ids of our own, and in which epoch they went out
         self._answered, self._published = asyncio.Event(), asyncio.Event()
-        self._connections = 0
+        self._epoch = 0
         self._heard = self._last_message = 0.0  # monotonic
         self._trouble_since: float | None = (
             None  # monotonic; until a connection has lasted a moment
@@ -177,6 +186,7 @@ class KernelLink:
 
     def died(self, reason: str) -> None:
         """Everybody who waits, now or later, is told that there is no kernel any more."""
+        self._release()
         self._mailbox.fail(DeadKernelError(reason))
         self._task.cancel()
 
@@ -197,7 +207,7 @@ class KernelLink:
         try:
             while True:
                 answered = await self._dial()
-                self._connections += 1
+                self._epoch += 1
                 self._opened.set()
                 try:
                     await self._use(answered)
@@ -250,6 +260,10 @@ class KernelLink:
                 return await open_channels(
                     self._gateway, self._kernel_id, self._session.session, headers
                 )
+            except KernelNotFound as error:
+                if await self._gateway.client.is_gone(self._kernel_id):
+                    raise
+                self._give_up_in_time(error.message, pause)
             except GatewayUnreachable as error:
                 self._give_up_in_time(error.message, pause)
                 self._log.debug("No connection to the kernel: %s", error.message)
@@ -261,7 +275,7 @@ class KernelLink:
         stream = answered.stream
         v1 = answered.headers.get("Sec-WebSocket-Protocol") == V1
         self._heard = time.monotonic()
-        sockets.tune(stream.socket, self._gateway.config.link_timeout)
+        sockets.tune(stream.socket, None)
         jobs = {
             "read from kernel": self._read(stream, v1),
             "write to kernel": self._write(stream, v1),
@@ -296,13 +310,16 @@ class KernelLink:
         self._answered.clear()
         self._published.clear()
         while not self._published.is_set():
-            question = self._session.msg("kernel_info_request")
-            self._questions.add(str(question["msg_id"]))
-            opcode, payload = encode(question, "shell", self._session, v1)
-            await stream.write(frame(opcode, payload, to_gateway=True))
+            self._ask(stream, v1)
             await self._answered.wait()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._published.wait(), SUBSCRIBED)
+
+    def _ask(self, stream: IOStream, v1: bool) -> None:
+        question = self._session.msg("kernel_info_request")
+        self._questions[str(question["msg_id"])] = self._epoch
+        opcode, payload = encode(question, "shell", self._session, v1)
+        stream.write(frame(opcode, payload, to_gateway=True))
 
     async def _send(self, stream: IOStream, v1: bool, channel: str, message: Model) -> None:
         opcode, payload = encode(message, channel, self._session, v1)
@@ -311,7 +328,7 @@ class KernelLink:
             self._mailbox.put(channel, GatewayError(too_large(len(payload), most)))
             return
         if message["msg_type"].endswith("_request"):
-            self._requests[message["msg_id"]] = Request(channel, self._connections)
+            self._requests[message["msg_id"]] = Request(channel, self._epoch)
         await stream.write(frame(opcode, payload, to_gateway=True))
 
     async def _read(self, stream: IOStream, v1: bool) -> None:
@@ -327,18 +344,45 @@ class KernelLink:
                 elif opcode == CLOSE:
                     raise Lost(f"closed by the gateway, code {int.from_bytes(payload[:2], 'big')}")
                 elif opcode != PONG:
-                    self._received(*decode(opcode, payload, v1))
+                    self._take(stream, opcode, payload, v1)
+
+    def _take(self, stream: IOStream, opcode: int, payload: bytes, v1: bool) -> None:
+        try:
+            channel, message = decode(opcode, payload, v1)
+        except UnreadableMessage as error:
+            self._log.warning(
+                "A message of kernel %s on %s cannot be read and is left out: %s",
+                self._kernel_id,
+                self._where,
+                error,
+            )
+            if any(request.epoch == self._epoch for request in self._requests.values()):
+                self._epoch += 1  # it may have been a reply
+                self._ask(stream, v1)
+        else:
+            self._received(channel, message)
 
     async def _watch(self, stream: IOStream) -> None:
-        """Notice a gateway that has silently gone."""
+        """Notice a gateway that has silently gone: it answers elsewhere, and not here.
+
+        One that stands still may go on, and what is on its way would be lost with the connection.
+        """
         limit = self._gateway.config.link_timeout
+        answers = False
         while True:
             stream.write(frame(PING, b"", to_gateway=True))
             await asyncio.sleep(limit / TICKS)
             silent = time.monotonic() - self._heard
             owed = sockets.unacknowledged_for(stream.socket)
             if owed >= limit or silent >= limit * (BUSY_FACTOR if stream.writing() else 1):
-                raise Lost(f"nothing came for {max(silent, owed):.0f} s", silently=True)
+                why = f"nothing came for {max(silent, owed):.0f} s"
+                if answers:
+                    raise Lost(why, silently=True)
+                answers = await self._gateway.answers()
+                if not answers:
+                    self._give_up_in_time(f"The connection was silent: {why}.")
+                continue
+            answers = False
             if silent < limit / TICKS:  # the ping was answered
                 self._trouble_since = None
             if time.monotonic() - self._last_message > OUTPUT_PATIENCE:
@@ -351,7 +395,7 @@ class KernelLink:
         parent = message["parent_header"].get("msg_id")
         if parent in self._questions:
             if channel == "shell":
-                self._kernel_answered()
+                self._kernel_answered(self._questions[parent])
             else:
                 self._published.set()
             return
@@ -366,7 +410,7 @@ class KernelLink:
             self._deliver(parent)
             return
         if kind == "status" and state in ("restarting", "dead") and not parent:
-            self.died(
+            self._ended(
                 f"The kernel died on {self._where}, and all it knew is lost: often it had no memory"
                 " left. The gateway's log may say more."
             )
@@ -377,26 +421,34 @@ class KernelLink:
                 self._deliver(parent)
 
     def _deliver(self, msg_id: str) -> None:
-        request = self._requests.pop(msg_id)
-        if request.reply is not None:
-            self._mailbox.put(request.channel, request.reply)
+        request = self._requests.pop(msg_id, None)
+        if request is None or request.reply is None:
+            return
+        self._mailbox.put(request.channel, request.reply)
+        if ends_kernel(request.reply):
+            self._ended(ENDED_ITSELF)
+
+    def _ended(self, reason: str) -> None:
+        self.died(reason)
+        self._on_death(reason)
 
     def _release(self) -> None:
         """Hand out replies that came, whatever became of their output."""
         for msg_id in [key for key, request in self._requests.items() if request.reply]:
             self._deliver(msg_id)
 
-    def _kernel_answered(self) -> None:
-        """It has answered all that was asked on earlier connections, or that is lost."""
+    def _kernel_answered(self, epoch: int) -> None:
+        """It has answered all that was asked in earlier epochs, or that is lost."""
         self._answered.set()
         self._release()
         for msg_id, request in list(self._requests.items()):
-            if request.connection < self._connections:
+            if request.epoch < epoch:
                 del self._requests[msg_id]
                 self._mailbox.put(request.channel, self._lost_reply())
+        self._questions = {key: asked for key, asked in self._questions.items() if asked >= epoch}
 
     def _lost_reply(self) -> ReplyLost:
         return ReplyLost(
-            f"The connection to {self._where} broke off while the kernel was working, and the reply"
-            " was lost with it: whether all of it was done is not known. Run it again."
+            f"The kernel's reply was lost with a connection to {self._where}, or cannot be read:"
+            " whether all of the code ran is not known. Run it again."
         )

@@ -1,26 +1,49 @@
-"""A kernel's messages on a WebSocket, for our own clients: both wire formats, with buffers."""
+"""A kernel's messages on a WebSocket, for our own clients: both wire formats, with buffers.
+
+Kernels and gateways are other people's. What is odd about a message is put right here if its
+meaning is plain; else the message is unreadable, and costs nothing but itself.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 import struct
 from typing import Any
 
 from jupyter_client.jsonutil import extract_dates, json_default
 from jupyter_client.session import Session
 from jupyter_server.services.kernels.connection.base import (
-    deserialize_binary_message,
     serialize_binary_message,
     serialize_msg_to_ws_v1,
 )
 
-from .frames import BAD_DATA, BINARY, TEXT, FrameError
+from .frames import BINARY, TEXT, FrameError
 from .messages import Table
 
 Model = dict[str, Any]
 
 PARTS = ("header", "parent_header", "metadata", "content")
+PROTOCOL = "5.3"  # of a kernel that does not say which one it speaks
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape that may stand for half a letter
+# The texts that others rely on, by the message's type.
+TEXTS = {
+    "stream": ("name", "text"),
+    "error": ("ename", "evalue"),
+    "status": ("execution_state",),
+    "comm_open": ("comm_id", "target_name"),
+    "comm_msg": ("comm_id",),
+    "comm_close": ("comm_id",),
+    "input_request": ("prompt",),
+    "execute_reply": ("status",),
+}
+DISPLAYS = ("display_data", "execute_result", "update_display_data")
+WITH_DATA = (*DISPLAYS, "comm_open", "comm_msg", "comm_close")
+
+
+class UnreadableMessage(ValueError):
+    """What came is no message that anybody could make use of."""
 
 
 def encode(message: Model, channel: str, session: Session, v1: bool) -> tuple[int, bytes]:
@@ -38,22 +61,32 @@ def encode(message: Model, channel: str, session: Session, v1: bool) -> tuple[in
 def decode(opcode: int, payload: bytes, v1: bool) -> tuple[str, Model]:
     """The channel of a message and the message, as ``Session.deserialize`` returns it.
 
-    Raises FrameError for what is none.
+    Raises UnreadableMessage.
     """
     try:
         if opcode == TEXT:
-            message = json.loads(payload)
+            message = _json(payload)
             message["buffers"] = []
         else:
-            message = _decode_v1(payload) if v1 else deserialize_binary_message(payload)
+            message = _decode_v1(payload) if v1 else _decode_legacy(payload)
         channel = str(message.pop("channel"))
+        for part in PARTS:
+            message[part] = message.get(part) or {}
         for part in ("header", "parent_header"):
             message[part] = extract_dates(message[part])
-        message["msg_id"] = message["header"]["msg_id"]
-        message["msg_type"] = message["header"]["msg_type"]
-        message["content"].get("x")  # an object, as everybody expects
-    except (ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
-        raise FrameError(f"what is no message of Jupyter's ({error})", BAD_DATA) from error
+        message["msg_id"] = str(message["header"]["msg_id"])
+        message["msg_type"] = str(message["header"]["msg_type"])
+        put_right(message)
+    except (
+        AttributeError,
+        FrameError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+        struct.error,
+    ) as error:
+        raise UnreadableMessage(str(error) or type(error).__name__) from error
     return channel, message
 
 
@@ -64,5 +97,81 @@ def _decode_v1(payload: bytes) -> Model:
     offsets = table.offsets or ()
     channel, *parts = [payload[begin:end] for begin, end in itertools.pairwise(offsets)]
     texts, buffers = parts[: len(PARTS)], parts[len(PARTS) :]
-    message: Model = {name: json.loads(text) for name, text in zip(PARTS, texts, strict=True)}
+    message: Model = {name: _json(text) for name, text in zip(PARTS, texts, strict=True)}
     return {**message, "channel": channel.decode(), "buffers": buffers}
+
+
+def _decode_legacy(payload: bytes) -> Model:
+    table = Table(v1=False)
+    table.read(payload)
+    table.check_end(len(payload))
+    offsets = [*(table.offsets or ()), len(payload)]
+    text, *buffers = [payload[begin:end] for begin, end in itertools.pairwise(offsets)]
+    return {**_json(text), "buffers": buffers}
+
+
+def _json(text: bytes) -> Any:
+    """JSON, in which a byte that is no UTF-8, and half a letter, become U+FFFD.
+
+    Kernels send what a program prints as it is, such as a file's name in Latin-1.
+    """
+    whole = text.decode("utf-8", "replace")
+    value = json.loads(whole)
+    if not SURROGATE.search(whole):
+        return value
+    halves = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    return json.loads(halves.decode("utf-16", "replace"))
+
+
+def put_right(message: Model) -> None:
+    """Give a message the form that the clients of kernels rely on.
+
+    Raises UnreadableMessage where it is not plain what was meant.
+    """
+    if not all(isinstance(message[part], dict) for part in PARTS):
+        raise UnreadableMessage("a part of it is no object")
+    if "msg_id" in message["parent_header"]:
+        message["parent_header"]["msg_id"] = str(message["parent_header"]["msg_id"])
+    kind, content = message["msg_type"], message["content"]
+    for name in TEXTS.get(kind, ()):
+        content[name] = _text(content.get(name))
+    if kind in WITH_DATA:
+        content["data"] = content.get("data") or {}
+        if not isinstance(content["data"], dict):
+            raise UnreadableMessage(f"the data of its {kind} is no object")
+    if kind == "kernel_info_reply" and not re.match(r"\d", str(content.get("protocol_version"))):
+        content["protocol_version"] = PROTOCOL
+    if kind == "error" or "traceback" in content:
+        lines = content.get("traceback")
+        content["traceback"] = [_text(line) for line in (lines if isinstance(lines, list) else ())]
+    if kind in DISPLAYS:
+        content["data"] = {mime: _shown(mime, data) for mime, data in content["data"].items()}
+        for name in ("metadata", "transient"):
+            content[name] = content[name] if isinstance(content.get(name), dict) else {}
+        if not isinstance(content["transient"].get("display_id", ""), str):
+            content["transient"] = {}
+    if not isinstance(content.get("execution_count"), int | None):
+        content["execution_count"] = None
+
+
+def _shown(mime: str, data: Any) -> Any:
+    """The data of a display: text, but for kinds of JSON; else a notebook cannot be saved."""
+    if mime == "application/json" or mime.endswith("+json"):
+        return data
+    lines = isinstance(data, list) and all(isinstance(line, str) for line in data)
+    return data if lines else _text(data)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value)
+
+
+def ends_kernel(reply: Model) -> bool:
+    """Whether a reply says that the code has asked its kernel to end: exit() or quit()."""
+    payload = reply["content"].get("payload")
+    return any(
+        isinstance(item, dict) and item.get("source") == "ask_exit" and not item.get("keepkernel")
+        for item in (payload if isinstance(payload, list) else ())
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,14 +23,14 @@ from .exceptions import (
     StartCancelled,
 )
 from .gateways import GatewayBackend
-from .kernel import RemoteKernelManager
+from .kernel import MISSING, RemoteKernelManager
 from .shared import Shared
 
 Model = dict[str, Any]
 
 KERNELS_AT_ONCE = 50  # that are looked through without a pause
 PARALLEL_LOOKS = 8  # requests at once when a gateway must be asked for each kernel
-TAKE_BACK_PAUSE = 1.0  # seconds between two attempts to shut down a kernel that may come up
+TAKE_BACK_PAUSE = 0.5  # seconds between two attempts to shut down a kernel that may come up
 STOP_TIMEOUT = 3.0  # seconds for all kernels together when the server stops
 
 
@@ -82,6 +83,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self._env_starts = asyncio.Lock()
         self._start_slots = asyncio.Semaphore(self.backend.config.max_concurrent_starts)
         self.starts: dict[str, Start] = {}  # that are under way, by the kernel's id
+        self._second_looks: set[asyncio.Task[None]] = set()
         self._taken_back: dict[asyncio.Task[None], str] = {}
         self.kept: set[str] = set()  # kernels that go on running when this server stops
 
@@ -129,6 +131,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self, kernel: RemoteKernelManager, start: Start, path: str | None, env: dict[str, str]
     ) -> None:
         kernel_id = start.kernel_id
+        await self.backend.ready()  # before that the store has no key for it
         body: Model = {"kernel_id": kernel_id}
         if path is not None:
             body["path"] = path
@@ -142,6 +145,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         async with self._start_slots, alone:
             start.sent = True
             self._note(kernel_id, kernel.kernel_name)
+            if self.backend.store is not None:
+                await self.backend.store.written()
             try:
                 await kernel.start_kernel(body=body)
             except (GatewayUnreachable, asyncio.CancelledError) as error:
@@ -169,6 +174,14 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         start.cancelled = True
         start.task.cancel()
 
+    async def cancel_starts(self) -> None:
+        """Give up all starts; kernels that still come up are shut down, as far as there is time."""
+        starts = [start for start in self.starts.values() if start.task is not None]
+        for start in starts:
+            self.cancel_start(start.kernel_id)
+        tasks = [start.task for start in starts if start.task is not None]
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def _refuse_existing(self, kernel_id: str) -> None:
         """A kernel that is there already is ours, or somebody else's; neither is started."""
         if kernel_id not in self:
@@ -183,6 +196,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         task = asyncio.create_task(self._taking_back(kernel_id), name=f"take back {kernel_id}")
         self._taken_back[task] = kernel_id
         task.add_done_callback(lambda done: self._taken_back.pop(done, None))
+
+    async def all_taken_back(self) -> None:
+        """Wait until no start is being taken back any more."""
+        await asyncio.gather(*self._taken_back, return_exceptions=True)
 
     async def _taking_back(self, kernel_id: str) -> None:
         loop = asyncio.get_running_loop()
@@ -213,7 +230,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             self._add(kernel)
             self.log.info("Kernel found again: %s (%s)", kernel.kernel_id, kernel.kernel_name)
 
-    def adopt_stored(self) -> None:
+    async def adopt_stored(self) -> None:
         """Take the kernels of an earlier server on this directory as ours.
 
         Called when the gateway is there: at start, or when it is added.
@@ -223,7 +240,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         store, key = self.backend.store, self.backend.key
         if store is None:
             return
-        store.take_over(key)
+        await store.take_over(key)
         stored = store.kernels(key)
         self.adopt(
             [{"id": k.kernel_id, "name": k.name, "execution_state": "unknown"} for k in stored]
@@ -232,7 +249,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         # Their start may be under way still: the server before had no answer.
         deadline = time.monotonic() + self.backend.config.start_timeout
         for kernel in stored:
-            if not kernel.answered:
+            if not kernel.answered and kernel.kernel_id in self._kernels:
                 self._kernels[kernel.kernel_id].awaited_until = deadline
 
     def keep(self, kernel_id: str, kept: bool) -> None:
@@ -288,7 +305,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
         kernel = self._ours(kernel_id)
         if not await self._look(kernel):
-            raise KernelNotFound(f"The kernel {kernel_id} is gone from its gateway.")
+            raise GatewayUnreachable(MISSING)
         return kernel.model()
 
     async def list_kernels(self) -> list[Model]:
@@ -311,6 +328,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         kernel = self._ours(kernel_id)
         await kernel.shutdown_kernel(now=now, restart=restart)
         self.log.info("Kernel shut down: %s", kernel_id)
+        if kernel.unconfirmed:
+            self._later(self._shut_down_again(kernel_id), f"shut down {kernel_id} again")
         self._drop(kernel)
         self._forget(kernel_id)
 
@@ -320,8 +339,8 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         try:
             await kernel.restart_kernel(now=now)
         except KernelNotFound:
-            self._lost(kernel)
-            raise
+            self._look_again(kernel)
+            raise GatewayUnreachable(MISSING) from None
         except GatewayError:
             # The page says "restarting" until its socket connects again.
             self.backend.links.close(kernel_id)
@@ -334,14 +353,16 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         try:
             await kernel.interrupt_kernel()
         except KernelNotFound:
-            self._lost(kernel)
-            raise
+            self._look_again(kernel)
+            raise GatewayUnreachable(MISSING) from None
         self.log.info("Kernel interrupted: %s", kernel_id)
 
     def leave(self) -> None:
         """Look at the gateway no longer; its kernels go on running. Called when it is removed."""
         if self._watching is not None:
             self._watching.cancel()
+        for task in self._second_looks:
+            task.cancel()
         for kernel in list(self._kernels.values()):
             self.backend.links.forget(kernel.kernel_id)
             self._drop(kernel)
@@ -361,24 +382,27 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if kept or not self.backend.config.embedded:
             await self._shutdown_on_gateway([k for k in kernels if k.kernel_id not in kept])
         else:
-            for kernel in kernels:
-                self._forget(kernel.kernel_id)
+            await self.cancel_starts()
+            ending = [*(kernel.kernel_id for kernel in kernels), *self._taken_back.values()]
+            for task in list(self._taken_back):
+                task.cancel()
+            for kernel_id in ending:
+                self._forget(kernel_id)
         self.leave()
 
     async def _shutdown_on_gateway(self, kernels: list[RemoteKernelManager]) -> None:
-        tasks = {
+        tasks: dict[asyncio.Task[Any], str] = {
             asyncio.create_task(k.shutdown_kernel(), name=f"shut down {k.kernel_id}"): k.kernel_id
             for k in kernels
         }
-        sent = [start.kernel_id for start in self.starts.values() if start.sent]
-        left = [*sent, *self._taken_back.values()]
-        for task in list(self._taken_back):
-            task.cancel()
+        await self.cancel_starts()
+        tasks |= self._taken_back
+        left = []
         if tasks:
             done, pending = await asyncio.wait(tasks, timeout=STOP_TIMEOUT)
             for task in pending:
                 task.cancel()
-            left += [tasks[t] for t in done if t.exception()] + [tasks[t] for t in pending]
+            left = [tasks[t] for t in done if t.exception()] + [tasks[t] for t in pending]
             for task in done:
                 if not task.exception():
                     self._forget(tasks[task])
@@ -430,6 +454,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
                 await asyncio.sleep(0)  # let messages pass in between
             if kernel_id in by_id:
                 self._confirm(kernel)
+                kernel.missing = False
                 if kernel.take(by_id[kernel_id]):
                     self._note_activity(kernel)
             else:
@@ -444,16 +469,41 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         await asyncio.gather(*(look(kernel) for kernel in unlisted))
 
     async def _look(self, kernel: RemoteKernelManager) -> bool:
-        """Ask for one kernel; drop it if it is gone. Returns whether it is there."""
+        """Ask for one kernel; drop it if it is gone. Returns whether the gateway has it."""
         if await kernel.is_alive():
             self._confirm(kernel)
             self._note_activity(kernel)
-        elif time.monotonic() < kernel.awaited_until:
-            return False
-        else:
+            return True
+        if time.monotonic() >= kernel.awaited_until:
+            self._look_again(kernel)
+        return False
+
+    def _look_again(self, kernel: RemoteKernelManager) -> None:
+        """Ask once more, some seconds later, whether a kernel is gone: only that ends it here."""
+        if not kernel.missing:
+            kernel.missing = True
+            self._later(self._second_look(kernel), f"ask for {kernel.kernel_id} again")
+
+    def _later(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._second_looks.add(task)
+        task.add_done_callback(self._second_looks.discard)
+
+    async def _shut_down_again(self, kernel_id: str) -> None:
+        """Shut down what the replica that was asked first did not know."""
+        with contextlib.suppress(GatewayError):
+            if not await self.backend.client.is_gone(kernel_id):
+                await self.backend.client.shutdown(kernel_id)
+
+    async def _second_look(self, kernel: RemoteKernelManager) -> None:
+        try:
+            gone = await self.backend.client.is_gone(kernel.kernel_id)
+        except GatewayError:
+            gone = False  # the next look tells
+        # No other look has found it meanwhile.
+        if gone and kernel.missing and kernel.kernel_id in self._kernels:
             self._lost(kernel)
-            return False
-        return True
+        kernel.missing = False
 
     def _confirm(self, kernel: RemoteKernelManager) -> None:
         """Its gateway has it: from now on a 404 means that it is gone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -13,14 +13,16 @@ import httpx
 from jupyter_core.application import JupyterApp, base_flags
 from jupyter_core.paths import jupyter_data_dir
 from jupyter_server.serverapp import list_running_servers
+from jupyter_server.utils import check_pid
 from traitlets import Bool, Dict
 
 from ._version import __version__
-from .store import left_behind
+from .store import StoredKernel, left_behind
 
 Model = dict[str, Any]
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+EMBEDDED = "embedded-"  # how the keys of embedded gateways begin in the store
 PATIENCE = 10.0  # seconds for one server
 USAGE = """\
 jupyter notebook-remote kernels list
@@ -56,11 +58,11 @@ class KernelsApp(JupyterApp):
         elif len(words) == 2 and words[0] == "shutdown":
             self._shut_down(words[1])
         else:
-            sys.exit(f"This is not understood: {' '.join(words)}. Usage:\n{USAGE}")
+            sys.exit(f"There is no command `kernels {' '.join(words)}`. There are:\n{USAGE}")
 
     def _list(self) -> None:
         servers = [(server, kernels) for server, kernels, _ in self._servers()]
-        left = [(root, kernel) for root, kernel in left_behind(_folder())]
+        left = list(self._left())
         if self.as_json:
             found = [{"server": s["url"], **kernel} for s, kernels in servers for kernel in kernels]
             stopped = [{"root_dir": root, **vars(kernel)} for root, kernel in left]
@@ -70,26 +72,49 @@ class KernelsApp(JupyterApp):
             print(f"Server at {server['url']} in {server['root_dir']}:")
             _table([_row(kernel) for kernel in kernels] or [["no kernels"]])
         for root in dict.fromkeys(root for root, _ in left):
-            print(f"Left by a server in {root} that has stopped; start one there to have them:")
-            _table([[k.kernel_id, k.name, k.gateway, k.started] for r, k in left if r == root])
+            print(
+                f"A server in {root} that has stopped has left these; start one there to use them:"
+            )
+            _table([_row_left(kernel) for r, kernel in left if r == root])
         if not servers and not left:
-            print("There are no kernels, and no server of yours runs.")
+            print("No notebook server of yours is running, and none has left kernels behind.")
+
+    def _left(self) -> Iterator[tuple[str, StoredKernel]]:
+        """What stopped servers have left, but for kernels of embedded gateways that are no more."""
+        for root, kernel in left_behind(_folder()):
+            if not kernel.gateway.startswith(EMBEDDED) or self._lives(kernel.gateway):
+                yield root, kernel
+
+    def _lives(self, key: str) -> bool:
+        """Whether an embedded gateway's process is there, which its info file names."""
+        try:
+            info = json.loads(
+                (Path(self.runtime_dir) / "notebook-remote" / f"{key}.json").read_text()
+            )
+            return bool(check_pid(int(info["pid"])))
+        except (OSError, ValueError, LookupError, TypeError):
+            return False
 
     def _shut_down(self, kernel_id: str) -> None:
         for server, kernels, client in self._servers():
             if kernel_id in [kernel["id"] for kernel in kernels]:
-                answer = client.delete(f"api/kernels/{kernel_id}")
+                # A server without a token wants these instead; any value will do.
+                headers = {"Cookie": "_xsrf=notebook-remote", "X-XSRFToken": "notebook-remote"}
+                answer = client.delete(f"api/kernels/{kernel_id}", headers=headers)
                 if answer.status_code != 204:
                     sys.exit(f"It was not shut down: {_words(answer)}")
                 print(f"Shut down, on {server['url']}.")
                 return
-        for root, kernel in left_behind(_folder()):
+        for root, kernel in self._left():
             if kernel.kernel_id == kernel_id:
                 sys.exit(
-                    f"It was left on {kernel.gateway} by a server in {root} that has stopped:"
-                    " start one there with that gateway, and shut it down in its Running page."
+                    f"A server in {root} that has stopped has left it on {_place(kernel)}: start"
+                    " one there with that gateway, and shut it down on its Running page."
                 )
-        sys.exit(f"No kernel of yours has the id {kernel_id}: see `kernels list`.")
+        sys.exit(
+            f"No kernel of yours has the id {kernel_id}: `jupyter notebook-remote kernels list`"
+            " shows those that there are."
+        )
 
     def _servers(self) -> Iterator[tuple[Model, list[Model], httpx.Client]]:
         """The running servers that are ours, their kernels, and a client for each."""
@@ -107,12 +132,21 @@ class KernelsApp(JupyterApp):
                 ) as client:
                     answer = client.get("notebook-remote/api/kernels")
                     if answer.status_code == 200:
-                        yield server, answer.json()["kernels"], client
+                        kernels = answer.json()["kernels"]
+                        yield server, kernels if isinstance(kernels, list) else [], client
+                    elif answer.status_code in (302, 401, 403) and not server["token"]:
+                        self.log.warning(
+                            "The server at %s has a password in place of a token, so that this"
+                            " command cannot ask it: its Running page shows its kernels.",
+                            server["url"],
+                        )
                     elif answer.status_code != 404:  # else it is not one of ours
                         self.log.warning(
-                            "The server at %s does not tell: %s", server["url"], _words(answer)
+                            "The server at %s does not list its kernels: %s",
+                            server["url"],
+                            _words(answer),
                         )
-            except httpx.HTTPError as error:
+            except (httpx.HTTPError, httpx.InvalidURL, LookupError, ValueError) as error:
                 self.log.warning(
                     "The server at %s does not answer (%s).", server["url"], type(error).__name__
                 )
@@ -122,16 +156,26 @@ def _folder() -> Path:
     return Path(jupyter_data_dir()) / "notebook-remote"
 
 
-def _row(kernel: Model) -> list[str]:
-    users = ", ".join(session["path"] for session in kernel["sessions"])
-    kept = ", is kept" if kernel["on_exit"] == "keep" else ""
-    state = f"{kernel['execution_state']}{kept}"
-    return [kernel["id"], kernel["name"], kernel["backend"], state, users or "without a notebook"]
+def _row(kernel: Model) -> list[object]:
+    users = ", ".join(str(session["path"]) for session in kernel.get("sessions") or ())
+    kept = ", is kept" if kernel.get("on_exit") == "keep" else ""
+    state = f"{kernel.get('execution_state') or 'unknown'}{kept}"
+    place = [kernel["id"], kernel.get("name"), kernel.get("backend")]
+    return [*place, state, users or "without a notebook"]
 
 
-def _table(rows: list[list[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+def _row_left(kernel: StoredKernel) -> list[object]:
+    return [kernel.kernel_id, kernel.name, _place(kernel), kernel.started]
+
+
+def _place(kernel: StoredKernel) -> str:
+    return "this computer" if kernel.gateway.startswith(EMBEDDED) else kernel.gateway
+
+
+def _table(rows: Sequence[Sequence[object]]) -> None:
+    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for row in texts:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         print(f"  {'  '.join(cells)}".rstrip())
 

@@ -37,11 +37,11 @@ class RemoteKernelSpecManager(KernelSpecManager):
         specs: Model = {}
         for name, model in answer["kernelspecs"].items():
             allowed = self.allowed_kernelspecs
-            if isinstance(model, dict) and (not allowed or name in allowed):
-                specs[name] = self._with_our_urls(str(name), model)
+            if not allowed or name in allowed:
+                specs[name] = self._with_our_urls(name, model)
         self.last_specs = specs
         chosen = self._configured_default
-        self.default_name = chosen if chosen in specs else str(answer.get("default") or "")
+        self.default_name = chosen if chosen in specs else answer["default"]
         return specs
 
     async def get_kernel_spec(self, kernel_name: str, **kwargs: Any) -> Model:
@@ -55,10 +55,9 @@ class RemoteKernelSpecManager(KernelSpecManager):
 
     def _with_our_urls(self, name: str, model: Model) -> Model:
         """Let the page get logos from us: it cannot reach, or prove itself to, the gateway."""
-        resources = model.get("resources")
         base_url = getattr(self.parent, "base_url", "/")
-        given = resources.items() if isinstance(resources, dict) else ()
-        ours = {key: url for key, at in given if (url := our_url(base_url, name, str(at)))}
+        given = model["resources"].items()
+        ours = {key: url for key, at in given if (url := our_url(base_url, name, at))}
         return {**model, "name": name, "resources": ours}
 
     def _default_from_config(self) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from jupyter_client.session import Session
@@ -28,6 +28,7 @@ from .frames import (
     FrameError,
     Head,
     Payload,
+    first_payload,
     frame,
     masked,
 )
@@ -36,6 +37,7 @@ from .relay import Answer
 V1 = "v1.kernel.websocket.jupyter.org"
 MAX_PARTS = 16_384  # a widget has a handful of buffers; a stock gateway makes objects of each
 MAX_HEADER = 64 * 1024  # bytes of a message that are kept, to answer it if it is refused
+MAX_HELD = 8 * (MAX_PARTS + 1) + MAX_HEADER  # bytes that wait for the table, with their frames
 MIB = 1024 * 1024
 
 
@@ -46,7 +48,7 @@ class Table:
         self._v1 = v1
         self.offsets: tuple[int, ...] | None = None  # once all of it is there
 
-    def read(self, beginning: bytes) -> bool:
+    def read(self, beginning: bytes | bytearray) -> bool:
         """Take the message's first bytes; return whether the table is complete and in order.
 
         Raises FrameError for a table that no front end writes.
@@ -79,11 +81,16 @@ def _bad_table(what: str) -> FrameError:
     return FrameError(f"a message with an impossible offset table: {what}", BAD_DATA)
 
 
+async def _no() -> bool:
+    return False
+
+
 class MessageGuard:
     """What a browser sends, minus what must not reach a gateway.
 
     One for each connection; the relay gives it every byte from the browser. ``max_size`` is in
-    bytes of one message; ``refused`` is called with a sentence when one is larger.
+    bytes of one message; ``refused`` is called with a sentence when one is larger. It is answered
+    as if by the kernel: ``latest_from_kernel`` has what came of it last, ``is_busy`` its state.
     """
 
     def __init__(
@@ -91,10 +98,13 @@ class MessageGuard:
         subprotocol: str | None,
         max_size: int,
         refused: Callable[[str], None] = lambda sentence: None,
+        latest_from_kernel: Callable[[], bytes] = lambda: b"",
+        is_busy: Callable[[], Awaitable[bool]] = _no,
     ) -> None:
         self.v1 = subprotocol == V1
         self.max_size = max_size
         self.refused = refused
+        self._latest_from_kernel, self._is_busy = latest_from_kernel, is_busy
         self.frames = BrowserFrames()
         self.between_frames = True  # whether what was passed on ends with a frame
         self.messages = 0  # that have ended
@@ -116,8 +126,8 @@ class MessageGuard:
         self._size = 0  # bytes of all its frames so far
         self._last = False  # whether its last frame has begun
         self._mask = b""
-        self._beginning = b""  # the table and the header, unmasked
-        self._held = b""  # what waits for the table to be complete, as it came
+        self._beginning = bytearray()  # the table and the header, unmasked
+        self._held = bytearray()  # what waits for the table to be complete, as it came
         self._begun = False  # whether a part of it has been passed on
         self._refused = False
 
@@ -170,11 +180,13 @@ class MessageGuard:
 
     def _pass(self, raw: bytes, frame_ends: bool) -> Iterator[bytes]:
         if self._refused:
-            self._held = b""
+            self._held.clear()
         elif self._table is not None and self._table.offsets is None:
             self._held += raw
+            if len(self._held) > MAX_HELD:
+                raise _bad_table("in too many frames")
         else:
-            raw, self._held = self._held + raw, b""
+            raw, self._held = bytes(self._held) + raw, bytearray()
             self._begun = True
             self.between_frames = frame_ends
             if raw:
@@ -184,7 +196,13 @@ class MessageGuard:
         if self._refused:
             text = too_large(self._size, self.max_size)
             self.refused(text)
-            yield Answer(error_frames(*self._named(), text), text, self._begun)
+            channel, header = self._named()
+
+            async def frames() -> list[bytes]:
+                session = session_of(first_payload(self._latest_from_kernel()))
+                return error_frames(channel, header, text, session, await self._is_busy())
+
+            yield Answer(frames, text, self._begun)
         elif self._table is not None:
             self._table.check_end(self._size)
         self.messages += 1
@@ -213,20 +231,39 @@ def too_large(size: int, most: int) -> str:
     )
 
 
-def error_frames(channel: str, header: dict[str, Any], text: str) -> list[bytes]:
+def session_of(message: bytes) -> str:
+    """The session of a kernel that has sent a message, of which ``message`` is the beginning.
+
+    Empty if it cannot be read.
+    """
+    table = Table(v1=True)
+    try:
+        if table.read(message) and table.offsets is not None:
+            session = json.loads(message[slice(*table.offsets[1:3])]).get("session")
+            return session if isinstance(session, str) else ""
+    except (FrameError, ValueError, AttributeError, RecursionError, TypeError):
+        pass  # the older protocol, or a strange kernel
+    return ""
+
+
+def error_frames(
+    channel: str, header: dict[str, Any], text: str, kernel_session: str = "", busy: bool = False
+) -> list[bytes]:
     """Frames for the browser that answer a message as a kernel would, with an error.
 
     The cell shows ``text`` and ends, instead of waiting for ever. There are none where the message
-    did not say what it was.
+    did not say what it was. JupyterLab takes a message of another session for a kernel that was
+    restarted and drops what it has still to handle, and takes each status for the kernel's: after
+    the end of the cell a ``busy`` kernel is busy again.
     """
     msg_type = str(header.get("msg_type", ""))
     if not msg_type or "msg_id" not in header:
         return []
-    session = Session()
+    session = Session(session=kernel_session) if kernel_session else Session()
     error = {"ename": "MessageTooLarge", "evalue": text, "traceback": [text]}
 
-    def made(channel: str, kind: str, content: dict[str, Any]) -> bytes:
-        message = session.msg(kind, content, parent=header)
+    def made(channel: str, kind: str, content: dict[str, Any], answers: bool = True) -> bytes:
+        message = session.msg(kind, content, parent=header if answers else None)
         return frame(BINARY, serialize_msg_to_ws_v1(message, channel, session.pack))
 
     frames = [made("iopub", "status", {"execution_state": "busy"})]
@@ -235,4 +272,7 @@ def error_frames(channel: str, header: dict[str, Any], text: str) -> list[bytes]
     if msg_type.endswith("_request"):
         reply = msg_type.removesuffix("request") + "reply"
         frames.append(made(channel, reply, {"status": "error", "execution_count": None, **error}))
-    return [*frames, made("iopub", "status", {"execution_state": "idle"})]
+    frames.append(made("iopub", "status", {"execution_state": "idle"}))
+    if busy:
+        frames.append(made("iopub", "status", {"execution_state": "busy"}, answers=False))
+    return frames

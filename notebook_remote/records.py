@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 
-from tornado.iostream import IOStream, SSLIOStream
+from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 
 class RecordsStream(SSLIOStream):
@@ -36,6 +36,8 @@ async def start_tls(stream: IOStream, context: ssl.SSLContext, host: str) -> Rec
 
     As ``IOStream.start_tls`` does, which makes tornado's own kind of stream.
     """
+    if stream.closed():  # by the other side, at once
+        raise StreamClosedError(stream.error)
     with stream.socket.dup() as sock:
         stream.close()
         wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)

@@ -61,7 +61,7 @@ HELD_AT_MOST = 1024 * 1024  # bytes of the browser's messages that wait for a si
 class Answer:
     """What the browser gets instead of having its message passed on."""
 
-    frames: list[bytes]
+    frames: Callable[[], Awaitable[list[bytes]]]
     text: str  # a sentence about it
     ends: bool  # whether the connection has to end, because a part of the message was passed on
 
@@ -232,6 +232,7 @@ class Relay:
         self.from_browser = Count()
         self.from_gateway = Count()
         self.ending: Ending | None = None
+        self.latest_from_gateway = b""  # what came last that begins with a message
         self._guard = guard
         self._frames = GatewayFrames()
         self._pace = Pace()
@@ -371,7 +372,7 @@ class Relay:
         await self.gateway.write(control.raw)
 
     async def _reply(self, answer: Answer) -> None:
-        self.browser.put_in(answer.frames, self._frames.between_messages)
+        self.browser.put_in(await answer.frames(), self._frames.between_messages)
         if answer.ends:
             await self.browser.wait_flushed()
             raise _End(Ending("browser", "too_large", answer.text), TOO_BIG)
@@ -384,6 +385,8 @@ class Relay:
             acknowledge()
             gateway.hear(len(data))
             self.from_gateway.bytes += len(data)
+            if frames.between_frames and frames.between_messages:
+                self.latest_from_gateway = data
             try:
                 pieces = frames.feed(data)
             except FrameError as error:

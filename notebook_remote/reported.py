@@ -38,9 +38,9 @@ class ReportedKernelManager(AsyncMappingKernelManager):
         """Let later servers know of the kernels too; ``key`` is the gateway's in the store."""
         self._store, self._key = store, key
 
-    def adopt_stored(self) -> None:
+    async def adopt_stored(self) -> None:
         """Take note of what was reported to earlier servers on this directory; called at start."""
-        self._store.take_over(self._key)
+        await self._store.take_over(self._key)
         for kernel in self._store.kernels(self._key):
             self._kernels[kernel.kernel_id] = _model(kernel.kernel_id, kernel.name)
 

@@ -46,6 +46,10 @@ class RoutedKernelManager(AsyncMappingKernelManager):
     def __len__(self) -> int:
         return len(self.list_kernel_ids())
 
+    def __bool__(self) -> bool:
+        """True without kernels too: at a stop upstream leaves out a manager that is not."""
+        return True
+
     def __contains__(self, kernel_id: object) -> bool:
         return self.backends.of_kernel(str(kernel_id)) is not None
 
@@ -164,9 +168,12 @@ class RoutedKernelManager(AsyncMappingKernelManager):
 
     async def shutdown_all(self, now: bool = False) -> None:
         """Shut all kernels down, those of all backends at once; called when the server stops."""
-        await asyncio.gather(
-            *(ensure_async(backend.kernels.shutdown_all(now=now)) for backend in self.backends)
-        )
+        backends = list(self.backends)
+        ends = (ensure_async(backend.kernels.shutdown_all(now=now)) for backend in backends)
+        results = await asyncio.gather(*ends, return_exceptions=True)
+        for backend, error in zip(backends, results, strict=True):
+            if isinstance(error, Exception):
+                self.log.error("The kernels on %s were not shut down", backend.name, exc_info=error)
 
     def _backend(self, kernel_id: str) -> Backend:
         self._check_kernel_id(kernel_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import sys
@@ -19,8 +20,8 @@ from ._version import __version__
 from .choosing import configured_gateways
 from .config import Gateway
 from .configured import INTERRUPTED, ConfiguredApp, break_off_on_signals
-from .exceptions import GatewayError
-from .run_notebook import Run
+from .exceptions import GatewayError, KernelSpecNotFound
+from .run_notebook import KernelEnded, Run
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 EXAMPLES = """\
@@ -75,7 +76,7 @@ class Progress:
 
 
 class RunApp(ConfiguredApp):
-    """Run notebooks without a page: all cells of each, which is saved after every cell.
+    """Run notebooks without a page: all cells of each, which is saved as they run.
 
     It takes the options, environment variables and configuration files of `jupyter
     notebook-remote`. With a gateway the kernel runs there, else on this computer. The exit code is
@@ -125,7 +126,10 @@ class RunApp(ConfiguredApp):
             sys.exit(f"Which notebook?\n{EXAMPLES}")
         sources = [Path(word) for word in self.extra_args]
         if len(sources) > 1 and self.output and not Path(self.output).is_dir():
-            sys.exit("With more than one notebook --output is a folder, which has to exist.")
+            sys.exit(
+                f"For more than one notebook --output is a folder: mkdir {self.output} makes it."
+            )
+        self._refuse_one_file_for_two(sources)
         break_off_on_signals()
         try:
             gateways = configured_gateways(self.config)
@@ -134,10 +138,24 @@ class RunApp(ConfiguredApp):
             sys.exit(str(error))
         self.exit(int(any(failed)))
 
+    def _target(self, source: Path) -> Path:
+        target = Path(self.output or source)
+        return target / source.name if target.is_dir() else target
+
+    def _refuse_one_file_for_two(self, sources: list[Path]) -> None:
+        seen: dict[str, Path] = {}
+        for source in sources:
+            target = self._target(source)
+            other = seen.setdefault(os.path.normcase(target.resolve()), source)
+            if other is not source:
+                sys.exit(
+                    f"{other} and {source} would both be saved in {target}: run them one by one,"
+                    " each with an --output of its own."
+                )
+
     def _run(self, source: Path, gateways: list[Gateway]) -> bool:
         """Run one; return whether it was all right. Raises TraitError."""
-        target = Path(self.output or source)
-        target = target / source.name if target.is_dir() else target
+        target = self._target(source)
         try:
             run = Run(
                 source,
@@ -152,7 +170,7 @@ class RunApp(ConfiguredApp):
                 error_on_timeout=self._timed_out(),
             )
         except (OSError, ValueError) as error:
-            print(f"{source} cannot be run: {error}", file=sys.stderr)
+            print(f"{source} cannot be run: {_reason(error)}", file=sys.stderr)
             return False
         progress = Progress(source.name, len(run.cells))
         try:
@@ -168,7 +186,7 @@ class RunApp(ConfiguredApp):
     def _problem(self, run: Run, progress: Progress) -> str:
         """Run it; return what went wrong, as somebody should read it, or nothing."""
         try:
-            run.run(progress.started, progress.cell)
+            run.run(progress.started, progress.cell, progress.say)
         except CellExecutionError as error:
             again = "Correct it and run it again; --allow-errors goes on after a failure."
             return f"{_where(run)} failed.\n{_shown(error)}\n{_saved(run)} {again}"
@@ -177,6 +195,8 @@ class RunApp(ConfiguredApp):
             progress.close()
             print(f"Interrupted in {_where(run)}.{gone} {_saved(run)}", file=sys.stderr)
             self.exit(INTERRUPTED)
+        except KernelSpecNotFound as error:
+            return f"It was not run. {error.message} Give the kernel with --kernel=NAME."
         except GatewayError as error:
             return f"{_where(run)} was not finished. {error.message} {_saved(run)}"
         except NoSuchKernel as error:
@@ -184,8 +204,17 @@ class RunApp(ConfiguredApp):
                 f"This computer has no kernel {error.name!r}: see `jupyter kernelspec list`, and"
                 " choose one with --kernel=NAME, or a gateway with --gateway=NAME=URL."
             )
+        except KernelEnded:
+            return (
+                f"{_where(run)} ended its kernel, with exit() or quit(), so the cells after it did"
+                f" not run. {_saved(run)} Take that out and run it again."
+            )
         except (OSError, RuntimeError) as error:  # a full disk; a kernel that died
             return f"{_where(run)} was not finished: {error} {_saved(run)}"
+        except Exception as error:  # whatever it is, the next notebooks are run
+            self.log.debug("The run of %s broke off", run.file.path, exc_info=True)
+            what = f"{type(error).__name__}: {error}"
+            return f"{_where(run)} was not finished ({what}; --debug says more). {_saved(run)}"
         return ""
 
     def _log_of_nbclient(self) -> logging.Logger:
@@ -199,12 +228,18 @@ class RunApp(ConfiguredApp):
         return {"ename": "CellTimeout", "evalue": text, "traceback": [f"CellTimeout: {text}"]}
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
+
+
 def _where(run: Run) -> str:
     return f"cell {run.number} of {len(run.cells)}" if run.number else "the start of the kernel"
 
 
 def _saved(run: Run) -> str:
-    return f"What ran until then is saved in {run.target}." if run.number else ""
+    return f"What ran until then is saved in {run.file.path}." if run.number else ""
 
 
 def _shown(error: CellExecutionError) -> str:

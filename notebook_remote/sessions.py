@@ -6,14 +6,17 @@ import asyncio
 import re
 import sqlite3
 from typing import Any
+from weakref import WeakValueDictionary
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.sessions.sessionmanager import SessionManager
+from tornado import web
 from traitlets import Instance
 
 from .backends import told_apart
 from .exceptions import GatewayError
 from .routing import RoutedKernelManager
+from .signals import STOPPING
 from .store import Store
 
 Model = dict[str, Any]
@@ -34,6 +37,10 @@ def document_of(path: str | None, name: str | None, kind: str | None) -> str | N
     return path
 
 
+class KernelNotStarted(Exception):
+    """The kernel that a session should change to was not started; the cause says why."""
+
+
 class RemoteSessionManager(SessionManager):
     """jupyter_server's sessions over kernels of all backends, which outlive this process.
 
@@ -48,12 +55,23 @@ class RemoteSessionManager(SessionManager):
         super().__init__(**kwargs)
         # By the document and what kernel is wanted for it.
         self._creating: dict[tuple[str | None, ...], asyncio.Task[Model]] = {}
+        # By the session and what kernel is wanted for it.
+        self._changing: dict[tuple[str | None, ...], asyncio.Task[Model]] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def store(self) -> Store | None:
         """The server's store."""
         store: Store | None = getattr(self.parent, "store", None)
         return store
+
+    @property
+    def cursor(self) -> sqlite3.Cursor:
+        """Where the base class asks and changes. Raises 503 when the server is being stopped."""
+        if self.store is not None and self.store.closed:
+            raise web.HTTPError(503, STOPPING)
+        cursor: sqlite3.Cursor = super().cursor
+        return cursor
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -84,6 +102,7 @@ class RemoteSessionManager(SessionManager):
             self._creating[wanted] = task
             task.add_done_callback(lambda done: self._creating.pop(wanted, None))
         model = await asyncio.shield(task)
+        await self._written()
         # JupyterLab shuts a session down that has not the path that it asked for.
         told: Model = {**model, "path": path}
         return (
@@ -120,6 +139,64 @@ class RemoteSessionManager(SessionManager):
         query = "SELECT path, name, type, kernel_id FROM session WHERE session_id = ?"
         path, name, kind, kernel_id = self.cursor.execute(query, (session_id,)).fetchone()
         self._used(document_of(path, name, kind), kind, kernel_id)
+        await self._written()
+
+    async def _written(self) -> None:
+        """What a page is told outlives this process, unless the disk is too slow or full."""
+        if self.store is not None:
+            await self.store.written()
+
+    async def change_kernel(
+        self,
+        session_id: str,
+        kernel_id: str | None = None,
+        kernel_name: str | None = None,
+        **changes: str,
+    ) -> Model:
+        """Give a session another kernel: one that runs, or a new one of a kernelspec.
+
+        Whoever asks for the same meanwhile gets the same; other changes wait for their turn. So
+        no kernel is left without a session. ``changes`` are of the document. Raises
+        KernelNotStarted, 404.
+        """
+        wanted = (session_id, kernel_id, kernel_name)
+        task = self._changing.get(wanted)
+        if task is None:
+            change = self._change_kernel(session_id, kernel_id, kernel_name, changes)
+            task = asyncio.create_task(change, name=f"change the kernel of {session_id}")
+            self._changing[wanted] = task
+            task.add_done_callback(lambda done: self._changing.pop(wanted, None))
+        return await asyncio.shield(task)
+
+    async def _change_kernel(
+        self,
+        session_id: str,
+        kernel_id: str | None,
+        kernel_name: str | None,
+        changes: dict[str, str],
+    ) -> Model:
+        turn = self._turns.setdefault(session_id, asyncio.Lock())
+        async with turn:
+            before = await self.get_session(session_id=session_id)
+            new = kernel_id
+            if new is None:
+                document = {key: before[key] for key in ("path", "name", "type")}
+                try:
+                    new = await self.start_kernel_for_session(
+                        session_id, kernel_name=kernel_name, **document
+                    )
+                except Exception as error:
+                    raise KernelNotStarted from error
+            try:
+                await self.update_session(session_id, kernel_id=new, **changes)
+            except web.HTTPError:  # the session was deleted meanwhile
+                if kernel_id is None:
+                    await self.release_kernel(new)
+                raise
+            model: Model = await self.get_session(session_id=session_id)
+            if new != before["kernel"]["id"]:
+                await self.release_kernel(before["kernel"]["id"])
+        return model
 
     async def start_kernel_for_session(
         self,
@@ -150,7 +227,7 @@ class RemoteSessionManager(SessionManager):
         """Remember which backend a document runs on; a console's path is no document."""
         backend = self.kernel_manager.backends.of_kernel(kernel_id)
         if self.store is not None and backend is not None and path and type_ != "console":
-            self.store.used(path, backend.key)
+            self.store.used(path, backend.place)
 
     async def delete_session(self, session_id: str) -> None:
         """Delete a session, and shut its kernel down unless another session uses it."""
@@ -191,6 +268,10 @@ class RemoteSessionManager(SessionManager):
         """
         kernel = self.kernel_manager.known_model(row["kernel_id"])
         model: Model | None
+        if kernel is None and self._is_away(row["kernel_id"]):
+            if tolerate_culled:
+                return None
+            raise KeyError(f"The gateway of the kernel {row['kernel_id']} is not there.")
         if kernel is None:
             model = await super().row_to_model(row, tolerate_culled)
             return model
@@ -204,6 +285,14 @@ class RemoteSessionManager(SessionManager):
         if row["type"] == "notebook":
             model["notebook"] = {"path": row["path"], "name": row["name"]}
         return model
+
+    def _is_away(self, kernel_id: str) -> bool:
+        """Whether a kernel is on a gateway that was removed, or is not there yet.
+
+        Its session is not shown meanwhile, and not lost.
+        """
+        known = self.store is not None and self.store.has_kernel(kernel_id)
+        return known and kernel_id not in self.kernel_manager
 
     def get_kernel_env(self, path: str | None, name: str | None = None) -> dict[str, str]:
         """What a session adds to its kernel's environment: not this server's environment.

@@ -75,7 +75,7 @@ def test_generate_and_show_config(farm: Farm) -> None:
     [
         (["--mode=browser"], "--mode=browser needs --gateway-url=URL"),
         (["--mode=other"], "'proxy'"),
-        (["--gateway-url=host:1"], "--gateway-url is not a URL that can be used"),
+        (["--gateway-url=host:1"], "is not the address of a gateway"),
         (["--gateway-url=http://h:1", "--Gateway.ca_certs=nosuch"], "there is no file 'nosuch'"),
         (["--gateway-url=http://h:1", "--gateway-token-file=nosuch"], "there is no file 'nosuch'"),
         (["--Gateway.connect_timeout=soon"], "connect_timeout"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -22,6 +24,7 @@ from notebook_remote.exceptions import (
 
 from .conftest import SharedServers
 from .intermediary import Intermediary
+from .odd_gateway import OddGateway
 from .processes import Farm, Server, free_port
 from .test_channels import assert_ends
 
@@ -49,6 +52,11 @@ def ask(
     return asyncio.run(run())
 
 
+@pytest.fixture(scope="module")
+def open_to_all(shared_farm: Farm) -> Server:
+    return shared_farm.gateway("jupyter-server", token="").start()
+
+
 def test_kinds_are_told_apart(gateway: Server, kind: str) -> None:
     expected = "enterprise-gateway" if kind == "enterprise-gateway" else "jupyter"
     assert ask(gateway, lambda c: c.kind()) == expected
@@ -69,6 +77,31 @@ def test_what_is_unknown(gateway: Server) -> None:
         ask(gateway, lambda c: c.kernelspec("a/../b"))
 
 
+@pytest.mark.parametrize("options", [{}, {"accept_cookies": True}, {"auth_token": "needless"}])
+def test_a_jupyter_server_without_a_token(open_to_all: Server, options: dict[str, Any]) -> None:
+    """It refuses whatever changes something and has no _xsrf cookie with an equal header."""
+
+    async def use(client: RestClient) -> None:
+        await client.kernels()  # where it sets a cookie of its own
+        kernel_id = (await client.start_kernel("python3", {}))["id"]
+        await client.interrupt(kernel_id)
+        await client.restart(kernel_id)
+        await client.shutdown(kernel_id)
+
+    ask(open_to_all, use, **options)
+
+
+def test_a_users_own_xsrf_header_stays(open_to_all: Server) -> None:
+    own = '{"Cookie": "a=b; _xsrf=c0ffee", "X-XSRFToken": "c0ffee"}'
+
+    async def use(client: RestClient) -> dict[str, str]:
+        await client.shutdown((await client.start_kernel("python3", {}))["id"])
+        return await client.headers(open_to_all.url, changes=True)
+
+    headers = ask(open_to_all, use, headers=own)
+    assert (headers["Cookie"], headers["X-XSRFToken"]) == ("a=b; _xsrf=c0ffee", "c0ffee")
+
+
 @pytest.mark.parametrize("kernel_id", ["../status", "a-b-c-d-e/..", "", "x?y-1-2-3-4", "ä-b-c-d-e"])
 def test_no_odd_id_is_put_into_a_url(shared: SharedServers, kernel_id: str) -> None:
     gateway = shared.gateway("jupyter-server")
@@ -84,6 +117,70 @@ def test_a_404_of_something_else_does_not_end_a_kernel(shared: SharedServers) ->
         ask(gateway, lambda c: c.kernel(UNKNOWN), kernels_endpoint="/nosuch")
 
 
+def strange(
+    question: Callable[[RestClient], Awaitable[Any]], status: int, body: Any, **options: object
+) -> Any:
+    """Ask something that has one answer to all questions."""
+    with OddGateway(lambda method, path: (status, body)) as gateway:
+        config = Gateway(config=Config({"Gateway": {"url": gateway.url, **options}}))
+
+        async def run() -> Any:
+            client = RestClient(config, GatewayAuth(config), ssl.create_default_context(), _ready)
+            try:
+                return await question(client)
+            finally:
+                await client.close()
+
+        return asyncio.run(run())
+
+
+NESTED = b"[" * 100_000
+
+
+@pytest.mark.parametrize("body", [NESTED, b"\xff\xfe", b"", None, [], "x", {"kernelspecs": []}])
+def test_what_no_gateway_answers_is_a_gateways_error(body: Any) -> None:
+    for question in (
+        lambda c: c.kernelspecs(),
+        lambda c: c.kernel(UNKNOWN),
+        lambda c: c.start_kernel("python3", {}),
+    ):
+        with pytest.raises(GatewayAnswerError, match="does not answer"):
+            strange(question, 200, body)
+    assert strange(lambda c: c.addon(), 200, NESTED) is None
+
+
+def test_odd_kernelspecs_are_left_out_with_one_warning(caplog: pytest.LogCaptureFixture) -> None:
+    good = {"spec": {"display_name": "Good", "metadata": None}}
+    listed = {"good": good, "null": None, "text": {"spec": "text"}, "a/b": good}
+    answer = {"default": 5, "kernelspecs": listed}
+
+    async def ask_twice(client: RestClient) -> Any:
+        await client.kernelspecs()
+        return await client.kernelspecs()
+
+    found = strange(ask_twice, 200, answer)
+    assert (list(found["kernelspecs"]), found["default"]) == (["good"], "")
+    assert found["kernelspecs"]["good"]["spec"]["metadata"] == {}
+    assert [caplog.text.count(name) for name in ("'null'", "'text'", "'a/b'")] == [1, 1, 1]
+
+
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    endless = itertools.repeat(b" " * 1_000_000)
+    with pytest.raises(GatewayAnswerError, match="more than 32 MiB"):
+        strange(lambda c: c.kernels(), 200, endless)
+
+
+def test_an_answer_that_drips_is_given_up() -> None:
+    def drip() -> Iterator[bytes]:
+        while not given_up.wait(0.05):
+            yield b" "
+
+    given_up = threading.Event()
+    with pytest.raises(GatewayUnreachable, match="did not answer in time"):
+        strange(lambda c: c.kernels(), 200, drip(), request_timeout=0.5, connect_timeout=0.5)
+    given_up.set()
+
+
 def test_a_get_is_sent_again_and_a_post_is_not(shared: SharedServers) -> None:
     gateway = shared.gateway("jupyter-server")
     with Intermediary(free_port()) as nowhere:  # accepts a connection, and closes it
@@ -94,7 +191,7 @@ def test_a_get_is_sent_again_and_a_post_is_not(shared: SharedServers) -> None:
             before = nowhere.accepted
             with pytest.raises(GatewayUnreachable, match="broke off"):
                 ask(gateway, question, url=nowhere.url)
-            assert nowhere.accepted - before == attempts
+            assert nowhere.accepted - before == attempts + 1  # to see whether it speaks TLS
 
 
 def test_the_notebooks_own_secrets_never_reach_the_gateway(farm: Farm, kind: str) -> None:

@@ -99,8 +99,38 @@ def test_an_unknown_mode_is_refused() -> None:
     "url", ["localhost:8888", "ftp://host", "http://", "http://host:99999", "x"]
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(TraitError, match="--gateway-url is not a URL that can be used"):
+    with pytest.raises(TraitError, match="is not the address of a gateway: write it as"):
         gateway(url=url)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "address"),
+    [
+        ("http://host/lab?token=t", "http://host"),
+        ("http://host/lab", "http://host"),
+        ("http://host:1/lab/tree/a/x.ipynb?token=t", "http://host:1"),
+        ("http://host/lab/workspaces/auto-x/tree/x.ipynb", "http://host"),
+        ("http://host/tree", "http://host"),
+        ("http://host/tree/folder#x", "http://host"),
+        ("https://hub/user/ada/notebooks/a/x.ipynb", "https://hub/user/ada"),
+        ("http://host/edit/a.py", "http://host"),
+        ("http://host/doc/tree/x.ipynb", "http://host"),
+        ("http://host/terminals/1", "http://host"),
+        ("http://host/consoles/x", "http://host"),
+        ("http://host/login?next=%2Flab%3F", "http://host"),
+        ("http://host/?token=t", "http://host"),
+        # Prefixes that are none of these, or are said to be prefixes by a slash at the end.
+        ("http://host/lab/", "http://host/lab"),
+        ("http://host/labs", "http://host/labs"),
+        ("http://host/notebooks/gpu", "http://host/notebooks/gpu"),
+        ("http://host/my-tree", "http://host/my-tree"),
+    ],
+)
+def test_the_address_of_a_page_is_that_of_its_server(pasted: str, address: str) -> None:
+    named = Gateways(config=Config({"Gateways": {"named": {"gpu": pasted}}}))
+    for config in (gateway(url=pasted), named.make("gpu", pasted), *named.all()[1:]):
+        assert config.url == address
+        assert config.auth_token == ("t" if "token=t" in pasted else "")
 
 
 def test_the_path_of_a_url_is_kept_as_given() -> None:

@@ -71,6 +71,13 @@ def test_commands_are_tested_or_say_what_they_need(page: Path) -> None:
                 assert option in KNOWN, option
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_nothing_is_installed_by_a_name_that_the_index_does_not_have(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for words in re.findall(r"pip install ([^`\n&#]*)", text):
+        assert not re.search(r"(?<![./-])\bnotebook-remote", words), words
+
+
 def test_each_tick_of_the_table_is_a_test_with_that_gateway() -> None:
     table = (TOP / "docs" / "compatibility.md").read_text(encoding="utf-8")
     lines = [line.strip("|").split("|") for line in table.splitlines() if "`test_" in line]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import threading
 from pathlib import Path
+
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
+
+from notebook_remote.embedded_app import LOG_LIMIT
 
 from .processes import STOP_PATIENCE, Farm, Server, alive, children, wait_for
 
@@ -151,11 +158,130 @@ def test_it_is_started_again_when_it_dies(farm: Farm) -> None:
 
 
 def test_options_for_kernels_reach_it(farm: Farm) -> None:
-    notebook = farm.notebook(
-        "--MappingKernelManager.cull_idle_timeout=1", "--MappingKernelManager.cull_interval=1"
-    ).start()
+    notebook = farm.notebook("--MappingKernelManager.cull_interval=1")
+    configuration = Path(notebook.env["JUPYTER_CONFIG_DIR"]) / "jupyter_server_config.py"
+    configuration.parent.mkdir()
+    configuration.write_text("c.ServerApp.AsyncMappingKernelManager.cull_idle_timeout = 1")
+    notebook.start()
     notebook.start_kernel()
     wait_for("the idle kernel to be culled", lambda: notebook.get("/api/kernels").json() == [])
+
+
+class Stranger:
+    """Somebody else's server at a port, which notes all that it gets, and sends it back."""
+
+    def __init__(self, port: int) -> None:
+        self.heard: list[str] = []
+        heard = self.heard
+
+        class Echo(WebSocketHandler):
+            def prepare(self) -> None:
+                heard.append(f"{self.request.uri} {dict(self.request.headers)}")
+
+            def on_message(self, text: str | bytes) -> None:
+                heard.append(str(text))
+                self.write_message(text)
+
+        async def serve() -> None:
+            self._loop = asyncio.get_running_loop()
+            self._end = asyncio.Event()
+            server = Application([(".*", Echo)]).listen(port, "127.0.0.1")
+            started.set()
+            await self._end.wait()
+            server.stop()
+
+        started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        self._thread.start()
+        started.wait()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+
+def test_a_stranger_at_its_port_gets_nothing(farm: Farm) -> None:
+    first = farm.notebook(name="one").start()
+    first.start_kernel()
+    gateway = gateway_of(first)
+    (path,) = runtime(first).glob("embedded-*.json")
+    first.kill()
+    os.kill(int(str(gateway["pid"])), signal.SIGKILL)
+    wait_for("it to end", lambda: not alive(int(str(gateway["pid"]))))
+    # Its number was given to another process of this user, and its port as well.
+    port = int(str(gateway["port"]))
+    path.write_text(json.dumps({**gateway, "pid": os.getpid()}))
+    elsewhere = path.with_name(path.name.replace(".json", "0.json"))
+    address = f"http://192.0.2.1:{port}/"
+    elsewhere.touch(0o600)
+    elsewhere.write_text(json.dumps({**gateway, "pid": os.getpid(), "url": address}))
+    stranger = Stranger(port)
+    try:
+        second = farm.notebook(name="one").start()
+        with second.kernel() as kernel_id, second.channels(kernel_id) as channels:
+            assert channels.run("1") == "1"
+    finally:
+        stranger.stop()
+    assert len(stranger.heard) == 2  # the handshake, and a number that has nothing to do with it
+    assert str(gateway["token"]) not in str(stranger.heard)
+    assert not path.exists()
+
+
+def test_files_of_others_and_of_dead_processes_are_not_used(farm: Farm) -> None:
+    first = farm.notebook("--Gateway.on_exit=keep", name="one").start()
+    first.start_kernel()
+    gateway = gateway_of(first)
+    (path,) = runtime(first).glob("embedded-*.json")
+    first.stop()
+    path.chmod(0o666)  # anybody may have written it
+    dead = path.with_name(path.name.replace(".json", "0.json"))
+    dead.touch(0o600)
+    dead.write_text(json.dumps({**gateway, "pid": 2**22 - 1}))
+    second = farm.notebook(name="one").start()
+    with second.kernel():
+        assert "Found the embedded gateway" not in second.log
+    assert not dead.exists()
+    second.stop()
+    path.chmod(0o600)
+    third = farm.notebook(name="one").start()
+    wait_for("it to be found", lambda: "Found the embedded gateway" in third.log)
+
+
+def test_what_kernels_print_does_not_fill_the_disk(farm: Farm) -> None:
+    notebook = farm.notebook().start()
+    with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
+        channels.run("import os; [os.write(1, b'x' * 99 + b'\\n') for _ in range(100_000)]")
+        (log,) = runtime(notebook).glob("embedded-*.log")
+        wait_for("its log to be shortened", lambda: log.stat().st_size < LOG_LIMIT / 2)
+        channels.run("os.write(1, b'the latest\\n')")
+        wait_for("the log to go on", lambda: b"the latest" in log.read_bytes()[-10_000:])
+    assert log.stat().st_size < LOG_LIMIT / 2
+
+
+SLOW = """
+import sys, time
+if "notebook_remote.embedded_app" in sys.orig_argv:
+    time.sleep(600)
+"""
+
+
+def test_its_slow_start_holds_up_no_other_gateway(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server").start()
+    notebook = farm.notebook(
+        f"--gateway=gpu={gateway.url}", env={"NOTEBOOK_REMOTE_GPU_AUTH_TOKEN": gateway.token}
+    )
+    modules = notebook.folder.parent / "modules"
+    modules.mkdir()
+    (modules / "sitecustomize.py").write_text(SLOW)
+    notebook.env["PYTHONPATH"] = str(modules)
+    notebook.start()
+    body = {"path": "a.ipynb", "type": "notebook", "name": "a", "kernel": {"name": "python3@gpu"}}
+    session = notebook.post("/api/sessions", body).json()
+    assert [s["id"] for s in notebook.get("/api/sessions").json()] == [session["id"]]
+    with notebook.channels(session["kernel"]["id"]) as channels:
+        assert channels.run("1") == "1"
+    assert list(runtime(notebook).glob("embedded-*.json")) == []
+    notebook.stop(patience=STOP_PATIENCE)
 
 
 def test_the_environment_of_a_gateway_client_does_not_reach_it(farm: Farm) -> None:

@@ -73,7 +73,7 @@ def test_the_token_is_wrong(farm: Farm, gateway: Server) -> None:
 
 def test_there_is_no_token(farm: Farm, gateway: Server) -> None:
     notebook = farm.notebook(gateway=gateway.url).start()
-    told(notebook, 424, "sent no token", "--gateway-token-file")
+    told(notebook, 424, "wants a token and got none", "--gateway-token-file")
 
 
 def test_the_url_is_not_a_gateways(farm: Farm) -> None:
@@ -86,13 +86,13 @@ def test_the_url_is_not_a_gateways(farm: Farm) -> None:
 def test_the_gateway_speaks_tls_and_the_url_does_not(farm: Farm, tls: tuple[str, str, str]) -> None:
     gateway = farm.gateway("jupyter-server", tls=tls).start()
     notebook = farm.notebook(gateway=gateway.url.replace("https", "http")).start()
-    told(notebook, 503, "https://")
+    told(notebook, 503, "speaks TLS", "write https:// in place of http://")
 
 
 def test_the_url_speaks_tls_and_the_gateway_does_not(farm: Farm, shared: SharedServers) -> None:
     url = shared.gateway("jupyter-server").url.replace("http", "https")
     notebook = farm.notebook(gateway=url, env={"JUPYTER_GATEWAY_CONNECT_TIMEOUT": "1"}).start()
-    told(notebook, 503, "uses TLS", "http://")
+    told(notebook, 503, "speaks HTTP without TLS", "write http:// in place of https://")
 
 
 def test_the_certificate_is_not_trusted(farm: Farm, tls: tuple[str, str, str]) -> None:

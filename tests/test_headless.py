@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import nbclient
+import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from traitlets import TraitError
@@ -26,13 +28,12 @@ from notebook_remote.exceptions import (
     KernelSpecNotFound,
     ReplyLost,
 )
-from notebook_remote.frames import FrameError
 from notebook_remote.headless import (
     BlockingGatewayKernelManager,
     GatewayKernelManager,
     GatewayNotebookClient,
 )
-from notebook_remote.kernel_messages import decode
+from notebook_remote.kernel_messages import UnreadableMessage, decode, put_right
 
 from .conftest import SharedServers
 from .intermediary import Intermediary
@@ -264,8 +265,54 @@ def test_what_a_gateway_would_not_take_is_an_error(
 @pytest.mark.parametrize("v1", [True, False])
 def test_what_is_no_message(payload: bytes, v1: bool) -> None:
     for opcode in (1, 2):
-        with pytest.raises(FrameError):
+        with pytest.raises(UnreadableMessage):
             decode(opcode, payload, v1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "right"),
+    [
+        ("status", {}, {"execution_state": ""}),
+        ("stream", {"name": "stdout", "text": 5}, {"name": "stdout", "text": "5"}),
+        ("error", {"ename": None}, {"ename": "", "evalue": "", "traceback": []}),
+        ("error", {"traceback": ["a", 5]}, {"ename": "", "evalue": "", "traceback": ["a", "5"]}),
+        ("execute_reply", {"traceback": None}, {"status": "", "traceback": []}),
+        ("kernel_info_reply", {}, {"protocol_version": "5.3"}),
+        ("comm_msg", {"comm_id": "1", "data": None}, {"comm_id": "1", "data": {}}),
+        ("execute_input", {"execution_count": "x"}, {"execution_count": None}),
+        (
+            "display_data",
+            {
+                "data": {"a/b": {"c": 1}, "d/e": ["f"], "g+json": [1]},
+                "transient": {"display_id": 1},
+            },
+            {
+                "data": {"a/b": '{"c": 1}', "d/e": ["f"], "g+json": [1]},
+                "metadata": {},
+                "transient": {},
+            },
+        ),
+        ("display_data", {"data": [1]}, None),
+        ("comm_open", {"data": "x"}, None),
+        ("status", [], None),
+    ],
+)
+def test_what_is_odd_about_a_message_is_put_right(kind: str, content: Any, right: Any) -> None:
+    message = {"header": {}, "parent_header": {}, "metadata": {}, "msg_type": kind}
+    message["content"] = content
+    if right is None:
+        with pytest.raises(UnreadableMessage):
+            put_right(message)
+    else:
+        put_right(message)
+        assert message["content"] == right
+
+
+def test_half_a_letter_in_json() -> None:
+    header = '{"msg_id": "1", "msg_type": "stream"}'
+    text = f'{{"channel": "iopub", "header": {header}, "parent_header": null, "metadata": {{}},'
+    text += '"content": {"name": "stdout", "text": "\\ud83d\\ude00 \\udce9"}}'
+    assert decode(1, text.encode(), v1=False)[1]["content"]["text"] == "\U0001f600 \ufffd"
 
 
 # -- links ----------------------------------------------------------------------------------------
@@ -346,7 +393,7 @@ def test_a_reply_that_was_lost_is_an_error(
     # Whatever the kernel says now goes into the hole.
     wait_for("what the gateway sends", lambda: is_idle(gateway, client.parent.kernel_id))
     between.restore(forget=True)
-    with pytest.raises(ReplyLost, match="lost with it"):
+    with pytest.raises(ReplyLost, match="lost with a connection"):
         reply(client, msg_id)
     assert run(client, "print(1)") == "1\n"
 
@@ -363,6 +410,24 @@ def test_what_goes_out_on_a_dead_link_is_an_error(
     with pytest.raises(ReplyLost):
         reply(client, msg_id)
     assert run(client, "print('x' in dir())") == "False\n"
+
+
+def test_a_reply_that_cannot_be_read_is_an_error(
+    shared: SharedServers, on: Callable[..., Any]
+) -> None:
+    gateway = shared.gateway("jupyter-server")
+    spoiling = (b'"user_expressions"', b"'user_expressions'")
+    with Intermediary(urlsplit(gateway.url).port or 0, rewrite=spoiling) as between:
+        client = on(gateway, between.url)
+        with pytest.raises(ReplyLost, match="cannot be read"):
+            reply(client, client.execute("x = 1"))
+        assert client.kernel_info(reply=True, timeout=PATIENCE)["content"]["status"] == "ok"
+        assert len(client._link._questions) < 5
+        for _ in range(3):
+            other = client.parent.client()
+            other.start_channels()
+            other.stop_channels()
+        assert len(client.parent.kernel._links) == 1
 
 
 def is_idle(server: Server, kernel_id: str) -> bool:
@@ -447,12 +512,14 @@ def test_kernel_names(farm: Farm, shared: SharedServers, monkeypatch: pytest.Mon
         return url
 
     assert start("python3@two") == two.url
-    with pytest.raises(KernelSpecNotFound, match="--kernel=python3@one or --kernel=python3@two"):
+    with pytest.raises(KernelSpecNotFound, match="choose python3@one or python3@two"):
         start("python3")
-    with pytest.raises(KernelSpecNotFound, match="There is: python3@one, python3@two") as caught:
+    with pytest.raises(
+        KernelSpecNotFound, match="Choose one of python3@one, python3@two"
+    ) as caught:
         start("julia")
     assert "nothing listens at http://localhost:1" in str(caught.value).lower()
-    with pytest.raises(KernelSpecNotFound, match="no gateway 'three', but there is: one, two"):
+    with pytest.raises(KernelSpecNotFound, match="There are: one, two"):
         start("python3@three")
     with pytest.raises(KernelSpecNotFound, match="It has: python3"):
         start("julia@one")
@@ -532,7 +599,24 @@ def test_papermill(somebody: Somebody, coloured: Server) -> None:
     done = somebody.run("papermill", *words)
     assert done.returncode == 0, done.stderr
     assert "".join(read(somebody.folder / "b.ipynb")) == "green\nred\n"
+    assert "HTTP Request" not in done.stderr  # in between its progress bar
     assert no_kernels(coloured)
+
+
+def test_the_cell_with_parameters_is_in_the_language_of_the_kernel(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server")
+    folder = Path(gateway.env["JUPYTER_DATA_DIR"]) / "kernels" / "r-4"
+    folder.mkdir(parents=True)
+    spec = {"argv": ["R", "{connection_file}"], "display_name": "R 4", "language": "R"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    somebody = Somebody(farm, gateway.start())
+    write(somebody.folder / "a.ipynb", "1")
+    words = ("--prepare-only", "--engine", "notebook-remote", "-k", "r-4", "-p", "good", "True")
+    done = somebody.run("papermill", *words, "a.ipynb", "b.ipynb")
+    assert done.returncode == 0, done.stderr
+    made = nbformat.read(somebody.folder / "b.ipynb", as_version=4)
+    assert "good = TRUE" in made.cells[0].source
+    assert made.metadata.kernelspec == {"name": "r-4", "display_name": "R 4", "language": "R"}
 
 
 def test_jupyter_execute(somebody: Somebody, coloured: Server) -> None:
@@ -572,6 +656,52 @@ def test_no_kernel_outlives_the_program(
     said, _ = program.communicate(timeout=PATIENCE)
     assert program.returncode == code, said
     assert no_kernels(coloured)
+
+
+FORKED = """
+import os, sys, time
+child = os.fork()
+if child == 0:
+    try:
+        manager.background
+    except RuntimeError as error:
+        assert "forked" in str(error)
+    else:
+        os._exit(3)
+    manager.shutdown_kernel()  # does nothing here
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+client = manager.client()
+client.start_channels()
+client.wait_for_ready(timeout=30)
+client.execute("1", reply=True, timeout=30)
+print("lives")
+"""
+
+
+def test_a_forked_process_leaves_the_kernel_alone(somebody: Somebody, coloured: Server) -> None:
+    (somebody.folder / "script.py").write_text(SCRIPT + FORKED, encoding="utf-8")
+    program = somebody.start("-W", "ignore::DeprecationWarning", "script.py")
+    said, _ = program.communicate(timeout=2 * PATIENCE)
+    assert (program.returncode, said.splitlines()[-1]) == (0, "lives"), said
+    assert no_kernels(coloured)
+
+
+def test_a_kernel_that_is_left_behind_is_told_of(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server").start()
+    somebody = Somebody(farm, gateway)
+    script = (
+        f"{SCRIPT}\nimport time\nwhile not __import__('os').path.exists('go'): time.sleep(0.02)"
+    )
+    (somebody.folder / "script.py").write_text(script, encoding="utf-8")
+    program = somebody.start("script.py")
+    assert program.stdout is not None
+    kernel_id = program.stdout.readline().strip()
+    gateway.kill()
+    (somebody.folder / "go").touch()
+    said, _ = program.communicate(timeout=PATIENCE)
+    assert f"Kernel {kernel_id} may still run on the gateway at {gateway.url}" in said
+    assert "Traceback" not in said
 
 
 def test_sigterm_ends_nbconvert_with_its_kernel(

@@ -7,17 +7,21 @@ import contextlib
 import inspect
 import os
 import signal
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from jupyter_server.services.kernels.handlers import MainKernelHandler
 
+from .conftest import SharedServers
 from .intermediary import Intermediary
+from .odd_gateway import OddGateway
 from .processes import STOP_PATIENCE, Farm, Server, wait_for
 from .test_channels import assert_ends
 
 # jupyter_server before 2.20 ignores the id in the body, and starts a kernel with another one.
 TAKES_AN_ID = 'model.get("kernel_id")' in inspect.getsource(MainKernelHandler.post)
+LISTING = ("GET", "/api/kernels")
 NO_KERNEL = "00000000-0000-0000-0000-000000000000"
 
 
@@ -59,6 +63,46 @@ def test_the_id_may_be_chosen(notebook: Server) -> None:
     wanted = "11111111-2222-4333-8444-555555555555"
     with notebook.kernel(kernel_id=wanted) as kernel_id:
         assert kernel_id == wanted
+
+
+@pytest.mark.parametrize(
+    "words", ["no Route matched with those values", "Kernel does not exist: {}"]
+)
+def test_a_404_of_an_ingress_or_of_one_replica_ends_no_kernel(
+    farm: Farm, shared: SharedServers, words: str
+) -> None:
+    """Gone is what the gateway itself says twice, some seconds apart; until then it is unknown."""
+    wrong: list[bool] = []
+    answered: list[bool] = []
+
+    def answers(method: str, path: str) -> tuple[int, Any] | None:
+        kernel_id = path.removeprefix("/api/kernels/")
+        if path == kernel_id or method != "GET" or not wrong:
+            return (403, {"message": "Forbidden"}) if (method, path) == LISTING else None
+        answered.append(True)
+        if "{}" in words and len(answered) % 2 == 0:
+            return None  # the other replica
+        return 404, {"message": words.format(kernel_id)}
+
+    upstream = shared.gateway("jupyter-server")
+    with OddGateway(answers, upstream) as gateway:
+        env = {
+            "JUPYTER_GATEWAY_WS_URL": "ws" + upstream.url.removeprefix("http"),
+            "JUPYTER_GATEWAY_AUTH_TOKEN": upstream.token,
+            "NOTEBOOK_REMOTE_POLL_INTERVAL": "0.3",
+        }
+        notebook = farm.notebook(gateway=gateway.url, env=env).start()
+        with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
+            channels.run("x = 5")
+            wrong.append(True)
+            kernel = f"/api/kernels/{kernel_id}"
+            assert notebook.get(kernel).status_code in (424, 503)
+            wait_for("more looks, and second looks", lambda: len(answered) > 20)
+            (listed,) = notebook.get("/api/kernels").json()
+            assert listed["id"] == kernel_id
+            wrong.clear()
+            assert channels.run("print(x)") == "5\n"  # the same connection
+            wait_for("it to be known", lambda: notebook.get(kernel).status_code == 200)
 
 
 def test_a_kernel_culled_on_the_gateway_is_noticed(notebook: Server, gateway: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import random
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from notebook_remote.frames import BINARY, TEXT, FrameError, frame
-from notebook_remote.messages import MAX_PARTS, V1, MessageGuard
+from notebook_remote.messages import MAX_PARTS, V1, MessageGuard, session_of
 from notebook_remote.relay import Answer
 
 from .test_frames import chunks, fragments
@@ -128,6 +129,45 @@ def test_an_absurd_table_of_the_older_protocol_neither(payload: bytes) -> None:
         passed(MessageGuard(None, LIMIT), frame(BINARY, payload, to_gateway=True))
 
 
+def frames_of(answer: Answer) -> list[bytes]:
+    async def made() -> list[bytes]:
+        return await answer.frames()
+
+    return asyncio.run(made())
+
+
+def test_an_answer_of_ours_is_as_one_of_the_kernel() -> None:
+    """JupyterLab drops what waits at a foreign session, and takes each status for the kernel's."""
+
+    async def busy() -> bool:
+        return True
+
+    header = json.dumps({"msg_type": "status", "session": "kernel's"}).encode()
+    latest = frame(BINARY, v1("iopub", header, b"{}", b"{}", b"{}"))
+    guard = MessageGuard(V1, LIMIT, latest_from_kernel=lambda: latest, is_busy=busy)
+    _, [answer] = passed(guard, frame(BINARY, request(LIMIT), to_gateway=True))
+    messages = [parsed(f)[1] for f in frames_of(answer)]
+    assert {parts[0]["session"] for parts in messages} == {"kernel's"}
+    states = [(p[3].get("execution_state"), bool(p[1])) for p in messages]
+    assert states[-2:] == [("idle", True), ("busy", False)]
+
+
+@pytest.mark.parametrize(
+    "message", [b"", b"\x02", b"{}", bytes(range(100)), v1("iopub", b"[]", b"")]
+)
+def test_a_session_that_cannot_be_read(message: bytes) -> None:
+    assert session_of(message) == ""
+
+
+def test_empty_frames_without_end_are_refused() -> None:
+    guard = MessageGuard(V1, LIMIT)
+    beginning = fragments(BINARY, b"\x05", b"", to_gateway=True)
+    assert beginning[-6] == 0x80  # the head of the last frame
+    first, empty = beginning[:-6], b"\x00" + beginning[-5:]
+    with pytest.raises(FrameError, match="too many frames"):
+        passed(guard, first + empty * 100_000)
+
+
 def test_a_message_that_is_too_large_is_answered_in_its_cell() -> None:
     told: list[str] = []
     guard = MessageGuard(V1, LIMIT, told.append)
@@ -138,7 +178,7 @@ def test_a_message_that_is_too_large_is_answered_in_its_cell() -> None:
     assert not answer.ends
     assert told == [answer.text]
     assert "--Gateway.max_message_size" in answer.text
-    messages = [parsed(f) for f in answer.frames]
+    messages = [parsed(f) for f in frames_of(answer)]
     assert [(channel, parts[0]["msg_type"]) for channel, parts in messages] == [
         ("iopub", "status"),
         ("iopub", "error"),
@@ -157,17 +197,17 @@ def test_one_in_parts_ends_the_connection_after_its_answer() -> None:
     assert data.startswith(out)
     assert len(out) < 600_000
     assert answer.ends
-    assert answer.frames
+    assert frames_of(answer)
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_what_cannot_be_answered_is_refused_all_the_same(opcode: int) -> None:
     data = frame(opcode, v1("shell", b"no JSON", b"x" * LIMIT), to_gateway=True)
     out, [answer] = passed(MessageGuard(V1, LIMIT), data)
-    assert (out, answer.frames) == (b"", [])
+    assert (out, frames_of(answer)) == (b"", [])
 
 
 def test_a_widgets_upload_gets_an_idle_and_no_reply() -> None:
     data = frame(BINARY, request(LIMIT, "comm_msg"), to_gateway=True)
     _, [answer] = passed(MessageGuard(V1, LIMIT), data)
-    assert [parsed(f)[1][0]["msg_type"] for f in answer.frames] == ["status", "status"]
+    assert [parsed(f)[1][0]["msg_type"] for f in frames_of(answer)] == ["status", "status"]

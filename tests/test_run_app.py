@@ -13,11 +13,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 
-from .conftest import SharedServers
+from notebook_remote import notebook_file
+from notebook_remote.run_notebook import Run
+
 from .intermediary import Intermediary
-from .notebooks import read, until, write
+from .notebooks import notebook, read, shown, until, write
 from .processes import PATIENCE, Farm, Server, wait_for
 
 # What tells a gateway's kernel from one of this computer.
@@ -86,12 +90,131 @@ def test_a_notebook_runs_on_the_gateway(terminal: Terminal, coloured: Server) ->
     assert read(path) == ["green\n", "", "2"]
     assert coloured.token not in path.read_text()
     assert [line.partition(",")[0] for line in said.splitlines()] == [
-        "a.ipynb: its kernel runs on the gateway 'gateway'",
+        f"a.ipynb: its kernel runs on the gateway at {coloured.url}",
         "a.ipynb: cell 1 of 2",
         "a.ipynb: cell 2 of 2",
         "a.ipynb: done",
     ]
     assert no_kernels(coloured)
+    assert is_trusted(path, terminal)
+
+
+def is_trusted(path: Path, terminal: Terminal) -> bool:
+    data = terminal.env["JUPYTER_DATA_DIR"]
+    signed = NotebookNotary(data_dir=data)
+    try:
+        return bool(signed.check_signature(nbformat.read(path, as_version=4)))
+    finally:
+        signed.store.close()
+
+
+ODD_OUTPUT = """
+import os
+for number in range(3):
+    print("\\udce9", number)
+display({"text/plain": "\\udce9", "text/x-foo": 5, "application/json": 5}, raw=True)
+"""
+# Whatever comes, however it is made; and the last one is not even JSON.
+ODD_MESSAGES = """
+kernel = get_ipython().kernel
+session, socket = kernel.session, kernel.iopub_socket
+parent = session.pack(kernel.get_parent()["header"])
+def odd(kind, *parts):
+    parts = [session.pack(session.msg_header(kind)), *parts]
+    socket.send_multipart([kind.encode(), b"<IDS|MSG>", session.sign(parts), *parts])
+odd("status", b"null", b"{}", b'{"execution_state": "busy"}')
+odd("status", parent, b"null", b"{}")
+odd("display_data", parent, b"{}", b'{"data": [1], "metadata": {}}')
+odd("display_data", parent, b"{}", b'{"data": {"text/plain": "in order"}, "transient": 5}')
+odd("error", parent, b"{}", b"{}")
+odd("stream", parent, b"{}", b"[]")
+odd("stream", parent, b"{}", b"no JSON at all")
+print("end")
+"""
+
+
+@pytest.mark.parametrize("where", ["gateway", "here"])
+def test_odd_output_costs_nothing_but_itself(
+    where: str, terminal: Terminal, no_gateway: Terminal
+) -> None:
+    somebody = terminal if where == "gateway" else no_gateway
+    cells = [ODD_OUTPUT, *([ODD_MESSAGES] if where == "gateway" else []), "print('next')"]
+    path = somebody.write("a.ipynb", *cells)
+    code, said = somebody.run("a.ipynb")
+    assert code == 0, said
+    assert "connecting again" not in said
+    first, *others = nbformat.read(path, as_version=4).cells
+    assert "".join(o.text for o in first.outputs[:-1]) == "".join(f"\ufffd {n}\n" for n in range(3))
+    assert first.outputs[-1].data == {
+        "text/plain": "\ufffd",
+        "text/x-foo": "5",
+        "application/json": 5,
+    }
+    shown_next = [shown(cell) for cell in others]
+    assert shown_next[-1] == "next\n"
+    if where == "gateway":
+        assert said.count("cannot be read and is left out") == 2, said
+        assert "in order" in shown_next[0]
+        assert shown_next[0].endswith("end\n")
+
+
+def test_a_cell_that_ends_its_kernel(terminal: Terminal, coloured: Server) -> None:
+    path = terminal.write("a.ipynb", "1", "exit()", "open('ran', 'w').close()")
+    terminal.write("b.ipynb", "2", "quit()")
+    code, said = terminal.run("a.ipynb", "b.ipynb")
+    assert code == 1
+    assert "a.ipynb: cell 2 of 3 ended its kernel, with exit() or quit()" in said
+    assert "b.ipynb: done" in said  # there was nothing after it
+    assert read(path) == ["1", "", ""]
+    assert not (terminal.folder / "ran").exists()
+    assert no_kernels(coloured)
+
+
+def test_the_notebook_names_the_kernel_that_ran(
+    terminal: Terminal, no_gateway: Terminal, coloured: Server
+) -> None:
+    gpu = f"--gateway=gpu={coloured.url}"
+    no_gateway.env["NOTEBOOK_REMOTE_GPU_AUTH_TOKEN"] = coloured.token
+    path = no_gateway.write("a.ipynb", "1", kernel="ir")
+    for words in ((gpu, "--kernel=python3@gpu"), ("--kernel=python3@local",)):
+        no_gateway.write("a.ipynb", "1", kernel="ir")
+        code, said = no_gateway.run("a.ipynb", *words)
+        assert code == 0, said
+        metadata = nbformat.read(path, as_version=4).metadata
+        assert metadata.kernelspec == {
+            "name": "python3",
+            "display_name": "Python 3 (ipykernel)",
+            "language": "python",
+        }
+        assert metadata.language_info.name == "python"
+
+
+def test_output_is_saved_within_a_long_cell(
+    tmp_path: Path, no_gateway: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook_file, "SAVE_INTERVAL", 0.1)
+    for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, no_gateway.env[name])
+    path = tmp_path / "a.ipynb"
+    code = (
+        "import time\nprint('be' + 'gun', flush=True)\n"
+        f"while 'begun' not in open({str(path)!r}).read(): time.sleep(0.02)"
+    )
+    write(path, code)
+    Run(path, path, [], timeout=PATIENCE).run(print, list, print)
+    assert read(path) == ["begun\n"]
+
+
+def test_saving_takes_a_small_part_of_the_time(tmp_path: Path) -> None:
+    file = notebook_file.NotebookFile(tmp_path / "a.ipynb")
+    made = notebook("1")
+    made.cells[0].outputs = [nbformat.v4.new_output("stream", text="x\n" * 100_000)] * 10
+    assert file.may_save()
+    old, new = file.number(), file.number()
+    file.save(made, new)
+    assert not file.may_save()  # until five times as long has passed as that took
+    file.save(notebook("older"), old)
+    assert nbformat.read(tmp_path / "a.ipynb", as_version=4).cells[0].source == "1"
 
 
 def test_a_cell_that_fails(terminal: Terminal, coloured: Server) -> None:
@@ -159,12 +282,15 @@ def test_an_interrupted_start_leaves_no_kernel(
     terminal: Terminal, coloured: Server, link: Callable[..., Intermediary]
 ) -> None:
     between = link(coloured)
-    between.delay(1.0, "down")  # so that the kernel is there before that is known
+    between.delay(5.0, "down")  # so that the kernel is there long before that is known
     path = terminal.write("a.ipynb", "1")
     before = path.read_text()
     program = terminal.start("a.ipynb", f"--gateway-url={between.url}")
     wait_for("the kernel to be there", lambda: not no_kernels(coloured))
     program.send_signal(signal.SIGINT)
+    assert program.stderr is not None
+    assert "is still being started" in program.stderr.readline()
+    between.delay(0, "down")
     _, errors = program.communicate(timeout=PATIENCE)
     assert program.returncode == 130
     assert errors.strip() == "Interrupted in the start of the kernel. Its kernel was shut down."
@@ -199,19 +325,18 @@ def test_without_a_gateway_it_runs_here(no_gateway: Terminal) -> None:
     assert (code, "This computer has no kernel 'julia'" in said) == (1, True)
 
 
-def test_gateways_with_names(no_gateway: Terminal, coloured: Server, shared: SharedServers) -> None:
+def test_gateways_with_names(no_gateway: Terminal, coloured: Server, farm: Farm) -> None:
     """One is of the command line, one was added in a page, and one is this computer."""
-    other = shared.gateway("kernel-gateway")
+    other = farm.gateway("kernel-gateway", token="").start()
     folder = Path(no_gateway.env["JUPYTER_DATA_DIR"]) / "notebook-remote"
     folder.mkdir(parents=True)
     (folder / "gateways.json").write_text(json.dumps({"team": {"url": other.url}}))
-    no_gateway.env["NOTEBOOK_REMOTE_TEAM_AUTH_TOKEN"] = other.token
     no_gateway.env["NOTEBOOK_REMOTE_GPU_AUTH_TOKEN"] = coloured.token
     path = no_gateway.write("a.ipynb", WHERE)
     gpu = f"--gateway=gpu={coloured.url}"
     code, said = no_gateway.run("a.ipynb", gpu)
     assert code == 1
-    assert "with --kernel=python3@gpu or --kernel=python3@team" in said
+    assert "choose python3@gpu or python3@team. Give the kernel with --kernel=NAME" in said
     colours = []
     for kernel in ("python3@gpu", "python3@local"):
         code, said = no_gateway.run("a.ipynb", gpu, f"--kernel={kernel}")
@@ -234,12 +359,16 @@ def test_a_configuration_file(no_gateway: Terminal, coloured: Server) -> None:
 def test_several_notebooks_and_a_folder_for_them(terminal: Terminal) -> None:
     paths = [terminal.write(f"{name}.ipynb", code) for name, code in (("a", "1 / 0"), ("b", "2"))]
     code, said = terminal.run("a.ipynb", "b.ipynb", "--output=done")
-    assert (code, "a folder, which has to exist" in said) == (1, True)
+    assert (code, "mkdir done makes it" in said) == (1, True)
     (terminal.folder / "done").mkdir()
     code, said = terminal.run("a.ipynb", "b.ipynb", "--output=done")
     assert code == 1
     assert "b.ipynb: done, saved in done/b.ipynb" in said
     assert [read(path) for path in paths] == [[""], [""]]
+    assert read(terminal.folder / "done" / "b.ipynb") == ["2"]
+    terminal.write("c/b.ipynb", "3")
+    code, said = terminal.run("b.ipynb", "c/b.ipynb", "--output=done")
+    assert (code, "b.ipynb and c/b.ipynb would both be saved in done/b.ipynb" in said) == (1, True)
     assert read(terminal.folder / "done" / "b.ipynb") == ["2"]
 
 
@@ -248,9 +377,12 @@ def test_mistakes_are_sentences(terminal: Terminal) -> None:
     terminal.write("a.ipynb", "1", kernel="julia")
     for words, sentence in {
         (): "Which notebook?",
-        ("missing.ipynb",): "missing.ipynb cannot be run: [Errno 2] No such file",
+        ("missing.ipynb",): "missing.ipynb cannot be run: No such file or directory: missing.ipynb",
         ("bad.ipynb",): "bad.ipynb cannot be run: Notebook does not appear to be JSON",
-        ("a.ipynb", "--output=missing/b.ipynb"): "a.ipynb cannot be run: [Errno 2]",
+        (
+            "a.ipynb",
+            "--output=missing/b.ipynb",
+        ): "a.ipynb cannot be run: There is no folder: missing",
         ("a.ipynb",): "has no kernelspec 'julia'. It has: python3",
         ("a.ipynb", "--gateway-url=http://localhost:1"): "Nothing listens at http://localhost:1",
         ("a.ipynb", "--gateway-token=wrong"): "refused our token",

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import re
 import shutil
+import sqlite3
 import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from notebook_remote.store import Store, left_behind
+from notebook_remote.store_file import ALIVE
 
 from .intermediary import Intermediary
-from .processes import Farm, Server, wait_for
+from .processes import STOP_PATIENCE, Farm, Server, alive, children, wait_for
 from .test_sessions import new_body
 
 GPU, CPU = "http://gpu:8888", "http://cpu:8888"  # keys of gateways
@@ -26,14 +34,24 @@ GPU, CPU = "http://gpu:8888", "http://cpu:8888"  # keys of gateways
 def store(folder: Path, *gateways: str, root: str = "/work") -> Store:
     """A store as a server has it that has these gateways."""
     made = Store(folder, root, logging.getLogger())
-    for gateway in gateways or (GPU,):
-        made.take_over(gateway)
+    take_over(made, *(gateways or (GPU,)))
     return made
+
+
+def take_over(held: Store, *gateways: str) -> None:
+    async def take() -> None:
+        for gateway in gateways:
+            await held.take_over(gateway)
+        assert await held.written()
+
+    asyncio.run(take())
 
 
 def crash(held: Store) -> None:
     """What is left of a store when its process dies: an unlocked file."""
-    held.connection.close()
+    file = held.release()
+    assert file is not None
+    file.close()
 
 
 def session(held: Store, name: str, kernel_id: str) -> None:
@@ -114,8 +132,8 @@ def test_what_was_on_a_gateway_that_is_gone_for_good_is_dropped(tmp_path: Path) 
     first.add_kernel("k2", "python3", CPU)
     crash(first)
     second = store(tmp_path, root="/work")
-    second.forget_gateways(lambda key: key == CPU)
-    second.take_over(CPU)
+    asyncio.run(second.forget_gateways(lambda key: key == CPU))
+    take_over(second, CPU)
     assert kernels(second, CPU) == {}
 
 
@@ -152,16 +170,44 @@ def test_where_documents_ran_last_is_remembered(tmp_path: Path) -> None:
     assert second.last_used("1199.ipynb") == GPU
 
 
-def test_a_file_that_cannot_be_read_is_put_aside(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def damaged(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"no page" * 5000)
+
+
+def changed(path: Path, sql: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(sql)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.write_bytes(b"no database" * 1000), "not a database"),
+        (damaged, "malformed"),
+        (lambda path: changed(path, "ALTER TABLE kernel ADD COLUMN colour"), "other columns"),
+        (lambda path: changed(path, "DROP TABLE document"), "other columns"),
+        (lambda path: changed(path, "PRAGMA user_version = 99"), "version 99"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], object], reason: str
 ) -> None:
-    broken = store(tmp_path)
-    broken.add_kernel("k1", "python3", GPU)
+    good, broken = store(tmp_path), store(tmp_path)
+    good.add_kernel("k1", "python3", GPU)
+    broken.add_kernel("k2", "python3", GPU)
+    crash(good)
     crash(broken)
-    broken.path.write_bytes(b"no database" * 1000)
-    assert kernels(store(tmp_path)) == {}
+    damage(broken.path)
+    assert "k1" in [kernel.kernel_id for _, kernel in left_behind(tmp_path)]
+    later = store(tmp_path)
+    take_over(later, CPU)
+    assert kernels(later) == {"k1": "python3"}
     assert broken.path.with_suffix(".unreadable").exists()
-    assert "cannot be read" in caplog.text
+    (warning,) = caplog.messages
+    assert "cannot be used" in warning
+    assert reason in warning
 
 
 def test_without_a_file_sessions_are_in_memory(
@@ -170,14 +216,79 @@ def test_without_a_file_sessions_are_in_memory(
     """On a file system that cannot lock, say."""
     folder = tmp_path / "a file"
     folder.write_text("")
-    held = store(folder)
+    held = Store(folder, "/work", logging.getLogger())
+    asyncio.run(held.take_over(GPU))
     held.add_kernel("k1", "python3", GPU)
     session(held, "s1", "k1")
+    assert not asyncio.run(held.written())
     assert (kernels(held), sessions(held)) == ({"k1": "python3"}, ["s1"])
     held.drop_kernel("k1")
     held.close()
-    assert "Sessions end with this server" in caplog.text
+    assert [message for message in caplog.messages if "cannot be written" in message]
     assert folder.read_text() == ""
+
+
+def test_a_full_disk_keeps_nobody_from_anything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    earlier, held = store(tmp_path, CPU), store(tmp_path)
+    earlier.add_kernel("k0", "python3", GPU)
+    crash(earlier)
+    file = held._writer._file
+    assert file is not None
+    file._connection.execute("PRAGMA max_page_count = 1")  # no page more than it has
+    for number in range(500):
+        held.used(f"{number}.ipynb", GPU)
+    held.add_kernel("k1", "python3", GPU)
+    asyncio.run(held.take_over(GPU))  # what the disk does not take stays in the earlier file too
+    assert kernels(held) == {"k0": "python3", "k1": "python3"}
+    assert earlier.path.exists()
+    (warning,) = caplog.messages
+    assert "full" in warning
+    caplog.clear()
+    file._connection.execute("PRAGMA max_page_count = 1000")
+    held.add_kernel("k2", "python3", GPU)
+    take_over(held, GPU)
+    assert not earlier.path.exists()
+    assert "again" in caplog.text
+    crash(held)
+    assert kernels(store(tmp_path)).keys() == {"k0", "k1", "k2"}
+
+
+def test_where_locks_are_not_seen_a_servers_signs_of_life_are(tmp_path: Path) -> None:
+    """On a file system that other computers share."""
+    there = store(tmp_path)
+    there.add_kernel("k1", "python3", GPU)
+    file = there.release()
+    assert file is not None
+    file.write({"owner": [("another-computer", "another boot")]})
+    file.close()  # from here on its lock is not seen
+    here = store(tmp_path)
+    assert (kernels(here), here.lives_elsewhere()) == ({}, True)
+    assert list(left_behind(tmp_path)) == []
+    os.utime(there.path, (time.time() - ALIVE,) * 2)
+    assert not here.lives_elsewhere()
+    assert [kernel.kernel_id for _, kernel in left_behind(tmp_path)] == ["k1"]
+    take_over(here, GPU)
+    assert kernels(here) == {"k1": "python3"}
+
+
+def test_one_that_was_stopped_is_free_for_other_computers_at_once(tmp_path: Path) -> None:
+    there = store(tmp_path)
+    there.add_kernel("k1", "python3", GPU)
+    there.close()
+    with closing(sqlite3.connect(there.path)) as connection:
+        assert connection.execute("SELECT * FROM owner").fetchall() == []
+
+
+def test_one_file_however_often_it_is_started(tmp_path: Path) -> None:
+    for number in range(5):
+        held = store(tmp_path, f"embedded-{number}")
+        held.used(f"{number}.ipynb", "this computer")
+        assert held.last_used("0.ipynb") == "this computer"
+        held.close()
+        assert list(tmp_path.iterdir()) == [held.path]
 
 
 KEYS = st.sampled_from([GPU, CPU])
@@ -216,7 +327,7 @@ class StoreMachine(RuleBasedStateMachine):
         self._take_over(data.draw(st.sampled_from(sorted(self.servers))), gateway)
 
     def _take_over(self, name: str, gateway: str) -> None:
-        self.servers[name].take_over(gateway)
+        take_over(self.servers[name], gateway)
         taken = {k: v for k, v in self.left.items() if v[0] == gateway}
         self.held[name] |= taken
         self.left = {k: v for k, v in self.left.items() if k not in taken}
@@ -300,7 +411,7 @@ def test_a_server_that_was_killed_has_its_sessions_again(
     first.kill()
     gateway.request("DELETE", f"/api/kernels/{gone_kernel}")
     second = farm.notebook(gateway=gateway, name="one", env=env).start()
-    assert ids(second) == [(session_id, kernel_id)]
+    wait_for("what is gone to be noticed", lambda: ids(second) == [(session_id, kernel_id)])
     assert value(second, kernel_id) == "kept"
     listed = [k["id"] for k in second.get("/api/kernels").json()]
     assert sorted(listed) == sorted([kernel_id, unreferenced])
@@ -317,7 +428,7 @@ def test_with_keep_an_orderly_stop_keeps_them_too(farm: Farm, gateway: Server) -
     first = farm.notebook("--Gateway.on_exit=keep", **options).start()
     session_id, kernel_id = started(first)
     first.stop()
-    assert "keep running when this server stops" in first.log
+    assert "When this server stops, kernels there go on running." in first.log
     assert re.search(f"keep running on the gateway 'gateway': {kernel_id}", first.log)
     second = farm.notebook(**options).start()
     assert ids(second) == [(session_id, kernel_id)]
@@ -359,3 +470,30 @@ def test_a_kernel_of_two_sessions_survives_the_end_of_one(farm: Farm, notebook: 
     assert value(notebook, kernel_id) == "kept"
     assert notebook.request("DELETE", f"/api/sessions/{other['id']}").status_code == 204
     assert notebook.get(f"/api/kernels/{kernel_id}").status_code == 404
+
+
+def test_a_full_disk_while_it_runs(farm: Farm) -> None:
+    first = farm.notebook(name="one").start()
+    started(first)
+    process = psutil.Process(first.pid)
+    room = first.log_path.stat().st_size + 4096  # for the log, and not for the sessions
+    process.rlimit(psutil.RLIMIT_FSIZE, (room, psutil.RLIM_INFINITY))
+    session_id, kernel_id = started(first)
+    _, other = started(first)
+    assert first.request("DELETE", f"/api/kernels/{other}").status_code == 204
+    renamed = first.request("PATCH", f"/api/sessions/{session_id}", json={"path": "b.ipynb"})
+    assert renamed.json()["path"] == "b.ipynb"
+    wait_for("a warning", lambda: "cannot be written" in first.log)
+    process.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    wait_for("room", lambda: "Sessions are kept in" in first.log)
+    first.kill()
+    second = farm.notebook(name="one").start()
+    assert (session_id, kernel_id) in ids(second)
+    assert value(second, kernel_id) == "kept"
+
+    process = psutil.Process(second.pid)
+    process.rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
+    assert second.request("DELETE", f"/api/sessions/{session_id}").status_code == 204
+    processes = children(second.pid)
+    second.stop(patience=STOP_PATIENCE)
+    wait_for("all processes to end", lambda: not any(map(alive, processes)))

@@ -66,6 +66,20 @@ def gateway(request: pytest.FixtureRequest, farm: Farm, tls: Tls) -> Server:
 BOTH = pytest.mark.parametrize("gateway", ["http", "https"], indirect=True)
 
 
+def test_the_kernel_goes_through_it_at_the_end_of_a_program(
+    shared: SharedServers, farm: Farm, proxy: Proxy
+) -> None:
+    gateway = shared.gateway("jupyter-server")
+    env = farm.env("user", NOTEBOOK_REMOTE_PROXY=proxy.url, JUPYTER_GATEWAY_URL=gateway.url)
+    env["JUPYTER_GATEWAY_AUTH_TOKEN"] = gateway.token
+    script = (
+        "from notebook_remote.headless import BlockingGatewayKernelManager as Manager\n"
+        "manager = Manager(kernel_name='python3')\nmanager.start_kernel()"
+    )
+    subprocess.run([sys.executable, "-c", script], env=env, check=True, timeout=60)
+    wait_for("the request in its log", lambda: proxy.passed("DELETE", gateway))
+
+
 @BOTH
 def test_requests_and_websockets_go_through_it(
     farm: Farm, gateway: Server, proxy: Proxy, tls: Tls

@@ -1,4 +1,4 @@
-"""The tutorial and the README's first command, as readers do them: taken from the pages."""
+"""The tutorial and the pages before it, as readers do them: taken from the pages."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import requests
 from .processes import PATIENCE, Farm, Server, free_port, wait_for
 
 TOP = Path(__file__).parent.parent
+HERE = Path(sys.executable).parent
 NOTEBOOK = {"path": "1.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
 CONFIGURED = """
 c.ServerApp.open_browser = False
@@ -52,10 +53,10 @@ class Terminal:
         os.killpg(self.running.pid, signal.SIGINT)
         self.end()
 
-    def end(self) -> str:
+    def end(self, patience: float = PATIENCE) -> str:
         """Wait for the end of what runs, and return what it printed."""
         assert self.running is not None
-        self.running.wait(PATIENCE)
+        self.running.wait(patience)
         return self.log.read_text()
 
     def close(self) -> None:
@@ -64,18 +65,37 @@ class Terminal:
             self.end()
 
 
-@pytest.fixture
-def terminals(farm: Farm) -> Iterator[list[Terminal]]:
-    env = farm.env("reader")
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
+def reader(farm: Farm, path: str) -> list[Terminal]:
+    """Three terminals of somebody who reads, and has these programs."""
+    env = farm.env("reader", PATH=path)
     config = Path(env["JUPYTER_CONFIG_DIR"])
     config.mkdir(parents=True)
     (config / "jupyter_server_config.py").write_text(CONFIGURED)
-    folder = farm.folder / "reader"
-    opened = [Terminal(folder, env) for _ in range(3)]
+    return [Terminal(farm.folder / "reader", env) for _ in range(3)]
+
+
+@pytest.fixture
+def terminals(farm: Farm) -> Iterator[list[Terminal]]:
+    """With everything installed."""
+    opened = reader(farm, f"{HERE}{os.pathsep}{os.environ['PATH']}")
     yield opened
     for terminal in opened:
         terminal.close()
+
+
+@pytest.fixture
+def fresh_terminals(farm: Farm) -> Iterator[list[Terminal]]:
+    """With Python, and nothing of Jupyter."""
+    others = [p for p in os.environ["PATH"].split(os.pathsep) if Path(p) != HERE]
+    opened = reader(farm, os.pathsep.join([f"{sys.base_prefix}/bin", *others]))
+    yield opened
+    for terminal in opened:
+        terminal.close()
+
+
+def commands(page: str) -> list[str]:
+    """The blocks of commands of a page."""
+    return re.findall(r"```bash\n(.*?)```", (TOP / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def answers(server: Server) -> bool:
@@ -93,16 +113,19 @@ def at(terminal: Terminal, port: int) -> Server:
 
 
 @pytest.mark.network
-@pytest.mark.timeout(600)
-@pytest.mark.skipif(not shutil.which("bash"), reason="the command is for a shell")
-def test_the_first_command_of_the_readme(terminals: list[Terminal], tmp_path: Path) -> None:
-    (terminal, *_) = terminals
-    readme = (TOP / "README.md").read_text(encoding="utf-8")
-    first = re.findall(r"```bash\n(.*?)```", readme, re.DOTALL)[0]
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not shutil.which("bash"), reason="the commands are for a shell")
+def test_the_pages_in_order(fresh_terminals: list[Terminal], tmp_path: Path) -> None:
+    """On a machine that has nothing of it: the README, the add-on's page, then the tutorial."""
+    (terminal, *_) = fresh_terminals
+    checkout = tmp_path / "checkout"
     others = shutil.ignore_patterns(".*", "build", "*.egg-info", "node_modules", "__pycache__")
-    shutil.copytree(TOP, tmp_path / "checkout", ignore=others)
+    shutil.copytree(TOP, checkout, ignore=others)
     notebook = at(terminal, free_port())
-    terminal.folder = tmp_path / "checkout"
+    for each in fresh_terminals:
+        each.folder = checkout
+    first = commands("README.md")[0]
+    assert commands("docs/index.md")[0] == first
     terminal.start(first)
     wait_for("the notebook server", lambda: terminal.ended() or answers(notebook), patience=500)
     assert not terminal.ended(), terminal.log.read_text()
@@ -111,12 +134,26 @@ def test_the_first_command_of_the_readme(terminals: list[Terminal], tmp_path: Pa
         assert channels.run("6 * 7") == "42"
     terminal.interrupt()
 
+    install, *steps = commands("docs/tutorial.md")
+    activate = install.splitlines()[-1]
+    for block in (install, f"{activate}\n{commands('gateway/README.md')[0]}"):
+        terminal.start(f"set -e\n{block}")
+        said = terminal.end(patience=300)
+        assert terminal.running is not None
+        assert terminal.running.returncode == 0, said
+    follow_the_tutorial(fresh_terminals, steps, f". {checkout}/{activate.removeprefix('. ')}\n")
+
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="the tutorial's commands are for a shell")
 def test_the_tutorial(terminals: list[Terminal]) -> None:
+    follow_the_tutorial(terminals, commands("docs/tutorial.md")[1:])
+
+
+def follow_the_tutorial(terminals: list[Terminal], steps: list[str], activate: str = "") -> None:
     port, other = str(free_port()), free_port()
-    text = (TOP / "docs" / "tutorial.md").read_text(encoding="utf-8").replace("9999", port)
-    start, crash, again, gateway, both, doctor = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    start, crash, again, gateway, both, doctor = (
+        activate + step.replace("9999", port) for step in steps
+    )
     mine, its, third = terminals
     notebook = at(mine, other)
     folder = mine.folder / "tutorial"

@@ -31,7 +31,7 @@ def enter(handler: Any, name: str, user: Any) -> None:
 def check_kernel(manager: Any, kernel_id: str) -> None:
     """Raise HTTPError 404 for a kernel that is not there; see ``Kind.check_kernel``."""
     if kernel_id not in manager:
-        raise HTTPError(404, "There is no kernel of this id.")
+        raise HTTPError(404, f"Kernel does not exist: {kernel_id}")
 
 
 KIND = Kind(
