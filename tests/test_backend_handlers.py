@@ -100,7 +100,7 @@ def test_what_was_added_is_there_after_a_restart(
     [
         ({"name": "local"}, 409, "already"),
         ({"name": "a/b"}, 400, "cannot be the name"),
-        ({"name": "x", "url": "nonsense"}, 400, "not a URL"),
+        ({"name": "x", "url": "nonsense"}, 400, "not the address"),
         ({"name": "x", "mode": "browser"}, 400, "'proxy' or 'direct'"),
         ({"name": "x", "mode": "local"}, 400, "'proxy' or 'direct'"),
         ({"name": "x", "auth_token_file": "/etc/passwd"}, 400, "auth_token_file"),
