@@ -27,6 +27,7 @@ Model = dict[str, Any]
 
 # Seconds that a list waits for a backend, once; what it says later is in the next list.
 PATIENCE = 2.0
+FIRST_PATIENCE = 10.0  # for the embedded gateway to be up, without which a list is half a list
 THIS_COMPUTER = "this computer"  # as which the store knows it
 
 
@@ -92,7 +93,14 @@ class Backend:
     @property
     def patience(self) -> float:
         """Seconds to wait for an answer of it, where there is something to show without it."""
-        return 0.0 if self.is_slow or self.down is not None else PATIENCE
+        if self.is_slow or self.down is not None:
+            return 0.0
+        return FIRST_PATIENCE if self.is_starting else PATIENCE
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether it is an embedded gateway that has not been up yet: its kernelspecs will come."""
+        return self.config.embedded and not self.specs.last_specs and self.down is None
 
     @property
     def first_list_due(self) -> float:
@@ -284,7 +292,8 @@ class Backends:
             return named, own or None
         contacted = self._contacted()
         if name is not None:
-            if not any(name in backend.specs.last_specs for backend in contacted):
+            known = any(name in backend.specs.last_specs for backend in contacted)
+            if not known or any(backend.is_starting for backend in contacted):
                 await self.list_kernelspecs()
             for backend in contacted:
                 if name in backend.specs.last_specs:

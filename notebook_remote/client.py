@@ -448,7 +448,7 @@ class RestClient:
                     raise GatewayAnswerError(
                         f"{self._where} answers {urlsplit(url).path} with more than"
                         f" {MAX_ANSWER // 2**20} MiB, as no Jupyter gateway does: check host, port"
-                        " and path prefix in --gateway-url."
+                        f" and path prefix in {self.config.address_option}."
                     )
         headers = [
             (name, value)

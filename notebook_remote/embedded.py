@@ -45,6 +45,7 @@ from . import lease
 from .config import Gateway
 from .environment import for_embedded_gateway
 from .exceptions import GatewayUnreachable, without_secrets
+from .store_file import this_computer
 
 Model = dict[str, Any]
 
@@ -103,7 +104,8 @@ class EmbeddedGateway:
 
     def is_gone(self, key: str) -> bool:
         """Whether a key in the store is that of an embedded gateway that has stopped for good."""
-        return key.startswith(KEY_PREFIX) and not (self.folder / f"{key}.json").exists()
+        path = self.folder / f"{key}.json"
+        return key.startswith(KEY_PREFIX) and (not path.exists() or _is_dead(_read_info(path)))
 
     async def ready(self) -> None:
         """Wait until the gateway can be used. Raises GatewayUnreachable when it cannot start."""
@@ -219,10 +221,10 @@ class EmbeddedGateway:
         """Take over a gateway that an earlier notebook server on this directory has left."""
         for path in sorted(self.folder.glob(f"{self.prefix}*.json")):
             info = _read_info(path)
-            if info is None or info.get("root_dir") != self.root_dir:
-                continue
-            if not _is_ours(int(info["pid"])):
+            if _is_dead(info):
                 path.unlink(missing_ok=True)
+                continue
+            if info is None or info.get("root_dir") != self.root_dir or not _is_here(info):
                 continue
             try:
                 self._lease = await _take_lease(info)
@@ -411,14 +413,22 @@ def _without_links(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
-def _is_ours(pid: int) -> bool:
-    """Whether a process lives and is this user's."""
-    if not check_pid(pid):
+def _is_here(info: Model) -> bool:
+    """Whether a gateway was started on this computer, since it was switched on."""
+    return (info.get("host"), info.get("boot")) == this_computer()
+
+
+def _is_dead(info: Model | None) -> bool:
+    """Whether a gateway's process is gone, as far as this computer can know."""
+    if info is None or info.get("host") != this_computer()[0]:
         return False
+    pid = int(info["pid"])
+    if not _is_here(info) or not check_pid(pid):
+        return True
     try:
-        return Path(f"/proc/{pid}").stat().st_uid == os.getuid()
+        return Path(f"/proc/{pid}").stat().st_uid != os.getuid()
     except (OSError, AttributeError):
-        return True  # another system; the proof of its token counts
+        return False  # another system; the proof of its token counts
 
 
 async def _take_lease(info: Model) -> WebSocketClientConnection:

@@ -31,6 +31,7 @@ from . import lease
 from .local_channels import LocalChannels
 from .local_kernels import LocalKernelManager
 from .signals import OrderlyServerApp, leave
+from .store_file import this_computer
 
 # The add-on, for direct mode, is a distribution of its own; the gateway works without it.
 try:
@@ -189,6 +190,14 @@ class EmbeddedGatewayApp(OrderlyServerApp):
                 # All who write append, so that nobody leaves a hole.
                 with open(self.log_file, "ab") as file:
                     file.write(b"[...]\n" + end)
+
+    def server_info(self) -> dict[str, Any]:
+        """What stands in the file by which we are found: on which computer, too.
+
+        Its folder may be shared with others, on which our process id means another process.
+        """
+        host, boot = this_computer()
+        return {**super().server_info(), "host": host, "boot": boot}
 
     def write_server_info_file(self) -> None:
         """Write the file by which we are found, once the port is open; called at start."""

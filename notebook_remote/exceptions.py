@@ -245,10 +245,9 @@ def unreachable(
             )
         if isinstance(cause, ssl.SSLError):
             return GatewayUnreachable(
-                f"No TLS connection to {where} ({cause.reason or cause}): if the gateway does not"
-                " use TLS, its URL begins with http:// and not with https://; if it asks for a"
-                " client certificate, give one with --Gateway.client_cert and"
-                " --Gateway.client_key."
+                f"No TLS connection to {where} ({cause.reason or cause}): if the gateway asks for a"
+                " client certificate, give one with --Gateway.client_cert and --Gateway.client_key;"
+                " else look at its log."
             )
         if isinstance(cause, socket.gaierror):
             return GatewayUnreachable(
@@ -261,11 +260,10 @@ def unreachable(
                 f" the host and port in {option}."
             )
         if isinstance(cause, (TimeoutError, TornadoTimeoutError)):
-            tls = ", and that it uses TLS (else its URL begins with http://)"
             return GatewayUnreachable(
-                f"The gateway at {where} did not answer in time: check that it is up, that no"
-                f" firewall is in the way{tls if parts.scheme in ('https', 'wss') else ''};"
-                " --Gateway.connect_timeout and --Gateway.request_timeout set how long to wait."
+                f"The gateway at {where} did not answer in time: check that it is up and that no"
+                " firewall is in the way; --Gateway.connect_timeout and --Gateway.request_timeout"
+                " set how long to wait."
             )
     hint = "http://" if parts.scheme in ("https", "wss") else "https://"
     return GatewayUnreachable(

@@ -23,7 +23,7 @@ from .exceptions import (
     without_secrets,
 )
 from .gateways import GatewayBackend
-from .kernel_link import KernelLink, Mailbox
+from .kernel_link import KernelLink, Mailbox, is_gone
 from .shared import Shared
 
 Model = dict[str, Any]
@@ -96,10 +96,7 @@ class HeadlessKernel:
             try:
                 model = await self.gateway.client.kernel(self.kernel_id)
             except KernelNotFound as error:
-                if not await self._is_gone():
-                    return True
-                self._gone = True
-                self._died(error.message)
+                await self._look_again(error)
             except GatewayError as error:
                 self._log.debug(
                     "Whether kernel %s lives is not known: %s", self.kernel_id, error.message
@@ -111,11 +108,11 @@ class HeadlessKernel:
                     )
         return not self._dead
 
-    async def _is_gone(self) -> bool:
-        try:
-            return await self.gateway.client.is_gone(self.kernel_id)
-        except GatewayError:
-            return False  # the next look tells
+    async def _look_again(self, error: KernelNotFound) -> None:
+        """Find out whether a kernel that its gateway did not know a moment ago is gone."""
+        self._gone = await is_gone(self.gateway, self.kernel_id)
+        if self._gone:
+            self._died(error.message)
 
     async def close(self) -> bool:
         """Shut it down, and close all that is open to the gateway; return whether it is gone."""
@@ -210,7 +207,9 @@ async def _shut_down(
             await asyncio.wait_for(gateway.client.shutdown(kernel_id), max(left, 0))
         except (GatewayError, asyncio.TimeoutError) as error:
             if isinstance(error, KernelNotFound) and not start_deadline:
-                return True
+                if await is_gone(gateway, kernel_id):
+                    return True
+                continue
             if left > PAUSE and not isinstance(error, GatewayAuthError):
                 await asyncio.sleep(PAUSE)
                 continue

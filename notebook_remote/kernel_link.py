@@ -260,11 +260,11 @@ class KernelLink:
                 return await open_channels(
                     self._gateway, self._kernel_id, self._session.session, headers
                 )
-            except KernelNotFound as error:
-                if await self._gateway.client.is_gone(self._kernel_id):
+            except (GatewayUnreachable, KernelNotFound) as error:
+                if isinstance(error, KernelNotFound) and await is_gone(
+                    self._gateway, self._kernel_id
+                ):
                     raise
-                self._give_up_in_time(error.message, pause)
-            except GatewayUnreachable as error:
                 self._give_up_in_time(error.message, pause)
                 self._log.debug("No connection to the kernel: %s", error.message)
             await asyncio.sleep(pause)
@@ -452,3 +452,11 @@ class KernelLink:
             f"The kernel's reply was lost with a connection to {self._where}, or cannot be read:"
             " whether all of the code ran is not known. Run it again."
         )
+
+
+async def is_gone(gateway: GatewayBackend, kernel_id: str) -> bool:
+    """Whether a kernel is gone for certain that its gateway did not know a moment ago."""
+    try:
+        return await gateway.client.is_gone(kernel_id)
+    except GatewayError:
+        return False

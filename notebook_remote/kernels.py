@@ -214,10 +214,12 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             else:
                 self._forget(kernel_id)
                 self.log.info(
-                    "Kernel shut down, since nobody waits for its start any more: %s", kernel_id
+                    "Kernel %s, whose start was given up, has come up and was shut down.", kernel_id
                 )
                 return
-        self.log.warning("If kernel %s still came up on the gateway, it runs there.", kernel_id)
+        self.log.warning(
+            "Kernel %s, whose start was given up, may still come up on the gateway.", kernel_id
+        )
 
     def adopt(self, models: list[Model]) -> None:
         """Take kernels that run on the gateway as ours, or what it says of those that are."""
@@ -535,7 +537,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self._forget(kernel.kernel_id)
         self.backend.links.gone(
             kernel.kernel_id,
-            f"The kernel is gone from {self.backend.config.name!r}: it was culled or shut down"
+            f"The kernel is gone from {self.backend.config.label}: it was culled or shut down"
             " there, or died. Its variables are lost; the notebook is not.",
         )
 

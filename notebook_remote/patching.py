@@ -25,7 +25,7 @@ else:
     import tomli as tomllib
 
 QUEUE = Path(__file__).parents[1] / "patches"
-LOCAL_VERSION = "nbremote.1"  # of our wheels; to be raised when a patch changes
+LOCAL_VERSION = "nbremote.2"  # of our wheels; to be raised when a patch changes
 # DEP-3's (https://dep-team.pages.debian.net/deps/dep3/), and what our rule asks for.
 HEADERS = (
     "Description",

@@ -14,7 +14,6 @@ from tornado import web
 from traitlets import Instance
 
 from .backends import told_apart
-from .exceptions import GatewayError
 from .routing import RoutedKernelManager
 from .signals import STOPPING
 from .store import Store
@@ -231,11 +230,18 @@ class RemoteSessionManager(SessionManager):
 
     async def delete_session(self, session_id: str) -> None:
         """Delete a session, and shut its kernel down unless another session uses it."""
-        session = await self.get_session(session_id=session_id)
-        if self._users_of(session["kernel"]["id"]) > 1:
-            self.cursor.execute("DELETE FROM session WHERE session_id = ?", (session_id,))
-        else:
-            await super().delete_session(session_id)
+        kernel_id = str((await self.get_session(session_id=session_id))["kernel"]["id"])
+        while self._users_of(kernel_id) == 1:
+            try:
+                await self.kernel_manager.shutdown_kernel(kernel_id)
+            except web.HTTPError as error:
+                if error.status_code != 404:
+                    raise
+            now = self._kernel_of(session_id)
+            if now in (kernel_id, None):
+                break
+            kernel_id = str(now)  # another tab has changed it meanwhile
+        self.cursor.execute("DELETE FROM session WHERE session_id = ?", (session_id,))
 
     async def release_kernel(self, kernel_id: str) -> None:
         """Shut down a kernel that a session had, unless another has it.
@@ -246,8 +252,15 @@ class RemoteSessionManager(SessionManager):
         if kernel_id in self.kernel_manager and not self._users_of(kernel_id):
             try:
                 await self.kernel_manager.shutdown_kernel(kernel_id)
-            except GatewayError as error:
-                self.log.warning("Kernel %s was not shut down: %s", kernel_id, error.message)
+            except web.HTTPError as error:
+                if error.status_code != 404:  # which says that somebody else has shut it down
+                    self.log.warning("Kernel %s was not shut down: %s", kernel_id, error)
+
+    def _kernel_of(self, session_id: str) -> str | None:
+        """The id of a session's kernel; None without such a session."""
+        query = "SELECT kernel_id FROM session WHERE session_id = ?"
+        row = self.cursor.execute(query, (session_id,)).fetchone()
+        return str(row[0]) if row is not None else None
 
     def _users_of(self, kernel_id: str) -> int:
         """How many sessions use a kernel."""

@@ -184,6 +184,9 @@ class StoppingHandler(web.RequestHandler):
         self.set_header("Connection", "close")
         self.finish({"message": STOPPING, "reason": "Service Unavailable"})
 
+    def _log(self) -> None:
+        """Nothing: pages ask often, and each line would have their headers. Called by tornado."""
+
 
 def leave() -> None:
     """End the process soon, after a server of ours has stopped and cleaned up.

@@ -243,6 +243,8 @@ def _owner(path: Path) -> tuple[str, str] | None:
             with _reading(path, "mode=ro&immutable=1") as connection:
                 rows = connection.execute("SELECT host, boot FROM owner").fetchall()
             return (str(rows[0][0]), str(rows[0][1])) if rows else None
+        except sqlite3.OperationalError:
+            return None  # it has no owner
         except sqlite3.Error:
             continue
     return None

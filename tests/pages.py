@@ -235,8 +235,17 @@ class TreePage(JupyterPage):
 
     def new(self, item: str) -> Page:
         """Choose from the New menu; the page that opens."""
-        self.page.get_by_role("menuitem", name="New").first.click()
         entry = self.menu_items.filter(has_text=item).first
+
+        def offered() -> bool:
+            """Whether it is there. The menu closes when the list of kernels changes."""
+            if not self.menu_items.first.is_visible():
+                self.page.get_by_role("menuitem", name="New").first.click()
+            with contextlib.suppress(PlaywrightTimeout):
+                entry.wait_for(timeout=2000)
+            return entry.is_visible()
+
+        wait_for(f"{item} in the New menu", offered)
         with self.page.context.expect_page() as opened:
             entry.click()
         return opened.value

@@ -100,7 +100,7 @@ def test_what_was_added_is_there_after_a_restart(
     [
         ({"name": "local"}, 409, "already"),
         ({"name": "a/b"}, 400, "cannot be the name"),
-        ({"name": "x", "url": "nonsense"}, 400, "not a URL"),
+        ({"name": "x", "url": "nonsense"}, 400, "not the address"),
         ({"name": "x", "mode": "browser"}, 400, "'proxy' or 'direct'"),
         ({"name": "x", "mode": "local"}, 400, "'proxy' or 'direct'"),
         ({"name": "x", "auth_token_file": "/etc/passwd"}, 400, "auth_token_file"),
@@ -260,3 +260,75 @@ def test_a_start_that_takes_long_is_told_and_cancelled(farm: Farm) -> None:
         wait_for("no kernel to be left", lambda: gateway.get("/api/kernels").json() == [])
         again = notebook.request("DELETE", f"/notebook-remote/api/starts/{start['id']}")
         assert again.status_code == 404
+
+
+def value(notebook: Server, kernel_id: str, code: str = "print(x)") -> str:
+    with notebook.channels(kernel_id) as channels:
+        return channels.run(code).strip()
+
+
+def sessions(notebook: Server) -> list[tuple[str, str]]:
+    return [(s["id"], s["kernel"]["id"]) for s in notebook.get("/api/sessions").json()]
+
+
+def test_a_gateway_that_comes_back_has_its_sessions(
+    notebook: Server, gateway: Server, added: dict[str, Any]
+) -> None:
+    session = new_session(notebook, "back.ipynb", "python3@gpu")
+    kernel_id = session["kernel"]["id"]
+    value(notebook, kernel_id, "x = 'kept'")
+    gone = f"{BACKENDS}/gpu?leave_kernels=1"
+    assert notebook.request("DELETE", gone).status_code == 204
+    assert sessions(notebook) == []
+    assert add(notebook, gateway).status_code == 201
+    assert sessions(notebook) == [(session["id"], kernel_id)]
+    assert value(notebook, kernel_id) == "kept"
+    # At another address too.
+    with Intermediary(urlsplit(gateway.url).port or 0) as link:
+        moved = notebook.request("PATCH", f"{BACKENDS}/gpu", json={"url": link.url})
+        assert (moved.status_code, moved.json()["url"]) == (200, link.url), moved.text
+        assert sessions(notebook) == [(session["id"], kernel_id)]
+        assert value(notebook, kernel_id) == "kept"
+    bad = notebook.request("PATCH", f"{BACKENDS}/gpu", json={"url": "nonsense"})
+    assert bad.status_code == 400
+    assert add(notebook, gateway).status_code == 409
+    notebook.request("PATCH", f"{BACKENDS}/gpu", json={"url": gateway.url})
+    notebook.request("DELETE", f"/api/sessions/{session['id']}")
+
+
+def test_a_configured_gateway_at_another_port_has_its_sessions(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server").start()
+    first = several(farm, "--mode=local", far=gateway)
+    first.start()
+    session = new_session(first, "a.ipynb", "python3@far")
+    first.kill()
+    with Intermediary(urlsplit(gateway.url).port or 0) as link:
+        first.command = [word.replace(gateway.url, link.url) for word in first.command]
+        first.env = {k: v.replace(gateway.url, link.url) for k, v in first.env.items()}
+        first.start()
+        assert sessions(first) == [(session["id"], session["kernel"]["id"])]
+
+
+def test_a_start_on_a_gateway_that_is_removed_leaves_no_kernel(
+    notebook: Server, gateway: Server
+) -> None:
+    before = {kernel["id"] for kernel in gateway.get("/api/kernels").json()}
+    with Intermediary(urlsplit(gateway.url).port or 0) as link:
+        assert add(notebook, gateway, url=link.url).status_code == 201
+        with notebook.kernel(name="python3@gpu"):
+            pass  # what the gateway is has been asked
+        link.delay(1.0, "down")
+        answers: list[Any] = []
+        asking = threading.Thread(
+            target=lambda: answers.append(notebook.post("/api/kernels", {"name": "python3@gpu"}))
+        )
+        asking.start()
+        wait_for("the kernel", lambda: len(gateway.get("/api/kernels").json()) > len(before))
+        removed = notebook.request("DELETE", f"{BACKENDS}/gpu?leave_kernels=1")
+        assert removed.status_code == 204
+        asking.join()
+        assert answers[0].status_code == 409
+        wait_for(
+            "no kernel to be left",
+            lambda: {kernel["id"] for kernel in gateway.get("/api/kernels").json()} == before,
+        )

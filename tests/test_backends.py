@@ -320,3 +320,21 @@ def test_credentials_of_one_gateway_are_not_used_for_another(farm: Farm) -> None
     answer = notebook.post("/api/kernels", {"name": "python3@other"})
     assert answer.status_code == 424, answer.text
     assert "token" in answer.json()["message"]
+
+
+def test_a_gateway_with_two_names_has_each_kernel_once(farm: Farm) -> None:
+    gateway = farm.gateway("jupyter-server").start()
+    notebook = several(farm, "--Gateways.own_kernels=False", one=gateway, two=gateway).start()
+    wait_for("both to be listed", lambda: set(specs(notebook)) == {"python3@one", "python3@two"})
+    kernels = {notebook.start_kernel(name=name): name for name in specs(notebook)}
+
+    def listed() -> dict[str, str]:
+        models = notebook.get("/api/kernels").json()
+        assert len(models) == 2
+        return {model["id"]: model["name"] for model in models}
+
+    assert listed() == kernels
+    notebook.kill()
+    notebook.start()
+    wait_for("both to be known", lambda: len(specs(notebook)) == 2)
+    assert listed() == kernels

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from playwright.sync_api import expect
 
 from .conftest import EVERYWHERE, SharedServers
 from .pages import NOT_RUN, NotebookPage, Visitor
-from .processes import Farm, Server, children, wait_for
+from .processes import Farm, Server, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -323,13 +322,18 @@ def test_while_the_embedded_gateway_starts_python_is_offered(
 ) -> None:
     """It is stopped while it does. The tab opens all the same."""
     server = farm.notebook().start(wait=False)
-    (gateway,) = wait_for("the gateway's process", lambda: children(server.pid))
-    os.kill(gateway, signal.SIGSTOP)
+
+    def of_the_gateway() -> list[psutil.Process]:
+        processes = psutil.Process(server.pid).children(recursive=True)
+        return [p for p in processes if "embedded_app" in " ".join(p.cmdline())]
+
+    (gateway,) = wait_for("the gateway's process", of_the_gateway)
+    gateway.suspend()
     wait_for("the server", server._answers)
     tree = visit(server).open_tree()
     wait_for("Python", lambda: "Python 3 (starting…)" in tree.new_menu())
     opened = tree.new("Python 3 (starting…)")
-    os.kill(gateway, signal.SIGCONT)
+    gateway.resume()
     assert NotebookPage(opened).wait_for_kernel().run_cell("print(6 * 7)").strip() == "42"
     wait_for("the kernel itself", lambda: "Python 3 (ipykernel)" in tree.new_menu())
 

@@ -219,7 +219,7 @@ def test_why_a_kernel_is_gone_is_said_and_another_offered(servers: Several, visi
     visitor = visit(servers.notebook)
     notebook = visitor.open_tree().new_notebook(f"{PYTHON} · jkg")
     notebook.wait_for_kernel(f"{PYTHON} · jkg").run_cell("x = 1")
-    why = notebook.page.get_by_text("The kernel is gone from 'jkg'")
+    why = notebook.page.get_by_text("The kernel on jkg is gone")
     (gone,) = visitor.kernel_ids()
     servers.gateways["jkg"].request("DELETE", f"/api/kernels/{gone}")
     cell = notebook.start_cell("print('into the void')")
@@ -248,9 +248,9 @@ def test_a_gateway_that_stands_still_holds_up_no_new_notebook(farm: Farm, visit:
     gateway.signal(signal.SIGSTOP)
     try:
         start = time.monotonic()
-        notebook = tree.new_notebook(f"{PYTHON} · {HERE}")
+        opened = tree.new(f"{PYTHON} · {HERE}")
         assert time.monotonic() - start < GESTURE  # else the browser opens no tab
-        notebook.wait_for_kernel(f"{PYTHON} · {HERE}")
+        notebook = NotebookPage(opened).wait_for_kernel(f"{PYTHON} · {HERE}")
         assert notebook.run_cell("print(6 * 7)").strip() == "42"
     finally:
         gateway.signal(signal.SIGCONT)

@@ -120,7 +120,7 @@ def test_kernel_messages_go_to_the_gateway_and_nowhere_else(
     assert relayed(visitor) == []
     others = [url for url in visitor.websockets if "/channels" not in url]
     assert {str(urlsplit(url).port) for url in others} == {port(server)}  # events stay
-    name = "embedded" if kind == "embedded" else "gateway"
+    name = "This computer" if kind == "embedded" else "gateway"
     expect(indicator(notebook)).to_have_text(f"{name} · direct")
     label = f"Connection to the kernel: {name}, direct, connected"
     expect(indicator(notebook)).to_have_accessible_name(label)

@@ -9,6 +9,7 @@ import nbclient.cli
 import pytest
 from jupyter_client.client import KernelClient
 from jupyter_client.manager import AsyncKernelManager, KernelManager
+from jupyter_client.multikernelmanager import MultiKernelManager
 from jupyter_events import EventLogger
 from jupyter_server import serverapp
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
@@ -54,6 +55,16 @@ def test_extension_handlers_come_before_the_stock_ones() -> None:
     assert rules.default_router.rules[0].matcher is not rules.wildcard_router
 
 
+def test_kernel_managers_do_what_ours_build_on() -> None:
+    start = inspect.getsource(MultiKernelManager._async_start_kernel)
+    assert "self.pre_start_kernel(kernel_name, kwargs)" in start
+    assert "self._pending_kernels[kernel_id] = task" in start
+    assert parameters(KernelManager.update_env) >= {"env"}
+    # The stock session manager gives the whole environment, and replaces that of the process.
+    assert "**os.environ" in inspect.getsource(SessionManager.get_kernel_env)
+    assert "self._cursor" in inspect.getsource(SessionManager.close)
+
+
 def test_server_app_calls_what_we_override() -> None:
     app = serverapp.ServerApp
     assert "self.init_configurables()" in inspect.getsource(app.initialize)
@@ -61,6 +72,10 @@ def test_server_app_calls_what_we_override() -> None:
     assert "await ensure_async(self.kernel_manager.shutdown_all())" in inspect.getsource(
         app.cleanup_kernels
     )
+    for step in ("cleanup_extensions", "remove_server_info_file", "remove_browser_open_files"):
+        assert f"self.{step}()" in inspect.getsource(app._cleanup)
+    assert "self._stopping = True" in inspect.getsource(app.stop)
+    assert "self._cleanup()" in inspect.getsource(app._stop)  # ours does no less
     assert "self.start_ioloop()" in inspect.getsource(app.start)
     assert parameters(app.running_server_info) >= {"kernel_count"}
     assert "\\nKernels will be managed by the Gateway server" in inspect.getsource(

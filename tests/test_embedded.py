@@ -234,13 +234,15 @@ def test_files_of_others_and_of_dead_processes_are_not_used(farm: Farm) -> None:
     (path,) = runtime(first).glob("embedded-*.json")
     first.stop()
     path.chmod(0o666)  # anybody may have written it
-    dead = path.with_name(path.name.replace(".json", "0.json"))
-    dead.touch(0o600)
-    dead.write_text(json.dumps({**gateway, "pid": 2**22 - 1}))
+    dead, elsewhere = (path.with_name(path.name.replace(".json", f"{n}.json")) for n in (0, 1))
+    for other, changes in ((dead, {}), (elsewhere, {"host": "another-computer"})):
+        other.touch(0o600)
+        other.write_text(json.dumps({**gateway, "pid": 2**22 - 1, **changes}))
     second = farm.notebook(name="one").start()
     with second.kernel():
         assert "Found the embedded gateway" not in second.log
     assert not dead.exists()
+    assert elsewhere.exists()  # its process can be alive there
     second.stop()
     path.chmod(0o600)
     third = farm.notebook(name="one").start()
@@ -290,3 +292,22 @@ def test_the_environment_of_a_gateway_client_does_not_reach_it(farm: Farm) -> No
     with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
         code = "import os; print('s3cret' in str(os.environ), 't0ken' in str(os.environ))"
         assert channels.run(code) == "False False\n"
+
+
+def test_a_notebook_opens_on_this_computer_again(farm: Farm) -> None:
+    """Whichever embedded gateway, or none, runs its kernels there now."""
+    gateway = farm.gateway("jupyter-server").start()
+    env = {"NOTEBOOK_REMOTE_GPU_AUTH_TOKEN": gateway.token}
+    options = (f"--gateway=gpu={gateway.url}",)
+    first = farm.notebook(*options, name="one", env=env).start()
+    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    content = {"cells": [], "metadata": {"kernelspec": kernelspec}, "nbformat": 4}
+    (first.folder / "a.ipynb").write_text(json.dumps({**content, "nbformat_minor": 5}))
+    body = {"path": "a.ipynb", "type": "notebook", "name": "a"}
+    first.post("/api/sessions", {**body, "kernel": {"name": "python3@embedded"}})
+    first.stop()
+    for mode, place in (("proxy", "embedded"), ("local", "local")):
+        again = farm.notebook(*options, f"--mode={mode}", name="one", env=env).start()
+        model = again.get("/api/contents/a.ipynb").json()
+        assert model["content"]["metadata"]["kernelspec"]["name"] == f"python3@{place}"
+        again.stop()

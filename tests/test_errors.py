@@ -42,13 +42,16 @@ def told(notebook: Server, status: int, *words: str) -> str:
         assert "%" not in message
         assert message in notebook.log
     assert "Traceback" not in notebook.log
+    assert "User-Agent" not in notebook.log  # no headers: the sentence says it all
     return str(message)
 
 
 def test_nothing_listens(farm: Farm) -> None:
     port = free_port()
-    notebook = farm.notebook(gateway=f"http://localhost:{port}").start()
+    option = "--ServerApp.websocket_compression_options={}"
+    notebook = farm.notebook(option, gateway=f"http://localhost:{port}").start()
     told(notebook, 503, f"http://localhost:{port}", "connection refused", "start the gateway")
+    assert notebook.log.count("websocket_compression_options is used for") == 1
     notebook.stop()
     assert "Not shut down" not in notebook.log  # no start has reached a gateway
 

@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -39,6 +41,7 @@ from .conftest import SharedServers
 from .intermediary import Intermediary
 from .notebooks import notebook, read, shown, until, write
 from .processes import PATIENCE, Farm, Server, wait_for
+from .test_doctor import PlainProxy
 
 LEGACY = "--ZMQChannelsWebsocketConnection.kernel_ws_protocol="
 LINK_TIMEOUT = 1.0  # seconds; as short as it can be
@@ -476,6 +479,45 @@ def test_a_kernel_that_its_gateway_shuts_down(gateway: Server, on: Callable[...,
     with pytest.raises(DeadKernelError, match="shut down, culled or has died"):
         client.get_shell_msg(timeout=PATIENCE)
     assert not client.is_alive()
+
+
+def test_a_replica_that_does_not_know_the_kernel(
+    shared: SharedServers, on: Callable[..., Any]
+) -> None:
+    gateway = shared.gateway("jupyter-server")
+    asked: list[int] = []
+
+    class Forgetful(PlainProxy):
+        target = gateway.url
+
+        def do_GET(self) -> None:  # noqa: N802 - http.server's name
+            kernel_id = self.path.rpartition("/")[2]
+            if "/api/kernels/" not in self.path or len(asked) != 1:
+                asked.extend([200] if "/api/kernels/" in self.path else [])
+                self.answer()
+                return
+            asked.append(404)
+            body = json.dumps({"message": f"Kernel does not exist: {kernel_id}"}).encode()
+            self.send_response(404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Forgetful) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        ws_url = "ws" + gateway.url.removeprefix("http")
+        url = f"http://localhost:{proxy.server_port}"
+        client = on(gateway, url, ws_url=ws_url, poll_interval=0.1)
+        wait_for("it to be asked again", lambda: asked[2:])
+        assert asked[:3] == [200, 404, 200]
+        assert run(client, "print(1)") == "1\n"
+        assert client.is_alive()
+        client.stop_channels()
+        client.parent.shutdown_kernel()
+        proxy.shutdown()
+        thread.join()
 
 
 # -- which gateway, and what proves us to it ------------------------------------------------------

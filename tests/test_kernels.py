@@ -7,10 +7,13 @@ import contextlib
 import inspect
 import os
 import signal
+import sys
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
+from jupyter_client.manager import KernelManager
 from jupyter_server.services.kernels.handlers import MainKernelHandler
 
 from .conftest import SharedServers
@@ -18,6 +21,7 @@ from .intermediary import Intermediary
 from .odd_gateway import OddGateway
 from .processes import STOP_PATIENCE, Farm, Server, wait_for
 from .test_channels import assert_ends
+from .test_kernelspecs import add_spec
 
 # jupyter_server before 2.20 ignores the id in the body, and starts a kernel with another one.
 TAKES_AN_ID = 'model.get("kernel_id")' in inspect.getsource(MainKernelHandler.post)
@@ -320,3 +324,35 @@ def test_a_gateway_under_a_path_with_capitals(farm: Farm, kind: str) -> None:
         channels = stack.enter_context(notebook.channels(kernel_id))
         assert channels.run("1") == "1"
         assert notebook.get("/api/kernelspecs").status_code == 200
+
+
+def test_a_restart_that_fails_says_why(farm: Farm) -> None:
+    notebook = farm.notebook("--mode=local")
+    program = notebook.folder / "python"
+    program.symlink_to(sys.executable)
+    add_spec(notebook, "goes", str(program))
+    notebook.start()
+    with notebook.kernel(name="goes") as kernel_id:
+        program.unlink()
+        answer = notebook.post(f"/api/kernels/{kernel_id}/restart")
+    assert answer.status_code == 500
+    assert (
+        f"could not be restarted ([Errno 2] No such file or directory: '{program}')"
+        in (answer.json()["message"])
+    )
+
+
+@pytest.mark.skipif(
+    not hasattr(KernelManager, "resolve_path"), reason="an older jupyter_client does not do it"
+)
+def test_the_path_of_a_traceback_is_resolved(shared: SharedServers, tmp_path: Path) -> None:
+    file = tmp_path / "module.py"
+    file.touch()
+    for kind in ("embedded", "jupyter-server", "kernel-gateway"):
+        notebook = shared.notebook(kind)
+        with notebook.kernel() as kernel_id:
+            query = urlencode({"path": str(file), "kernel": kernel_id})
+            answer = notebook.get(f"/api/resolvePath?{query}")
+            assert answer.status_code == 200, answer.text
+            known = {entry["scope"]: entry["path"] for entry in answer.json()["resolved"]}
+            assert known == ({} if kind == "kernel-gateway" else {"kernel": str(file)})

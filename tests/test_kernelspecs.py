@@ -102,10 +102,10 @@ def test_below_a_base_url(farm: Farm) -> None:
     assert notebook.get("/kernelspecs/python3/logo-64x64.png").status_code == 200
 
 
-def add_spec(gateway: Server, name: str) -> None:
+def add_spec(gateway: Server, name: str, program: str = "python") -> None:
     folder = Path(gateway.env["JUPYTER_DATA_DIR"]) / "kernels" / name
     folder.mkdir(parents=True)
-    argv = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    argv = [program, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {"argv": argv, "display_name": name, "language": "python"}
     (folder / "kernel.json").write_text(json.dumps(spec))
 

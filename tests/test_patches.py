@@ -5,12 +5,15 @@ With an upstream release that has it mended these turn red ("XPASS"), and the pa
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import nbformat.v4
 import pytest
+from jupyter_server.services.contents.filemanager import AsyncFileContentsManager
 
 from notebook_remote.patching import LOCAL_VERSION, QUEUE, read_queue
 
@@ -76,3 +79,20 @@ def test_pages_that_leave_in_the_handshake_are_not_miscounted(shared: SharedServ
             channels.run("1")
             wait_for("one", lambda: gateway.connections(kernel_id) == 1, patience=10)
         wait_for("none", lambda: gateway.connections(kernel_id) == 0, patience=10)
+
+
+def test_a_notebook_is_read_while_it_is_saved(tmp_path: Path) -> None:
+    """The file is long enough for a read to fall into its writing."""
+    cells = [nbformat.v4.new_code_cell("x" * 1_000_000) for _ in range(30)]
+    model = {"type": "notebook", "content": nbformat.v4.new_notebook(cells=cells)}
+
+    async def both() -> None:
+        manager = AsyncFileContentsManager(root_dir=str(tmp_path))
+        await manager.save(model, "a.ipynb")
+        saving = asyncio.create_task(manager.save(model, "a.ipynb"))
+        while not saving.done():
+            await manager.get("a.ipynb")
+        await saving
+
+    asyncio.run(both())
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["a.ipynb"]

@@ -180,9 +180,9 @@ def test_pages_are_sent_to_the_address_that_they_can_reach(
     server = farm.notebook("--mode=direct", there, gateway=gateway).start()
     with server.kernel() as kernel_id:
         place = ask(server, kernel_id).json()["places"][0]
-        assert place["base"] == "https://Gateway.example/Team-A"
+        assert place["base"] == "https://gateway.example/Team-A"
         assert place["url"].startswith(
-            f"wss://Gateway.example/Team-A/api/kernels/{kernel_id}/channels?"
+            f"wss://gateway.example/Team-A/api/kernels/{kernel_id}/channels?"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from jupyter_server.services.sessions.sessionmanager import SessionManager
@@ -17,7 +18,7 @@ from notebook_remote.kernelspecs import RemoteKernelSpecManager
 from notebook_remote.routing import RoutedKernelManager
 from notebook_remote.sessions import RemoteSessionManager
 
-from .processes import Server
+from .processes import Server, wait_for
 
 
 def new_body(**kernel: str) -> dict[str, object]:
@@ -129,3 +130,27 @@ def test_a_session_goes_with_a_kernel_that_is_gone(notebook: Server, gateway: Se
     again = notebook.post("/api/sessions", body).json()
     assert again["kernel"]["id"] != session["kernel"]["id"]
     notebook.request("DELETE", f"/api/sessions/{again['id']}")
+
+
+def test_two_tabs_change_the_kernel_at_once(any_notebook: Server) -> None:
+    before = {kernel["id"] for kernel in any_notebook.get("/api/kernels").json()}
+    session = any_notebook.post("/api/sessions", new_body()).json()
+    path = f"/api/sessions/{session['id']}"
+    change = {"kernel": {"name": "python3"}}
+    with ThreadPoolExecutor() as tabs:
+        answers = list(
+            tabs.map(lambda _: any_notebook.request("PATCH", path, json=change), range(3))
+        )
+    (kernel_id,) = {answer.json()["kernel"]["id"] for answer in answers}
+    listed = {kernel["id"] for kernel in any_notebook.get("/api/kernels").json()}
+    assert listed - before == {kernel_id}
+
+    # And one that is closed while another changes it.
+    with ThreadPoolExecutor() as tabs:
+        changed = tabs.submit(any_notebook.request, "PATCH", path, json=change)
+        assert any_notebook.request("DELETE", path).status_code == 204
+    assert changed.result().status_code in (200, 404)
+    wait_for(
+        "no kernel to be left",
+        lambda: {kernel["id"] for kernel in any_notebook.get("/api/kernels").json()} <= before,
+    )

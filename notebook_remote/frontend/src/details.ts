@@ -7,6 +7,7 @@ import { Widget } from '@lumino/widgets';
 import { knock } from './dial';
 import { adviceOn } from './obstacles';
 import { duration, IConnection, isFallback, isSilent, statusOf, whyNotDirect } from './status';
+import { whatIsWrong } from './words';
 
 /** Show the details. Resolves with whether the user wants to connect again. */
 export async function showDetails(
@@ -45,7 +46,7 @@ class Details extends Widget {
       this._add(trans.__('Reconnects'), String(link.reconnects));
     }
     if (link?.last_error && !connection.obstacle) {
-      this._add(trans.__('Last error'), link.last_error);
+      this._add(trans.__('Last error'), whatIsWrong(link.last_error));
     }
     this._advise(advice(connection, trans));
     this.node.append(keep.node);

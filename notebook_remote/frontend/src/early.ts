@@ -18,23 +18,30 @@ export function earlySpecs(): KernelSpec.ISpecModels {
   return { default: name, kernelspecs: { [name]: spec } };
 }
 
-/** The same, except that the first answer is `meanwhile` if it takes long; `onKnown` then tells when. */
+/**
+ * The same, except that the first answer is `meanwhile` if it takes long; `onKnown` then tells when. It is
+ * not asked for again until then: a browser has six requests under way to a server, and no more.
+ */
 export function early<T>(
   ask: () => Promise<T>,
   meanwhile: T,
   onKnown: () => Promise<void>
 ): () => Promise<T> {
-  let first = true;
+  let first: Promise<T> | null = null;
+  let known = false;
   return async () => {
-    const asked = ask();
-    if (!first) {
-      return asked;
+    if (first) {
+      return known ? ask() : first;
     }
-    first = false;
+    first = ask();
+    const answered = first.then(
+      () => (known = true),
+      () => (known = true)
+    );
     const late = new Promise<null>(resolve => window.setTimeout(resolve, LATE_AFTER, null));
-    const answer = await Promise.race([asked, late]);
+    const answer = await Promise.race([first, late]);
     if (answer === null) {
-      void asked.then(onKnown, onKnown).catch(() => undefined);
+      void answered.then(onKnown).catch(() => undefined);
     }
     return answer ?? meanwhile;
   };

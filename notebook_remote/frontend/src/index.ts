@@ -250,12 +250,16 @@ const ended: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   optional: [ITranslator],
   activate: (
-    { docRegistry, serviceManager: { events, sessions } }: JupyterFrontEnd,
+    { docRegistry, serviceManager: { events, kernels, sessions } }: JupyterFrontEnd,
     translator: ITranslator | null
   ) => {
     if (backends().length) {
-      // The list says that the session is gone too, so that the next cell gets another kernel.
-      const onGone = () => void sessions.refreshRunning().catch(() => undefined);
+      // The lists say that kernel and session are gone, so that the next cell gets another kernel.
+      const onGone = () =>
+        void kernels
+          .refreshRunning()
+          .then(() => sessions.refreshRunning())
+          .catch(() => undefined);
       const trans = (translator ?? nullTranslator).load(DOMAIN);
       docRegistry.addWidgetExtension('Notebook', new EndsOfKernels(events, onGone, trans));
     }

@@ -1,13 +1,13 @@
 /*
  * Whether this page gets through to the notebook server. A login that has expired, and a proxy that
  * passes on no WebSockets, look to JupyterLab like a kernel that has died. Here they are told apart
- * from that: managers are answered "later", their user is told what is wrong, and when it is mended
+ * from that: requests of managers wait, their user is told what is wrong, and when it is mended
  * the kernels are connected again.
  */
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import { Token } from '@lumino/coreutils';
+import { PromiseDelegate, Token } from '@lumino/coreutils';
 import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
@@ -27,7 +27,6 @@ export const IReach = new Token<IReach>(
 );
 
 const REFUSED = [401, 403];
-const LATER = 503; // the status by which JupyterLab asks again later
 // Milliseconds.
 const LOOK_EVERY = 5000; // while something is in the way
 const LOOK_AT_LEAST_EVERY = 30_000;
@@ -58,7 +57,7 @@ export class Reach implements IReach {
     return this._changed;
   }
 
-  /** Settings by which answers that only mean that the user is logged out mean "later". */
+  /** Settings by which a request waits while the user is logged out, instead of being refused. */
   get settings(): ServerConnection.ISettings {
     return {
       ...this._server,
@@ -81,18 +80,32 @@ export class Reach implements IReach {
   }
 
   private async _fetch(request: Request): Promise<Response> {
-    if (this._obstacle === 'logged out') {
-      return later();
-    }
-    try {
-      const response = await this._server.fetch.call(null, request);
-      const suspect = REFUSED.includes(response.status) || response.redirected;
-      return suspect && (await this._lookOnce()) === 'logged out' ? later() : response;
-    } catch (error) {
-      if ((await this._lookOnce()) === 'logged out') {
-        return later(); // it was sent to another site for logging in
+    for (;;) {
+      await this._loggedInAgain(request.signal);
+      try {
+        const response = await this._server.fetch.call(null, request.clone());
+        const suspect = REFUSED.includes(response.status) || response.redirected;
+        if (!suspect || (await this._lookOnce()) !== 'logged out') {
+          return response;
+        }
+      } catch (error) {
+        // It may have been sent to another site for logging in.
+        if ((await this._lookOnce()) !== 'logged out') {
+          throw error;
+        }
       }
-      throw error;
+    }
+  }
+
+  /** Resolves when the user is not logged out, or a request is not wanted any more. */
+  private async _loggedInAgain(signal: AbortSignal): Promise<void> {
+    while (this._obstacle === 'logged out' && !signal.aborted) {
+      const changed = new PromiseDelegate<void>();
+      const resolve = () => changed.resolve();
+      this._changed.connect(resolve);
+      signal.addEventListener('abort', resolve, { once: true });
+      await changed.promise;
+      this._changed.disconnect(resolve);
     }
   }
 
@@ -181,8 +194,4 @@ export class Reach implements IReach {
   private _looking: Promise<Obstacle> | null = null;
   private _socketFailed = false; // since one was last seen to work
   private _well = -Infinity;
-}
-
-function later(): Response {
-  return new Response(JSON.stringify({ message: 'You are logged out.' }), { status: LATER });
 }

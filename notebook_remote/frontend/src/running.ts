@@ -121,14 +121,26 @@ export class GatewaysRunning implements IRunningSessions.IManager {
     await this._refresh();
   }
 
+  /** One request at a time: a server that is starting may let it wait. */
   private async _refresh(): Promise<void> {
-    const { settings } = this._options;
-    const ours = await ask<IOurKernels>(settings, `kernels${NO_ACTIVITY}`).catch(() => null);
-    this._alone = ours?.kernels.filter(({ sessions }) => !sessions.length) ?? this._alone;
-    this._runningChanged.emit();
+    this._stale = true;
+    if (this._asking) {
+      return;
+    }
+    this._asking = true;
+    while (this._stale) {
+      this._stale = false;
+      const path = `kernels${NO_ACTIVITY}`;
+      const ours = await ask<IOurKernels>(this._options.settings, path).catch(() => null);
+      this._alone = ours?.kernels.filter(({ sessions }) => !sessions.length) ?? this._alone;
+      this._runningChanged.emit();
+    }
+    this._asking = false;
   }
 
   private _alone: IOurKernel[] = [];
+  private _asking = false;
+  private _stale = false; // since it was last asked
   private readonly _runningChanged = new Signal<this, void>(this);
 }
 

@@ -9,17 +9,20 @@ type Fetch = ServerConnection.ISettings['fetch'];
 
 const IN_A_TERMINAL = /--\w|\b(JUPYTER|NOTEBOOK_REMOTE)_|\bGateway\.\w/;
 
+const TOKEN_REFUSED = 'GatewayAuthError';
+
 // By the kind of the error, which is the name of its class in the server.
 const IN_A_PAGE: Record<string, string> = {
   GatewayUnreachable: 'check that it runs, and its address in Settings → Gateways…',
-  GatewayAuthError: 'enter its token in Settings → Gateways…',
+  [TOKEN_REFUSED]: 'enter its token in Settings → Gateways…',
   GatewayAnswerError: 'check its address in Settings → Gateways…'
 };
 
 /** What is wrong, and what can be done in a page. */
 export function forPage(sentence: string, kind: string): string {
   const step = IN_A_PAGE[kind];
-  return step && IN_A_TERMINAL.test(sentence) ? `${whatIsWrong(sentence)}: ${step}` : sentence;
+  const elsewhere = kind === TOKEN_REFUSED || IN_A_TERMINAL.test(sentence);
+  return step && elsewhere ? `${whatIsWrong(sentence)}: ${step}` : sentence;
 }
 
 /** The part of a sentence before what to do. */
