@@ -277,7 +277,7 @@ def test_a_kernel_that_another_session_has_survives_a_change(notebook: Server) -
         ({"gpu": "nonsense"}, "'gpu'.*is not the address of a gateway"),
         ({"local": "http://h:1"}, "'local' cannot be the name"),
         ({"a b": "http://h:1"}, "'a b' cannot be the name"),
-        ({"gpu": ""}, "'gpu' has no URL"),
+        ({"gpu": ""}, "'gpu' has no address"),
         ({"gpu": 5}, "'gpu' is neither"),
         ({"gpu": {"url": "http://h:1", "tokn": "x"}}, "'tokn'"),
     ],
