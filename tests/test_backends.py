@@ -74,7 +74,8 @@ def test_one_list_of_kernelspecs_says_where_each_runs(notebook: Server) -> None:
     assert set(answer["kernelspecs"]) == {"python3@local", "python3@js", "python3@jkg"}
     for name, model in answer["kernelspecs"].items():
         assert model["name"] == name
-        assert model["spec"]["display_name"].endswith(f" · {name.partition('@')[2]}")
+        where = name.partition("@")[2].replace("local", "This computer")
+        assert model["spec"]["display_name"].endswith(f" · {where}")
         one = notebook.get(f"/api/kernelspecs/{quote(name)}")
         assert one.json()["spec"] == model["spec"]
         logo = notebook.get(model["resources"]["logo-64x64"])
