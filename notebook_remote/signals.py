@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from jupyter_server.serverapp import ServerApp
@@ -20,6 +21,7 @@ EXTENSIONS_LIMIT = 1.0  # of these, for the extensions to stop
 KERNELS_LIMIT = 3.5  # and for the kernels
 HARD_LIMIT = 5.0  # seconds after a signal until the process ends in any case
 LEAVE_AFTER = 0.5  # seconds for threads to end after everything was cleaned up
+WAKE = b"\0"  # no signal has this number
 STOPPING = "The notebook server is being stopped."
 
 
@@ -36,6 +38,7 @@ class OrderlyServerApp(ServerApp):
 
     _watchdog: Watchdog | None = None
     _ending: asyncio.Future[None] | None = None
+    _stopping_at: Collection[int] = ()  # the signals that ask nobody
 
     def init_webapp(self) -> None:
         """Add the answer for requests during a stop before all others; called at initialization."""
@@ -47,10 +50,14 @@ class OrderlyServerApp(ServerApp):
 
         Otherwise kernels on a gateway would be left behind. Called while the app is initialized.
         """
-        self._watchdog = Watchdog(HARD_LIMIT)
+        self._watchdog = Watchdog(HARD_LIMIT, self._hear)
         super().init_signal()
         if not (sys.stdin and sys.stdin.isatty()):
             signal.signal(signal.SIGINT, self._signal_stop)
+        # Asked now: with a terminal SIGINT asks first, and is one of these only while it does.
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self._stopping_at = {n for n in numbers if signal.getsignal(n) == self._signal_stop}
+        self._watchdog.listen()
 
     def start_ioloop(self) -> None:
         """Run until the server is stopped. From then on a signal ends the process at once."""
@@ -124,6 +131,19 @@ class OrderlyServerApp(ServerApp):
             self._watchdog.wake()
         self._in_loop(super()._signal_stop, sig, frame)
 
+    def _hear(self, number: int) -> bool:
+        """Whether a signal is one to stop for; called in a thread, whatever the main one does.
+
+        Python runs signal handlers in the main thread only, and only between two of its steps. The
+        signal may have come to another thread, or just before the main one began to wait: so the
+        event loop gets something to do, and stops even if the handler does not come to run.
+        """
+        handler_is_ours = signal.getsignal(number) == self._signal_stop
+        stops = number in self._stopping_at and handler_is_ours
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we are leaving
+            self._in_loop(self.stop if stops else lambda: None)
+        return stops
+
     def _signal_info(self, sig: Any, frame: Any) -> None:
         self._in_loop(super()._signal_info, sig, frame)
 
@@ -137,24 +157,41 @@ class Watchdog:
 
     For an event loop that does not come to stopping, because some code blocks it. It is a thread
     from the beginning, and is woken through a pipe: a signal handler must not take a lock.
+
+    ``heard`` is called in that thread with the number of each signal that comes, and says whether
+    to count from then on.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, heard: Callable[[int], bool]) -> None:
         self._seconds = seconds
+        self._heard = heard
         self._resting = threading.Event()
         self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
         threading.Thread(target=self._run, name="watchdog", daemon=True).start()
 
     def wake(self) -> None:
         """Begin to count."""
-        os.write(self._write, b"!")
+        with contextlib.suppress(BlockingIOError):  # full of signals
+            os.write(self._write, WAKE)
+
+    def listen(self) -> None:
+        """Have Python write the number of each signal into the pipe, in whatever thread it comes.
+
+        Called in the main thread.
+        """
+        if os.name == "posix":  # elsewhere it takes sockets only
+            signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
 
     def rest(self) -> None:
         """End nothing any more."""
         self._resting.set()
 
     def _run(self) -> None:
-        os.read(self._read, 1)
+        counting = False
+        while not counting:
+            byte = os.read(self._read, 1)
+            counting = byte == WAKE or self._heard(byte[0])
         if not self._resting.wait(self._seconds):
             text = b"The server did not stop in time: it is ended.\n"
             # In a thread, since it may be the log that nobody reads.

@@ -15,6 +15,7 @@ import requests
 
 from .intermediary import Intermediary
 from .processes import STOP_PATIENCE, Farm, Server, alive, children, wait_for
+from .test_signals import answers
 
 ASKED = ("/api/sessions", "/api/kernels", "/api/kernelspecs", "/notebook-remote/api/kernels")
 
@@ -134,9 +135,14 @@ def _jupyter_server_extension_points():
     return [{"module": "hangs"}]
 
 def _load_jupyter_server_extension(app):
-    import signal, threading, time
+    import ctypes, signal, time
+    def hang():
+        mutex, c = ctypes.create_string_buffer(128), ctypes.CDLL(None)
+        for _ in range(2):
+            c.pthread_mutex_lock(mutex)  # in which Python runs no signal handler, on Linux
+        time.sleep(600)
     def freeze(*_):
-        app.io_loop.add_callback_from_signal(time.sleep, 600)
+        app.io_loop.add_callback_from_signal(hang)
     signal.signal(signal.SIGUSR2, freeze)
 """
 
@@ -150,5 +156,6 @@ def test_a_signal_ends_one_that_hangs(farm: Farm) -> None:
     notebook.env["PYTHONPATH"] = str(modules)
     notebook.start()
     notebook.signal(signal.SIGUSR2)
+    wait_for("it to hang", lambda: not answers(notebook.url))
     notebook.stop(patience=STOP_PATIENCE)
     assert "did not stop in time" in notebook.log
