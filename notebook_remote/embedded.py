@@ -93,6 +93,9 @@ class EmbeddedGateway:
         key = hashlib.sha256(f"{self.root_dir}\0{sys.prefix}".encode()).hexdigest()[:12]
         self.folder = Path(jupyter_runtime_dir()) / "notebook-remote"
         self.prefix = f"{KEY_PREFIX}{key}-"
+        # Servers on one directory may have other folders, or other computers with one of that path.
+        place = f"{this_computer()[0]}\0{self.folder.resolve()}"
+        self.suffix = f"-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
         self._process: subprocess.Popen[bytes] | None = None
         self._info: Model = {}
         self._lease: WebSocketClientConnection | None = None
@@ -103,9 +106,13 @@ class EmbeddedGateway:
         self._stopped: asyncio.Task[None] | None = None
 
     def is_gone(self, key: str) -> bool:
-        """Whether a key in the store is that of an embedded gateway that has stopped for good."""
+        """Whether a key in the store is that of an embedded gateway that has stopped for good.
+
+        Of one whose info file is not in our folder we can know nothing.
+        """
         path = self.folder / f"{key}.json"
-        return key.startswith(KEY_PREFIX) and (not path.exists() or _is_dead(_read_info(path)))
+        ours = key.startswith(KEY_PREFIX) and key.endswith(self.suffix)
+        return ours and (not path.exists() or _is_dead(_read_info(path)))
 
     async def ready(self) -> None:
         """Wait until the gateway can be used. Raises GatewayUnreachable when it cannot start."""
@@ -232,9 +239,8 @@ class EmbeddedGateway:
                 # Its process has died, and its number was given to another.
                 path.unlink(missing_ok=True)
                 continue
-            except Exception as error:
-                # It does not answer in time, or is in use by another notebook server. Or it is
-                # somebody else's, who may answer whatever there is: that is no reason not to start.
+            except Exception as error:  # noqa: BLE001 - a stranger may answer whatever there is
+                # Or it does not answer in time, or is in use by another notebook server.
                 self.log.debug("The gateway of %s cannot be taken over: %r", path, error)
                 continue
             await self._use(path, info)
@@ -253,7 +259,7 @@ class EmbeddedGateway:
         self.log.info("Starting the embedded gateway, where the kernels will run ...")
         began = time.monotonic()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.folder / f"{self.prefix}{os.getpid()}-{time.time_ns()}.json"
+        path = self.folder / f"{self.prefix}{os.getpid()}-{time.time_ns()}{self.suffix}.json"
         log_path = path.with_suffix(".log")
         self._process = _spawn(
             log_path,

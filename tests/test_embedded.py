@@ -10,9 +10,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
+from notebook_remote.config import Gateway
+from notebook_remote.embedded import EmbeddedGateway
 from notebook_remote.embedded_app import LOG_LIMIT
 
 from .odd_gateway import OddGateway
@@ -284,6 +287,23 @@ def test_what_kernels_print_does_not_fill_the_disk(farm: Farm) -> None:
         channels.run("os.write(1, b'the latest\\n')")
         wait_for("the log to go on", lambda: b"the latest" in log.read_bytes()[-10_000:])
     assert log.stat().st_size < LOG_LIMIT / 2
+
+
+def test_who_may_say_that_one_has_stopped_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on(runtime_dir: str) -> EmbeddedGateway:
+        monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / runtime_dir))
+        return EmbeddedGateway(Gateway(), str(tmp_path), {})
+
+    one, same, elsewhere = on("one"), on("one"), on("elsewhere")
+    key = f"{one.prefix}1-2{one.suffix}"
+    of_before = f"{one.prefix}1-2"  # a key of a release whose files did not tell their place
+    gone = [[e.is_gone(k) for e in (one, same, elsewhere)] for k in (key, of_before, "gateway a")]
+    assert gone == [[True, True, False], [False] * 3, [False] * 3]
+    one.folder.mkdir(parents=True)
+    (one.folder / f"{key}.json").write_text("{}")
+    assert not one.is_gone(key)
 
 
 SLOW = """

@@ -439,6 +439,12 @@ def test_an_embedded_gateway_is_kept_too(farm: Farm) -> None:
     first = farm.notebook("--Gateway.on_exit=keep", name="one").start()
     session_id, kernel_id = started(first)
     first.stop()
+    # One that looks for gateways elsewhere cannot know that this one still runs.
+    other = farm.notebook(name="one")
+    other.env["JUPYTER_RUNTIME_DIR"] += "-of-another"
+    other.start()
+    assert other.get("/api/kernelspecs").status_code == 200  # its own gateway is there by now
+    other.stop()
     second = farm.notebook(name="one").start()
     assert ids(second) == [(session_id, kernel_id)]
     assert value(second, kernel_id) == "kept"
