@@ -18,15 +18,16 @@ HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%25[a-z0-9._~-]+)?")
 
 # The pages of a Jupyter Server, whose addresses people copy from their browser.
 PAGE = re.compile(
-    r"/(lab(/(tree|workspaces)/.*)?|doc/tree/.*|tree(/.+)?|notebooks/.*\.ipynb|nbclassic/.*"
-    r"|edit/.*\.\w+|consoles/.+|terminals/\w+|login)$"
+    r"/(lab(/(tree|workspaces)(/.*)?)?|doc(/tree(/.*)?)?|tree(/.*)?|notebooks/.*\.ipynb"
+    r"|nbclassic(/.*)?|edit/.*\.\w+|consoles/.+|terminals/\w+|login)/?$"
 )
 
 
 def server_address(url: str) -> str:
     """The address of a server, for that of one of its pages; its query stays.
 
-    A prefix that looks like a page, such as http://host/lab/, stays if it ends with a slash.
+    A gateway under a prefix that looks like a page is given by a page of its own, such as
+    http://host/lab/lab. A slash at the end does not tell: browsers' addresses have one, too.
     """
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=PAGE.sub("", parts.path).rstrip("/")))

@@ -126,8 +126,8 @@ class Gateway(LoggingConfigurable):
     url = Text(
         "",
         help="URL of the gateway: a Jupyter Kernel Gateway, Enterprise Gateway or Jupyter Server,"
-        " with its path prefix, if it has one; the address of one of its pages will do. Empty: an"
-        " embedded gateway is started.",
+        " with its path prefix, if it has one; the address of one of its pages will do (with"
+        " the prefix /lab, http://host/lab/lab). Empty: an embedded gateway is started.",
     ).tag(config=True, env="JUPYTER_GATEWAY_URL")
     mode = Enum(
         ("proxy", "direct", "browser", "local"),
