@@ -79,7 +79,12 @@ class Flag(Bool[bool, "bool | str"]):
 
     def validate(self, obj: Any, value: Any) -> bool:
         """Accept strings as well, since configuration files contain them."""
-        return self.from_string(value) if isinstance(value, str) else super().validate(obj, value)
+        if not isinstance(value, str):
+            return super().validate(obj, value)
+        try:
+            return self.from_string(value)
+        except ValueError as error:
+            raise TraitError(f"{type(obj).__name__}.{self.name}: {error}.") from None
 
 
 class Text(Unicode[str, "str | bytes"]):
@@ -624,7 +629,7 @@ class Gateways(LoggingConfigurable):
 
     def _from_variable(self, name: str, value: str) -> Any:
         if name != "named":
-            return self.traits()[name].from_string(value)
+            return value  # a Flag reads it
         pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
         return {name: url for name, _, url in pairs}
 

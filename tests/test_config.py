@@ -71,6 +71,14 @@ def test_true_however_it_is_spelled(monkeypatch: pytest.MonkeyPatch, word: str) 
     assert gateway().accept_cookies is True
 
 
+def test_what_is_neither_true_nor_false(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TraitError, match=r"Gateway\.validate_cert: 'maybe' is neither"):
+        gateway(validate_cert="maybe")
+    monkeypatch.setenv("NOTEBOOK_REMOTE_OWN_KERNELS", "maybe")
+    with pytest.raises(TraitError, match=r"Gateways\.own_kernels: 'maybe' is neither"):
+        Gateways()
+
+
 def test_an_unusable_variable_is_named_and_a_secret_is_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
