@@ -90,3 +90,8 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     netloc = parts.netloc.rpartition("@")[2]
     plain = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
     return plain, {name: value for name, value in found.items() if value}
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two normalized URLs have the same scheme, host and port."""
+    return urlsplit(one)[:2] == urlsplit(other)[:2]

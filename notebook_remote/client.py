@@ -75,6 +75,7 @@ class RestClient:
         self._answered = False  # whether there was an answer, so that the scheme is right
         self._xsrf = ""  # what a Jupyter Server wants that asks for no token
         self._requests: Counter[httpx.AsyncClient] = Counter()  # that are under way
+        self._closed = False
         self._http = self._connections()
 
     def _connections(self) -> httpx.AsyncClient:
@@ -94,12 +95,18 @@ class RestClient:
         Called when a link has silently gone: they may have gone with it, and a request on one
         would wait in vain. Those that are in use are closed after their requests.
         """
+        if self._closed:
+            return
         old, self._http = self._http, self._connections()
         if not self._requests[old]:
             await old.aclose()
 
     async def close(self) -> None:
-        """Close the connections that are kept open to the gateway."""
+        """Close the connections that are kept open to the gateway.
+
+        Requests that are under way, and later ones, raise GatewayUnreachable.
+        """
+        self._closed = True
         for connections in {self._http, *self._requests}:
             await connections.aclose()
 
@@ -205,7 +212,7 @@ class RestClient:
 
         That does not prove that it is gone: see ``is_gone``.
         """
-        return self._kernel(await self._on_kernel("GET", kernel_id))
+        return self._kernel(await self._on_kernel("GET", kernel_id), kernel_id)
 
     async def is_gone(self, kernel_id: str) -> bool:
         """Whether a kernel is gone that the gateway has just said not to have; takes some seconds.
@@ -420,6 +427,8 @@ class RestClient:
         return self._no_answer(error)
 
     async def _request(self, method: str, url: str, **kwargs: Any) -> httpx.Response:
+        if self._closed:
+            raise self._no_longer()
         http = self._http
         self._requests[http] += 1
         timeout: httpx.Timeout = kwargs["timeout"]
@@ -429,6 +438,10 @@ class RestClient:
             return await asyncio.wait_for(self._receive(http, method, url, **kwargs), total)
         except asyncio.TimeoutError:
             raise httpx.ReadTimeout("the answer took too long") from None
+        except Exception:
+            if self._closed:  # whatever becomes of a request whose connection is closed
+                raise self._no_longer() from None
+            raise
         finally:
             self._requests[http] -= 1
             if not self._requests[http]:
@@ -460,6 +473,12 @@ class RestClient:
         )
 
     # -- what an answer means ---------------------------------------------------------------
+
+    def _no_longer(self) -> GatewayUnreachable:
+        return GatewayUnreachable(
+            f"The gateway at {self._where} is not used any more: it was removed or moved to another"
+            " address, or this server is being stopped."
+        )
 
     def _no_answer(self, error: Exception) -> GatewayUnreachable:
         cause: Exception = error
@@ -558,9 +577,10 @@ class RestClient:
             raise self._odd(response)
         return model
 
-    def _kernel(self, response: httpx.Response) -> Model:
+    def _kernel(self, response: httpx.Response, kernel_id: str | None = None) -> Model:
+        """The kernel in an answer, which is the one that was asked for."""
         model = kernel_model(self._json(response))
-        if model is None:
+        if model is None or kernel_id not in (None, model["id"]):
             raise self._odd(response)
         return model
 

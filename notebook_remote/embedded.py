@@ -232,8 +232,11 @@ class EmbeddedGateway:
                 # Its process has died, and its number was given to another.
                 path.unlink(missing_ok=True)
                 continue
-            except (HTTPError, OSError, asyncio.TimeoutError):
-                continue  # it does not answer, or is in use by another notebook server
+            except Exception as error:
+                # It does not answer in time, or is in use by another notebook server. Or it is
+                # somebody else's, who may answer whatever there is: that is no reason not to start.
+                self.log.debug("The gateway of %s cannot be taken over: %r", path, error)
+                continue
             await self._use(path, info)
             self.log.info("Found the embedded gateway of an earlier server at %s", self.config.url)
             self._on_found(await self._kernels(info))
@@ -401,9 +404,9 @@ def _read_info(path: Path) -> Model | None:
             and parts.port
             and ipaddress.ip_address(parts.hostname or "").is_loopback
             and info["token"]
-            and int(info["pid"])
+            and 0 < int(info["pid"]) < 2**31
         )
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     foreign = hasattr(os, "getuid") and (mode.st_uid != os.getuid() or mode.st_mode & 0o077)
     return info if usable and not foreign else None
@@ -434,13 +437,19 @@ def _is_dead(info: Model | None) -> bool:
 async def _take_lease(info: Model) -> WebSocketClientConnection:
     """Become the owner.
 
-    Raises NotProven when what answers does not know the token, HTTPError when it is no embedded
-    gateway or has an owner, OSError or TimeoutError when it does not answer.
+    Raises NotProven when what answers does not know the token, HTTPError when the gateway has an
+    owner, and OSError or TimeoutError when it does not answer, or hangs up; what is no embedded
+    gateway may lead to other errors.
     """
     parts = urlsplit(str(info["url"]))
     url = f"ws://{parts.netloc}{parts.path.rstrip('/')}{lease.PATH}"
     connection = await websocket_connect(
-        HTTPRequest(url, connect_timeout=lease.LIMIT, request_timeout=lease.LIMIT)
+        HTTPRequest(
+            url,
+            connect_timeout=lease.LIMIT,
+            request_timeout=lease.LIMIT,
+            follow_redirects=False,
+        )
     )
     try:
         side = lease.Side(str(info["token"]), parts.port or 0, is_gateway=False)
@@ -456,11 +465,20 @@ async def _take_lease(info: Model) -> WebSocketClientConnection:
 async def _prove(connection: WebSocketClientConnection, side: lease.Side) -> bool:
     """Let both ends prove themselves; whether the lease is given."""
     await connection.write_message(json.dumps({"nonce": side.nonce}))
-    answer = lease.message(await connection.read_message())
+    answer = await _heard(connection)
     nonce = str(answer.get("nonce", ""))
     side.check(answer.get("proof"), nonce)
     await connection.write_message(json.dumps({"proof": side.prove(nonce)}))
-    return lease.message(await connection.read_message()).get("granted") is True
+    return (await _heard(connection)).get("granted") is True
+
+
+async def _heard(connection: WebSocketClientConnection) -> Model:
+    """The other end's next message. Raises NotProven for what is none."""
+    text = await connection.read_message()
+    if text is None:
+        # So does a gateway of ours that had to wait too long for us: that proves nothing.
+        raise ConnectionResetError("it hangs up")
+    return lease.message(text)
 
 
 def _client(info: Model) -> httpx.AsyncClient:

@@ -10,8 +10,19 @@ import os
 
 # Every variable for an option of Gateway or Gateways begins so; a test holds it.
 SETTINGS = ("JUPYTER_GATEWAY_", "NOTEBOOK_REMOTE_")
-# The add-on's, which an embedded gateway reads for itself.
-ADD_ON = ("NOTEBOOK_REMOTE_TICKET_", "NOTEBOOK_REMOTE_PASS_", "NOTEBOOK_REMOTE_ALLOWED_ORIGINS")
+# The add-on's, which an embedded gateway reads for itself: these and no others, since a gateway may
+# be called "ticket" or "pass". A test holds that they are all.
+ADD_ON = frozenset(
+    {
+        "NOTEBOOK_REMOTE_ALLOWED_ORIGINS",
+        "NOTEBOOK_REMOTE_PASS_LIFETIME",
+        "NOTEBOOK_REMOTE_TICKET_BURST",
+        "NOTEBOOK_REMOTE_TICKET_KEY",
+        "NOTEBOOK_REMOTE_TICKET_KEY_FILE",
+        "NOTEBOOK_REMOTE_TICKET_LIFETIME",
+        "NOTEBOOK_REMOTE_TICKET_RATE",
+    }
+)
 TOKEN = "JUPYTER_TOKEN"  # noqa: S105 - the name of the notebook server's own
 
 
@@ -22,6 +33,6 @@ def for_kernels() -> dict[str, str]:
 
 def for_embedded_gateway() -> dict[str, str]:
     """The environment of an embedded gateway: it has a token of its own, and maybe the add-on."""
-    add_on = {name: value for name, value in os.environ.items() if name.startswith(ADD_ON)}
+    add_on = {name: value for name, value in os.environ.items() if name in ADD_ON}
     kept = for_kernels() | add_on
     return {name: value for name, value in kept.items() if not name.startswith(TOKEN)}

@@ -25,7 +25,7 @@ from notebook_remote.exceptions import (
 from .conftest import SharedServers
 from .intermediary import Intermediary
 from .odd_gateway import OddGateway
-from .processes import Farm, Server, free_port
+from .processes import PATIENCE, Farm, Server, free_port
 from .test_channels import assert_ends
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
@@ -134,6 +134,12 @@ def strange(
         return asyncio.run(run())
 
 
+def test_a_model_of_another_kernel_is_no_answer() -> None:
+    other = {"id": UNKNOWN.replace("0", "1"), "name": "python3"}
+    with pytest.raises(GatewayAnswerError):
+        strange(lambda c: c.kernel(UNKNOWN), 200, other)
+
+
 NESTED = b"[" * 100_000
 
 
@@ -192,6 +198,35 @@ def test_a_get_is_sent_again_and_a_post_is_not(shared: SharedServers) -> None:
             with pytest.raises(GatewayUnreachable, match="broke off"):
                 ask(gateway, question, url=nowhere.url)
             assert nowhere.accepted - before == attempts + 1  # to see whether it speaks TLS
+
+
+def test_a_gateway_that_is_removed_while_it_is_asked_is_not_asked_again() -> None:
+    asked, removed = threading.Event(), threading.Event()
+
+    def hang(method: str, path: str) -> tuple[int, Any]:
+        asked.set()
+        removed.wait(PATIENCE)
+        return 200, []
+
+    async def remove(client: RestClient, gateway: OddGateway) -> None:
+        lists = [asyncio.ensure_future(client.kernels()) for _ in range(3)]
+        await asyncio.to_thread(asked.wait, PATIENCE)
+        await client.close()
+        answers = await asyncio.gather(*lists, client.kernels(), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {GatewayUnreachable}
+        assert all("was removed" in str(answer) for answer in answers)
+        await client.renew_connections()
+        with pytest.raises(GatewayUnreachable, match="was removed"):
+            await client.kernels()
+        assert len(gateway.asked) <= len(lists)
+
+    with OddGateway(hang) as gateway:
+        config = Gateway(config=Config({"Gateway": {"url": gateway.url}}))
+        client = RestClient(config, GatewayAuth(config), ssl.create_default_context(), _ready)
+        try:
+            asyncio.run(remove(client, gateway))
+        finally:
+            removed.set()
 
 
 def test_the_notebooks_own_secrets_never_reach_the_gateway(farm: Farm, kind: str) -> None:

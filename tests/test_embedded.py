@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from tornado.web import Application
@@ -14,7 +15,8 @@ from tornado.websocket import WebSocketHandler
 
 from notebook_remote.embedded_app import LOG_LIMIT
 
-from .processes import STOP_PATIENCE, Farm, Server, alive, children, wait_for
+from .odd_gateway import OddGateway
+from .processes import STOP_PATIENCE, Farm, Server, alive, children, free_port, wait_for
 
 
 def runtime(notebook: Server) -> Path:
@@ -168,9 +170,12 @@ def test_options_for_kernels_reach_it(farm: Farm) -> None:
 
 
 class Stranger:
-    """Somebody else's server at a port, which notes all that it gets, and sends it back."""
+    """Somebody else's server at a port, which notes all that it gets, and sends it back.
 
-    def __init__(self, port: int) -> None:
+    Or it has an ``answer`` of its own for every message; None is to hang up.
+    """
+
+    def __init__(self, port: int, answer: Callable[[str], str | None] = lambda text: text) -> None:
         self.heard: list[str] = []
         heard = self.heard
 
@@ -180,7 +185,11 @@ class Stranger:
 
             def on_message(self, text: str | bytes) -> None:
                 heard.append(str(text))
-                self.write_message(text)
+                answered = answer(str(text))
+                if answered is None:
+                    self.close()
+                else:
+                    self.write_message(answered)
 
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
@@ -190,6 +199,7 @@ class Stranger:
             await self._end.wait()
             server.stop()
 
+        self.port = port
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(serve()))
         self._thread.start()
@@ -215,13 +225,29 @@ def test_a_stranger_at_its_port_gets_nothing(farm: Farm) -> None:
     address = f"http://192.0.2.1:{port}/"
     elsewhere.touch(0o600)
     elsewhere.write_text(json.dumps({**gateway, "pid": os.getpid(), "url": address}))
+    # Others answer what no gateway does.
+    half = json.dumps({"nonce": "1", "proof": "\ud800"})
+    answers: list[str | None] = [half, "[" * 200_000, None]
+    odd = [Stranger(free_port(), lambda text, answer=answer: answer) for answer in answers]
+    files = []
     stranger = Stranger(port)
     try:
-        second = farm.notebook(name="one").start()
-        with second.kernel() as kernel_id, second.channels(kernel_id) as channels:
-            assert channels.run("1") == "1"
+        with OddGateway(lambda method, path: (200, {})) as page:
+            for n, address in enumerate([*(f"http://127.0.0.1:{o.port}/" for o in odd), page.url]):
+                file = path.with_name(path.name.replace(".json", f"{n + 1}.json"))
+                file.touch(0o600)
+                file.write_text(json.dumps({**gateway, "pid": os.getpid(), "url": address}))
+                files.append(file)
+            second = farm.notebook(name="one").start()
+            with second.kernel() as kernel_id, second.channels(kernel_id) as channels:
+                assert channels.run("1") == "1"
     finally:
-        stranger.stop()
+        for each in (stranger, *odd):
+            each.stop()
+    assert page.asked
+    assert [len(each.heard) for each in odd] == [2, 2, 2]
+    # Who hangs up may be a gateway of ours that had to wait too long.
+    assert [file.exists() for file in files[:3]] == [False, False, True]
     assert len(stranger.heard) == 2  # the handshake, and a number that has nothing to do with it
     assert str(gateway["token"]) not in str(stranger.heard)
     assert not path.exists()

@@ -6,9 +6,10 @@ import ast
 from pathlib import Path
 
 import pytest
+from notebook_remote_gateway import settings
 
 from notebook_remote.config import Gateway, Gateways
-from notebook_remote.environment import SETTINGS
+from notebook_remote.environment import ADD_ON, SETTINGS, for_embedded_gateway
 
 from .processes import Farm, Server
 
@@ -33,6 +34,25 @@ def test_every_setting_of_a_gateway_is_left_out() -> None:
     named = Gateway(given_name="my-gpu", options={"url": "http://localhost:1"})
     variables += [named._variable(option) for option in Gateway.class_trait_names(config=True)]
     assert [name for name in variables if not name.startswith(SETTINGS)] == []
+
+
+def test_an_embedded_gateway_gets_the_add_ons_settings_and_no_credentials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = {
+        value
+        for value in vars(settings).values()
+        if isinstance(value, str) and value.startswith("NOTEBOOK_REMOTE_")
+    }
+    for name in theirs:
+        monkeypatch.setenv(name, "1")
+    for gateway in ("pass", "pass-two", "ticket", "ticket-key", "allowed-origins"):
+        named = Gateway(given_name=gateway, options={"url": "http://localhost:1"})
+        for option in ("auth_token", "http_pwd", "headers", "proxy"):
+            monkeypatch.setenv(named._variable(option), "s3cret")
+    given = for_embedded_gateway()
+    assert {name for name in given if name.startswith("NOTEBOOK_REMOTE_")} == theirs == ADD_ON
+    assert "s3cret" not in given.values()
 
 
 def session(notebook: Server) -> dict[str, str]:

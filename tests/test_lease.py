@@ -36,7 +36,13 @@ def test_a_proof_is_good_for_one_connection() -> None:
         server.check(None, gateway.nonce)
 
 
-@pytest.mark.parametrize("text", [None, b"", "[]", "{", '"x"', b"\xff"])
+@pytest.mark.parametrize("proof", ["", "\ud800", "é", 1, None, []])
+def test_what_is_no_proof(proof: object) -> None:
+    with pytest.raises(NotProven):
+        Side("t", 8888, is_gateway=False).check(proof, "1")
+
+
+@pytest.mark.parametrize("text", [None, b"", "[]", "{", '"x"', b"\xff", "[" * 200_000])
 def test_what_is_no_message(text: object) -> None:
     with pytest.raises(NotProven):
         message(text)
