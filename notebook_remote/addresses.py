@@ -18,15 +18,16 @@ HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%25[a-z0-9._~-]+)?")
 
 # The pages of a Jupyter Server, whose addresses people copy from their browser.
 PAGE = re.compile(
-    r"/(lab(/(tree|workspaces)/.*)?|doc/tree/.*|tree(/.+)?|notebooks/.*\.ipynb|nbclassic/.*"
-    r"|edit/.*\.\w+|consoles/.+|terminals/\w+|login)$"
+    r"/(lab(/(tree|workspaces)(/.*)?)?|doc(/tree(/.*)?)?|tree(/.*)?|notebooks/.*\.ipynb"
+    r"|nbclassic(/.*)?|edit/.*\.\w+|consoles/.+|terminals/\w+|login)/?$"
 )
 
 
 def server_address(url: str) -> str:
     """The address of a server, for that of one of its pages; its query stays.
 
-    A prefix that looks like a page, such as http://host/lab/, stays if it ends with a slash.
+    A gateway under a prefix that looks like a page is given by a page of its own, such as
+    http://host/lab/lab. A slash at the end does not tell: browsers' addresses have one, too.
     """
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=PAGE.sub("", parts.path).rstrip("/")))
@@ -51,6 +52,30 @@ def normalized_url(url: str) -> str:
     return str(parsed.copy_with(fragment=None))
 
 
+def splits_password(url: str) -> bool:
+    """Whether a / ? or # in a password has split it, as in ``http://ada:pa/ss@host``.
+
+    With digits before the / it could be a host, its port and a path as well. An @ in the first
+    segment of such a path is taken for the end of a password; in a later one, as in that of
+    ``http://hub:8000/user/ada@example.org``, only if what follows looks like a host and a port.
+    """
+    found = re.match(r"\s*\w+://([^/?#]*)(.+)", url, re.DOTALL)
+    if not found or "@" not in found[2]:
+        return False
+    _, colon, port = found[1].rpartition("@")[2].rpartition(":")
+    if not colon or "]" in port:  # an address of IPv6 without a port
+        return False
+    if not port.isdigit():
+        return bool(port)
+    mark, rest = found[2][0], found[2][1:]
+    if mark == "/":
+        begins_so = "@" in re.split(r"[/?#]", rest, maxsplit=1)[0]
+    else:
+        begins_so = "@" in rest and not re.match(r"\w+=", rest)  # as in ?token=
+    ends_so = re.match(r"[^/?#:]+:\d+(?:[/?#]|$)", rest.rpartition("@")[2])
+    return begins_so or ends_so is not None
+
+
 def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     """A URL without ``user:password@`` and ``?token=``, and these as options of Gateway.
 
@@ -65,3 +90,8 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     netloc = parts.netloc.rpartition("@")[2]
     plain = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
     return plain, {name: value for name, value in found.items() if value}
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two normalized URLs have the same scheme, host and port."""
+    return urlsplit(one)[:2] == urlsplit(other)[:2]

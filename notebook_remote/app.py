@@ -27,6 +27,7 @@ from .config import Gateway, Gateways
 from .kernels import RemoteMappingKernelManager
 from .local_channels import LocalChannels
 from .masking import mask_configuration_in_logs
+from .notebook_locks import with_locks
 from .places import shown_to_pages
 from .reported import scope_of
 from .request_log import log_request
@@ -69,6 +70,7 @@ class RemoteServerApp(OrderlyServerApp):
     ]
     aliases = Dict({**aliases, **OUR_ALIASES})
 
+    contents_manager_class: type
     gateway_configs: list[Gateway]  # in the order in which people see them
     assembly: Assembly | None = None
 
@@ -124,6 +126,7 @@ class RemoteServerApp(OrderlyServerApp):
             **self.tornado_settings,
         }
         self._mention_compression()
+        self.contents_manager_class = with_locks(self.contents_manager_class)
         super().init_configurables()
 
     def _mention_compression(self) -> None:

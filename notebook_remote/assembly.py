@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_client.kernelspec import KernelSpecManager
 from traitlets import TraitError
 
+from .addresses import same_server
 from .backends import Backend, Backends
 from .config import Gateway, Gateways
 from .embedded import EmbeddedGateway, kernel_config
@@ -19,7 +20,7 @@ from .kernelspecs import LocalKernelSpecs, RemoteKernelSpecManager
 from .links import tell_events
 from .local_kernels import LocalKernelManager
 from .reported import ReportedKernelManager, ReportedKernelSpecs
-from .saved import Options, SavedGateways
+from .saved import CREDENTIALS, Options, SavedGateways
 from .server_clients import ServerKernelClient
 from .store import Store
 
@@ -86,8 +87,19 @@ class Assembly:
         return backend
 
     async def move(self, name: str, options: Options) -> Backend:
-        """Use a gateway that was added at another address, with its kernels. Raises TraitError."""
-        merged = {**self.added[name], **options}
+        """Use a gateway that was added at another address, with its kernels. Raises TraitError.
+
+        What proves us to it goes along to another path of the same server only: else whoever may
+        change the address would get what somebody else has entered.
+        """
+        before, kept = self.backends.get(name), dict(self.added[name])
+        target = self.configure(name, {**kept, **options}).url
+        if before is not None and same_server(before.config.url, target):
+            found = {key: getattr(before.config, key) for key in CREDENTIALS}
+            kept |= {key: value for key, value in found.items() if value}
+        else:
+            kept = {key: value for key, value in kept.items() if key not in CREDENTIALS}
+        merged = {**kept, **options}
         config = self.configure(name, merged)
         await self._leave(self.backends.remove(name))
         self.added[name] = merged

@@ -212,7 +212,7 @@ class RestClient:
 
         That does not prove that it is gone: see ``is_gone``.
         """
-        return self._kernel(await self._on_kernel("GET", kernel_id))
+        return self._kernel(await self._on_kernel("GET", kernel_id), kernel_id)
 
     async def is_gone(self, kernel_id: str) -> bool:
         """Whether a kernel is gone that the gateway has just said not to have; takes some seconds.
@@ -577,9 +577,10 @@ class RestClient:
             raise self._odd(response)
         return model
 
-    def _kernel(self, response: httpx.Response) -> Model:
+    def _kernel(self, response: httpx.Response, kernel_id: str | None = None) -> Model:
+        """The kernel in an answer, which is the one that was asked for."""
         model = kernel_model(self._json(response))
-        if model is None:
+        if model is None or kernel_id not in (None, model["id"]):
             raise self._odd(response)
         return model
 

@@ -27,8 +27,8 @@ from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase, NoOpT
 from traitlets import Bool, Dict, Enum, Float, Int, TraitError, Type, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
-from .addresses import normalized_url, server_address, split_credentials
-from .exceptions import without_secrets
+from .addresses import normalized_url, server_address, split_credentials, splits_password
+from .exceptions import unusable_address, without_secrets
 
 # What is for one gateway only.
 REMOTE_ONLY = (
@@ -79,7 +79,12 @@ class Flag(Bool[bool, "bool | str"]):
 
     def validate(self, obj: Any, value: Any) -> bool:
         """Accept strings as well, since configuration files contain them."""
-        return self.from_string(value) if isinstance(value, str) else super().validate(obj, value)
+        if not isinstance(value, str):
+            return super().validate(obj, value)
+        try:
+            return self.from_string(value)
+        except ValueError as error:
+            raise TraitError(f"{type(obj).__name__}.{self.name}: {error}.") from None
 
 
 class Text(Unicode[str, "str | bytes"]):
@@ -97,7 +102,7 @@ class Named(Dict):
         """Called by traitlets; what it cannot read of a command line comes as a list."""
         for word in value if isinstance(value, list) else ():
             if "=" not in str(word):
-                shown = without_secrets(str(word))
+                shown = unusable_address(str(word))
                 url = shown if "://" in shown else "https://host:8888"
                 raise TraitError(
                     f"--gateway={shown} says no name: write --gateway=NAME=URL, such as"
@@ -126,8 +131,8 @@ class Gateway(LoggingConfigurable):
     url = Text(
         "",
         help="URL of the gateway: a Jupyter Kernel Gateway, Enterprise Gateway or Jupyter Server,"
-        " with its path prefix, if it has one; the address of one of its pages will do. Empty: an"
-        " embedded gateway is started.",
+        " with its path prefix, if it has one; the address of one of its pages will do (with"
+        " the prefix /lab, http://host/lab/lab). Empty: an embedded gateway is started.",
     ).tag(config=True, env="JUPYTER_GATEWAY_URL")
     mode = Enum(
         ("proxy", "direct", "browser", "local"),
@@ -510,24 +515,24 @@ class Gateway(LoggingConfigurable):
         if not value:
             return ""
         schemes = ("http", "https") if name == "url" else ("ws", "wss")
-        option = "--gateway-url" if name == "url" else f"Gateway.{name}"
-        option = f"its {name}" if getattr(self, "given_name", "") else option
         try:
             parts = urlsplit(value)
             usable = parts.scheme in schemes and parts.hostname and parts.port != 0
         except ValueError:
             usable = False
         what = "the address of a gateway" if name == "url" else f"an address for Gateway.{name}"
+        if splits_password(value):
+            raise _split_password(value, what)
         if not usable:
             raise TraitError(
-                f"{without_secrets(value)!r} is not {what}: write it as {schemes[0]}://host:8888 or"
-                f" {schemes[1]}://host/prefix."
+                f"{unusable_address(value)!r} is not {what}: write it as"
+                f" {schemes[0]}://host:8888 or {schemes[1]}://host/prefix."
             )
         try:
             return normalized_url(value)
         except ValueError as error:
             raise TraitError(
-                f"{without_secrets(value)!r} is not {what}: {error}. Check its spelling."
+                f"{unusable_address(value)!r} is not {what}: {error}. Check its spelling."
             ) from None
 
     @validate("kernels_endpoint", "kernelspecs_endpoint", "kernelspecs_resource_endpoint")
@@ -539,7 +544,7 @@ class Gateway(LoggingConfigurable):
         try:
             if not isinstance(json.loads(self.headers or "{}"), dict):
                 raise TypeError
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise TraitError(
                 'Gateway.headers is not a JSON object such as {"X-Team": "a"}.'
             ) from None
@@ -559,17 +564,33 @@ class Gateway(LoggingConfigurable):
                 "--mode=local: kernels run on this computer; the gateway at %s is not used.",
                 self.url,
             )
-        if self.proxy:
-            parts = urlsplit(self.proxy)
-            if parts.scheme != "http" or not parts.hostname:
-                raise TraitError(
-                    f"Gateway.proxy is not the URL of an HTTP proxy such as http://proxy:3128:"
-                    f" {without_secrets(self.proxy)!r}."
-                )
+        self._check_proxy()
         for name in ("auth_token_file", "ca_certs", "client_cert", "client_key"):
             path = getattr(self, name)
             if path and not Path(path).is_file():
                 raise TraitError(f"Gateway.{name}: there is no file {path!r}.")
+
+    def _check_proxy(self) -> None:
+        if splits_password(self.proxy):
+            raise _split_password(self.proxy, "an address for Gateway.proxy")
+        try:
+            parts = urlsplit(self.proxy)
+            usable = parts.scheme == "http" and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if self.proxy and not usable:
+            raise TraitError(
+                "Gateway.proxy is not the URL of an HTTP proxy such as http://proxy:3128:"
+                f" {unusable_address(self.proxy)!r}."
+            )
+
+
+def _split_password(address: str, what: str) -> TraitError:
+    end = unusable_address(address).rpartition("//")[2]
+    return TraitError(
+        f"What ends in {end!r} is not {what}: in its user name and password write / as %2F, ? as"
+        " %3F and # as %23, and in a path @ as %40."
+    )
 
 
 def variable_of(given_name: str, option: str) -> str:
@@ -608,7 +629,7 @@ class Gateways(LoggingConfigurable):
 
     def _from_variable(self, name: str, value: str) -> Any:
         if name != "named":
-            return self.traits()[name].from_string(value)
+            return value  # a Flag reads it
         pairs = [pair.strip().partition("=") for pair in value.split(",") if pair.strip()]
         return {name: url for name, _, url in pairs}
 
@@ -645,8 +666,9 @@ class Gateways(LoggingConfigurable):
 
     def _make(self, name: str, options: str | Mapping[str, Any], from_page: bool) -> Gateway:
         if not isinstance(name, str) or not NAME.fullmatch(name) or name.lower() in TAKEN_NAMES:
+            shown = unusable_address(str(name)).partition(":")[0]  # it may be an address
             raise TraitError(
-                f"{name!r} cannot be the name of a gateway: it has 1 to 32 letters, digits, dots,"
+                f"{shown!r} cannot be the name of a gateway: it has 1 to 32 letters, digits, dots,"
                 " dashes and underscores, and is not one of " + ", ".join(TAKEN_NAMES) + "."
             )
         if not isinstance(options, (str, Mapping)):

@@ -11,7 +11,6 @@ from typing import Any
 from jupyter_server.services.contents.handlers import ContentsHandler
 
 from .backends import Backends, told_apart
-from .path_locks import OneAtATime
 from .routing import RoutedKernelManager, display_name
 from .store import Store
 
@@ -64,7 +63,7 @@ def _kernelspec(model: Model) -> tuple[Model, Model] | None:
     return metadata, kernelspec
 
 
-class DocumentsHandler(OneAtATime, ContentsHandler):
+class DocumentsHandler(ContentsHandler):
     """``/api/contents``: jupyter_server's, with the kernelspecs of notebooks as above."""
 
     async def prepare(self) -> None:

@@ -158,6 +158,16 @@ def without_secrets(text: str) -> str:
     return SECRET_PARAMETER.sub(r"\1[secret]", USER_INFO.sub(r"\1", text))
 
 
+def unusable_address(text: str) -> str:
+    """What is shown of an address that cannot be used: nothing of what is before its last @.
+
+    It need not be a URL, so all of that may be a password; only a scheme that we know stays.
+    """
+    scheme = re.match(r"(?:https?|wss?)://", text, re.IGNORECASE)
+    before, _, rest = text.rpartition("@")
+    return without_secrets((scheme[0] if scheme and before else "") + rest)
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error and everything that led to it, outermost first."""
     seen: set[int] = set()

@@ -17,7 +17,6 @@ from jupyter_client.jsonutil import json_default
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
-from jupyter_server.nbconvert.handlers import default_handlers as NBCONVERT  # noqa: N812
 from jupyter_server.services.contents.handlers import ContentsHandler
 from jupyter_server.services.contents.handlers import default_handlers as CONTENTS  # noqa: N812
 from jupyter_server.services.kernels.handlers import (
@@ -33,7 +32,6 @@ from .documents import DocumentsHandler
 from .exceptions import GatewayError, LeftToPages, http_error_behind, sentence_of
 from .gateway_models import KERNEL_ID
 from .kernel import RemoteKernelManager
-from .path_locks import one_at_a_time
 from .places import on_this_computer, places
 from .routing import RoutedKernelManager
 from .sessions import KernelNotStarted, RemoteSessionManager
@@ -372,9 +370,9 @@ CHANNELS = rf"/api/kernels/{KERNEL}/channels"
 ROUTED = [
     # All of them, since the more particular ones come first.
     *(
-        (pattern, DocumentsHandler if stock is ContentsHandler else one_at_a_time(stock))
-        for pattern, stock in [*CONTENTS, *NBCONVERT]
-        if "(?P<path>" in pattern
+        (pattern, DocumentsHandler if stock is ContentsHandler else stock)
+        for pattern, stock in CONTENTS
+        if pattern.startswith("/api/contents")
     ),
     (rf"/notebook-remote/api/kernels/{KERNEL}/channels", PlacesHandler),
     (r"/notebook-remote/api/links", LinksHandler),

@@ -27,6 +27,7 @@ Model = dict[str, Any]
 PARTS = ("header", "parent_header", "metadata", "content")
 PROTOCOL = "5.3"  # of a kernel that does not say which one it speaks
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape that may stand for half a letter
+JSON_TYPE = re.compile(r"application/(.*\+)?json")  # what a notebook may hold as JSON
 # The texts that others rely on, by the message's type.
 TEXTS = {
     "stream": ("name", "text"),
@@ -150,16 +151,21 @@ def put_right(message: Model) -> None:
             content[name] = content[name] if isinstance(content.get(name), dict) else {}
         if not isinstance(content["transient"].get("display_id", ""), str):
             content["transient"] = {}
-    if not isinstance(content.get("execution_count"), int | None):
-        content["execution_count"] = None
+    if "execution_count" in content or kind == "execute_result":
+        content["execution_count"] = _count(content.get("execution_count"))
 
 
 def _shown(mime: str, data: Any) -> Any:
     """The data of a display: text, but for kinds of JSON; else a notebook cannot be saved."""
-    if mime == "application/json" or mime.endswith("+json"):
+    if JSON_TYPE.fullmatch(mime):
         return data
     lines = isinstance(data, list) and all(isinstance(line, str) for line in data)
     return data if lines else _text(data)
+
+
+def _count(value: Any) -> int | None:
+    """The number of an execution, as a notebook can hold it."""
+    return value if type(value) is int and value >= 0 else None  # True is an int, too
 
 
 def _text(value: Any) -> str:

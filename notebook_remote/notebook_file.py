@@ -1,15 +1,17 @@
-"""The file in which a run saves its notebook: whole or not at all, and not all the time."""
+"""The file of a run's notebook: read, or refused in a sentence, and saved whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import itertools
+import json
 import os
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
@@ -18,6 +20,77 @@ from traitlets.config import Config
 
 SAVE_INTERVAL = 20.0  # seconds after which output that has come is saved, in a long cell too
 PAUSE_FACTOR = 5  # so many times as long as the last save took, nothing is saved
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """The notebook in a file, in the newest format, with all that a run reads of it.
+
+    Raises OSError, and ValueError with a sentence about what is wrong with it.
+    """
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except (OSError, ValueError):  # whose words are good: no file, no JSON, no version we know
+        raise
+    except RecursionError:
+        raise ValueError("It is nested too deeply to be a notebook.") from None
+    except Exception as error:  # nbformat stumbles in many ways over what is no notebook
+        raw = json.loads(path.read_text("utf-8"))
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        fault = _fault_of_raw(raw) or f"nbformat cannot read it ({what})."
+        raise ValueError(fault) from error
+    fault = _fault(notebook)
+    if fault:
+        raise ValueError(fault)
+    _repair(notebook)
+    return notebook
+
+
+def _fault_of_raw(raw: Any) -> str:
+    """What a file that nbformat cannot read lacks, as far as we know its format."""
+    if not isinstance(raw, dict):
+        return f"It is no notebook: what it holds is {_kind(raw)}, not an object."
+    if "nbformat" not in raw:
+        return "It is no notebook: it does not say its format (nbformat)."
+    return _fault(raw) if raw["nbformat"] == 4 else ""
+
+
+def _fault(notebook: dict[str, Any]) -> str:
+    """What a notebook of format 4 lacks that a run needs, as a sentence, or nothing."""
+    if not isinstance(notebook.get("metadata"), dict):
+        return f"Its metadata is {_kind(notebook.get('metadata'))}, not an object."
+    if not isinstance(notebook.get("cells"), list):
+        return f"Its list of cells is {_kind(notebook.get('cells'))}, not a list."
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if not isinstance(cell, dict):
+            return f"Its cell {number} is {_kind(cell)}, not an object."
+        if not isinstance(cell.get("cell_type"), str):
+            return f"Its cell {number} does not say its type (cell_type)."
+        if not isinstance(cell.get("metadata"), dict):
+            found = _kind(cell.get("metadata"))
+            return f"The metadata of its cell {number} is {found}, not an object."
+        source = cell.get("source")
+        if not isinstance(source, str | list):
+            return f"The source of its cell {number} is {_kind(source)}, not text."
+        if not all(isinstance(line, str) for line in source):
+            return f"A line in the source of its cell {number} is not text."
+        if not isinstance(cell.get("outputs", []), list):
+            return f"The output of its cell {number} is {_kind(cell['outputs'])}, not a list."
+    return ""
+
+
+def _kind(value: Any) -> str:
+    """What a value of JSON is; None also stands for one that is not there."""
+    names = {type(None): "missing or null", bool: "true or false", str: "text", list: "a list"}
+    return names.get(type(value), "an object" if isinstance(value, dict) else "a number")
+
+
+def _repair(notebook: NotebookNode) -> None:
+    """Leave out metadata that a run reads, and that is not what it should be."""
+    if not isinstance(notebook.metadata.get("kernelspec", {}), dict):
+        del notebook.metadata["kernelspec"]
+    for cell in notebook.cells:
+        if not isinstance(cell.metadata.get("tags", []), list):
+            del cell.metadata["tags"]
 
 
 class NotebookFile:

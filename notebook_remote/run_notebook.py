@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from jupyter_client.kernelspec import NATIVE_KERNEL_NAME, KernelSpecManager
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
@@ -19,7 +18,7 @@ from .choosing import kernelspec_metadata
 from .config import Gateway
 from .headless import GatewayKernelManager, OnGateway
 from .kernel_messages import ends_kernel, put_right
-from .notebook_file import NotebookFile, sign
+from .notebook_file import NotebookFile, read_notebook, sign
 
 THIS_COMPUTER = ("local", "embedded")  # the names of its kernels in a page, after the @
 
@@ -36,7 +35,7 @@ class Run(NotebookClient):
 
         Raises OSError if it could not be, and ValueError if ``source`` is no notebook.
         """
-        notebook = nbformat.read(source, as_version=4)
+        notebook = read_notebook(source)
         folder = {"metadata": {"path": str(source.resolve().parent)}}
         super().__init__(notebook, resources=folder, on_cell_executed=self._executed, **kwargs)
         self.file = NotebookFile(target)

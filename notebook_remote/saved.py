@@ -13,6 +13,8 @@ import importlib
 import json
 import logging
 import os
+import shutil
+import time
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +23,14 @@ from typing import Any
 from traitlets import TraitError
 
 from .addresses import split_credentials
+from .auth import ssl_context
 from .config import Gateway, Gateways
 
 Options = dict[str, Any]
 
 SERVICE = "notebook-remote"  # in the keyring; the user there is the gateway's URL
 SECRETS = ("auth_token", "http_pwd")
+CREDENTIALS = ("auth_token", "http_user", "http_pwd")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class SavedGateways:
                 continue
             try:
                 config = gateways.make_for_page(name, options)
-            except TraitError as error:
+                ssl_context(config)
+            except (TraitError, ValueError, RecursionError) as error:
                 self._log.warning("The gateway %s that was added in a page: %s", name, error)
                 continue
             if config.from_page:
@@ -84,7 +89,7 @@ class SavedGateways:
         options = _with_plain_url(options)
         secrets = {key: options[key] for key in SECRETS if options.get(key)}
         plain = {key: value for key, value in options.items() if key not in SECRETS}
-        if not self._write({**self._read(), name: plain}):
+        if not self._set_aside() or not self._write({**self._read(), name: plain}):
             return Saved(options=False, secrets=False)
         kept = [self._to_keyring(_entry(plain, key), value) for key, value in secrets.items()]
         return Saved(options=True, secrets=all(kept))
@@ -95,21 +100,60 @@ class SavedGateways:
         options = found.pop(name, None)
         if options is None:
             return True
+        if not self._set_aside():
+            return False
         for secret in SECRETS:
             self._to_keyring(_entry(options, secret), None)
         return self._write(found)
 
     def _read(self) -> dict[str, Options]:
+        """What of the file can be used; the rest is in the log."""
         try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
-            if not isinstance(found, dict) or not all(isinstance(o, dict) for o in found.values()):
-                raise ValueError("not an object of objects")
-        except FileNotFoundError:
-            return {}
+            found = self._parsed()
         except (OSError, ValueError, RecursionError) as error:
             self._log.warning("The gateways in %s cannot be read: %s", self._path, error)
             return {}
+        usable = {name: options for name, options in found.items() if isinstance(options, dict)}
+        for name in found.keys() - usable.keys():
+            self._log.warning("The gateway %s in %s cannot be read.", name, self._path)
+        return usable
+
+    def _parsed(self) -> dict[str, Any]:
+        """The file's content. Raises OSError, ValueError, RecursionError."""
+        try:
+            found = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        if not isinstance(found, dict):
+            raise ValueError("not an object")
         return found
+
+    def _set_aside(self) -> bool:
+        """Before the file is written anew: keep one of which not all can be used here.
+
+        It may be of a later version of ours, or be damaged. Returns False if that is not possible;
+        then it must not be overwritten.
+        """
+        try:
+            whole = all(isinstance(options, dict) for options in self._parsed().values())
+        except (OSError, ValueError, RecursionError):
+            whole = False
+        if whole:
+            return True
+        aside = self._path.with_suffix(f".unreadable-{time.time_ns()}")
+        try:
+            shutil.copyfile(self._path, aside)
+            aside.chmod(0o600)
+        except OSError as error:
+            self._log.warning(
+                "The list of gateways that were added cannot be saved: %s can neither be read nor"
+                " copied (%s).",
+                self._path,
+                error.strerror,
+            )
+            return False
+        self._log.warning("What was in %s is kept in %s.", self._path, aside)
+        return True
 
     def _write(self, gateways: dict[str, Options]) -> bool:
         """Write all of it or nothing: another server may read it at this moment."""

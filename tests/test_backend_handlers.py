@@ -287,12 +287,17 @@ def test_a_gateway_that_comes_back_has_its_sessions(
     with Intermediary(urlsplit(gateway.url).port or 0) as link:
         moved = notebook.request("PATCH", f"{BACKENDS}/gpu", json={"url": link.url})
         assert (moved.status_code, moved.json()["url"]) == (200, link.url), moved.text
+        # Whoever changes the address does not get what somebody else has entered.
+        assert (moved.json()["state"], gateway.token.encode() in link.to_gateway) == ("down", False)
+        entered = {"auth_token": gateway.token}
+        assert notebook.request("PATCH", f"{BACKENDS}/gpu", json=entered).json()["state"] == "up"
         assert sessions(notebook) == [(session["id"], kernel_id)]
         assert value(notebook, kernel_id) == "kept"
     bad = notebook.request("PATCH", f"{BACKENDS}/gpu", json={"url": "nonsense"})
     assert bad.status_code == 400
     assert add(notebook, gateway).status_code == 409
-    notebook.request("PATCH", f"{BACKENDS}/gpu", json={"url": gateway.url})
+    back = {"url": gateway.url, "auth_token": gateway.token}
+    notebook.request("PATCH", f"{BACKENDS}/gpu", json=back)
     notebook.request("DELETE", f"/api/sessions/{session['id']}")
 
 

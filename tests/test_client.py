@@ -134,6 +134,12 @@ def strange(
         return asyncio.run(run())
 
 
+def test_a_model_of_another_kernel_is_no_answer() -> None:
+    other = {"id": UNKNOWN.replace("0", "1"), "name": "python3"}
+    with pytest.raises(GatewayAnswerError):
+        strange(lambda c: c.kernel(UNKNOWN), 200, other)
+
+
 NESTED = b"[" * 100_000
 
 

@@ -71,6 +71,14 @@ def test_true_however_it_is_spelled(monkeypatch: pytest.MonkeyPatch, word: str) 
     assert gateway().accept_cookies is True
 
 
+def test_what_is_neither_true_nor_false(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TraitError, match=r"Gateway\.validate_cert: 'maybe' is neither"):
+        gateway(validate_cert="maybe")
+    monkeypatch.setenv("NOTEBOOK_REMOTE_OWN_KERNELS", "maybe")
+    with pytest.raises(TraitError, match=r"Gateways\.own_kernels: 'maybe' is neither"):
+        Gateways()
+
+
 def test_an_unusable_variable_is_named_and_a_secret_is_not_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -104,6 +112,72 @@ def test_what_is_no_url_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["ada:SEK@host:8888", "//ada:SEK@host", "http:/ada:SEK@host", "http//ada:SEK@host"]
+)
+def test_a_password_in_what_is_no_url_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    for wrong in ({"url": url}, {"ws_url": url}, {"proxy": url}):
+        with pytest.raises(TraitError, match="'host") as caught:
+            gateway(**wrong)
+        assert "SEK" not in str(caught.value)
+    for named in (f"gpu={url}", url, url.replace(":SEK", "=SEK"), f"a:{url}=1"):
+        monkeypatch.setenv("NOTEBOOK_REMOTE_GATEWAYS", named)
+        with pytest.raises(TraitError) as caught:
+            Gateways().all()
+        assert "SEK" not in str(caught.value)
+    with pytest.raises(TraitError, match="says no name") as caught:
+        Gateways(config=Config({"Gateways": {"named": [url]}}))
+    assert "SEK" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ada:SE/K@host:1",
+        "http://ada:SE#K@host:1",
+        "http://ada:SE?K@host:1",
+        "http://a@da:SE/K@host:1",
+        "http://ada:12/SEK@host:1",
+        "http://ada:12/S/E/K@host:1",
+        "http://ada:12?SEK@host:1",
+        "http://ada:12#SEK@host:1",
+    ],
+)
+def test_a_password_that_has_to_be_encoded(url: str) -> None:
+    for wrong in ({"url": url}, {"ws_url": url.replace("http", "ws")}, {"proxy": url}):
+        with pytest.raises(TraitError, match=r"'host:1' is not .* write / as %2F") as caught:
+            gateway(**wrong)
+        assert "SE" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hub:8000/user/ada@example.org",
+        "http://[::1]:8000/user/ada@example.org",
+        "http://[::1]/@ada",
+        "https://hub/@ada",
+        "http://ada:pw@hub:8000/%40ada",
+    ],
+)
+def test_an_at_sign_in_a_path(url: str) -> None:
+    assert gateway(url=url).url == url.replace("ada:pw@", "")
+
+
+@pytest.mark.parametrize("proxy", ["http://[", "http://p:x", "http://p:99999", "https://p", "p:1"])
+def test_what_is_no_proxy_is_refused(proxy: str) -> None:
+    with pytest.raises(TraitError, match=r"Gateway\.proxy is not the URL of an HTTP proxy"):
+        gateway(proxy=proxy)
+
+
+@pytest.mark.parametrize("headers", ["[" * 100_000, '{"a": ' + "[" * 100_000, "[]", "x"])
+def test_headers_that_are_no_json_object(headers: str) -> None:
+    with pytest.raises(TraitError, match="not a JSON object"):
+        gateway(headers=headers)
+
+
+@pytest.mark.parametrize(
     ("pasted", "address"),
     [
         ("http://host/lab?token=t", "http://host"),
@@ -119,8 +193,20 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         ("http://host/consoles/x", "http://host"),
         ("http://host/login?next=%2Flab%3F", "http://host"),
         ("http://host/?token=t", "http://host"),
-        # Prefixes that are none of these, or are said to be prefixes by a slash at the end.
-        ("http://host/lab/", "http://host/lab"),
+        ("http://host/lab/", "http://host"),
+        ("http://host/lab/tree/", "http://host"),
+        ("http://host/lab/workspaces", "http://host"),
+        ("http://host/tree/", "http://host"),
+        ("http://host/doc", "http://host"),
+        ("http://host/doc/", "http://host"),
+        ("http://host/doc/tree", "http://host"),
+        ("http://host/nbclassic", "http://host"),
+        ("http://host/login/", "http://host"),
+        ("http://host/terminals/1/", "http://host"),
+        ("https://hub/user/ada/lab/?token=t", "https://hub/user/ada"),
+        # Prefixes that are none of these, and how to give one that looks like one.
+        ("http://host/lab/lab", "http://host/lab"),
+        ("http://host/docs", "http://host/docs"),
         ("http://host/labs", "http://host/labs"),
         ("http://host/notebooks/gpu", "http://host/notebooks/gpu"),
         ("http://host/my-tree", "http://host/my-tree"),

@@ -20,7 +20,12 @@ def test_a_notebook_is_read_while_it_is_saved(farm: Farm) -> None:
     content = nbformat.v4.new_notebook(cells=cells)
     model = {"type": "notebook", "format": "json", "content": content}
     path = "/api/contents/a.ipynb"
+    (notebook.folder / "copies").mkdir()
     assert notebook.request("PUT", path, json=model).status_code == 201
+
+    def copy(number: int) -> set[int]:
+        body = {"copy_from": "a.ipynb"}
+        return {notebook.post("/api/contents/copies", body).status_code - 1 for _ in range(10)}
 
     def save(number: int) -> set[int]:
         return {notebook.request("PUT", path, json=model).status_code for _ in range(10)}
@@ -31,8 +36,9 @@ def test_a_notebook_is_read_while_it_is_saved(farm: Farm) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         saving = pool.map(save, range(2))
-        reading = pool.map(read, range(4))
-        assert [*saving, *reading] == [{200}] * 6
+        reading = pool.map(read, range(3))
+        copying = pool.map(copy, range(1))
+        assert [*saving, *reading, *copying] == [{200}] * 6
     assert [file.name for file in notebook.folder.iterdir() if file.is_file()] == ["a.ipynb"]
     assert notebook.get(path).json()["content"]["cells"][19]["source"] == "x" * 50_000
 

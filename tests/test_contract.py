@@ -17,6 +17,8 @@ from jupyter_server.base.websocket import WebSocketMixin
 from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.gateway import gateway_client
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.services.contents import fileio
+from jupyter_server.services.contents.filemanager import AsyncFileContentsManager
 from jupyter_server.services.contents.handlers import ContentsHandler
 from jupyter_server.services.kernels import handlers as kernel_handlers
 from jupyter_server.services.kernels.connection.base import (
@@ -215,3 +217,12 @@ def test_runs_without_a_page_call_what_we_override() -> None:
     assert "PapermillNotebookClient(nb_man, **final_kwargs)" in inspect.getsource(
         NBClientEngine.execute_managed_notebook
     )
+
+
+def test_contents_managers_read_and_write_notebooks_as_ours_expect() -> None:
+    mixin = fileio.AsyncFileManagerMixin
+    assert issubclass(serverapp.ServerApp.contents_manager_class.default_value, mixin)
+    for method in (mixin._read_notebook, mixin._save_notebook):
+        assert next(iter(list(inspect.signature(method).parameters)[1:])) == "os_path"
+    assert "self._read_notebook(" in inspect.getsource(AsyncFileContentsManager)
+    assert "self._save_notebook(" in inspect.getsource(AsyncFileContentsManager)

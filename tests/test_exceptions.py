@@ -21,6 +21,7 @@ from notebook_remote.exceptions import (
     http_error_behind,
     sentence_of,
     unreachable,
+    unusable_address,
     without_secrets,
 )
 
@@ -101,6 +102,22 @@ def test_each_reason_has_its_sentence(error: Exception, words: str) -> None:
 )
 def test_secrets_are_taken_out_whole(text: str, shown: str) -> None:
     assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("user:SEK@host:8888", "host:8888"),
+        ("//u:SEK@h", "h"),
+        ("http:/u:SEK@h", "h"),
+        ("http//u:SEK@h", "h"),
+        ("ftp://u:SEK@h", "h"),
+        ("https://u:S@E/K@h?token=SEK", "https://h?token=[secret]"),
+        ("host:8888", "host:8888"),
+    ],
+)
+def test_of_an_unusable_address_nothing_is_shown_before_its_last_at(text: str, shown: str) -> None:
+    assert unusable_address(text) == shown
 
 
 def test_secrets_are_taken_out() -> None:

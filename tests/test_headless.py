@@ -286,11 +286,16 @@ def test_what_is_no_message(payload: bytes, v1: bool) -> None:
         (
             "display_data",
             {
-                "data": {"a/b": {"c": 1}, "d/e": ["f"], "g+json": [1]},
+                "data": {"a/b": {"c": 1}, "d/e": ["f"], "application/g+json": [1], "g+json": 2},
                 "transient": {"display_id": 1},
             },
             {
-                "data": {"a/b": '{"c": 1}', "d/e": ["f"], "g+json": [1]},
+                "data": {
+                    "a/b": '{"c": 1}',
+                    "d/e": ["f"],
+                    "application/g+json": [1],
+                    "g+json": "2",
+                },
                 "metadata": {},
                 "transient": {},
             },
@@ -309,6 +314,16 @@ def test_what_is_odd_about_a_message_is_put_right(kind: str, content: Any, right
     else:
         put_right(message)
         assert message["content"] == right
+
+
+@pytest.mark.parametrize("count", [True, -1, 1.0, "1", None, [], 7])
+def test_any_count_of_executions_makes_an_output(count: Any) -> None:
+    for content in ({"data": {}, "execution_count": count}, {"data": {"a/b+json": count}}):
+        message = {"header": {"msg_type": "execute_result"}, "parent_header": {}, "metadata": {}}
+        message |= {"msg_type": "execute_result", "content": content}
+        put_right(message)
+        right = 7 if content.get("execution_count") == 7 else None
+        assert nbformat.v4.output_from_msg(message).execution_count is right
 
 
 def test_half_a_letter_in_json() -> None:

@@ -392,6 +392,54 @@ def test_mistakes_are_sentences(terminal: Terminal) -> None:
         assert sentence in said
 
 
+CODE = {"cell_type": "code", "metadata": {}, "source": "1", "outputs": []}
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "no notebook: what it holds is missing or null"),
+        ([], "no notebook: what it holds is a list"),
+        ({}, "does not say its format"),
+        ({"nbformat": 3, "worksheets": None}, "nbformat cannot read it"),
+        ({"nbformat": 4, "metadata": {}}, "Its list of cells is missing or null"),
+        ({"nbformat": 4, "metadata": {}, "cells": None}, "Its list of cells is missing or null"),
+        ({"nbformat": 4, "metadata": None, "cells": []}, "Its metadata is missing or null"),
+        (5, "Its cell 2 is a number"),
+        ({"cell_type": "code", "source": "1"}, "The metadata of its cell 2 is missing or null"),
+        ({**CODE, "cell_type": None}, "Its cell 2 does not say its type"),
+        ({**CODE, "source": None}, "The source of its cell 2 is missing or null"),
+        ({**CODE, "source": 5}, "The source of its cell 2 is a number"),
+        ({**CODE, "source": [5]}, "A line in the source of its cell 2 is not text"),
+        ({**CODE, "outputs": None}, "The output of its cell 2 is missing or null"),
+    ],
+)
+def test_what_is_no_notebook_is_refused_with_a_sentence(
+    tmp_path: Path, content: object, fault: str
+) -> None:
+    path = tmp_path / "a.ipynb"
+    if "cell 2" in fault:
+        cells = [CODE, content]
+        content = {"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": cells}
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=fault):
+        notebook_file.read_notebook(path)
+
+
+def test_the_other_notebooks_run_after_one_that_is_none(no_gateway: Terminal) -> None:
+    (no_gateway.folder / "null.ipynb").write_text("null")
+    (no_gateway.folder / "deep.ipynb").write_text("[" * 100_000)
+    repaired = notebook("6 * 7")
+    repaired.metadata.kernelspec = repaired.cells[0].metadata.tags = None
+    (no_gateway.folder / "a.ipynb").write_text(json.dumps(repaired))
+    code, said = no_gateway.run("null.ipynb", "deep.ipynb", "missing.ipynb", "a.ipynb")
+    assert code == 1
+    assert "null.ipynb cannot be run: It is no notebook" in said
+    assert "deep.ipynb cannot be run: It is nested too deeply" in said
+    assert "a.ipynb: done" in said
+    assert read(no_gateway.folder / "a.ipynb") == ["42"]
+
+
 def test_a_terminal_has_a_bar(terminal: Terminal) -> None:
     terminal.write("a.ipynb", "1", "2")
     ours, its = pty.openpty()

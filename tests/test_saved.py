@@ -11,7 +11,9 @@ from pathlib import Path
 import keyring
 import pytest
 from keyring.backend import KeyringBackend
+from traitlets.config import Config
 
+from notebook_remote.config import Gateways
 from notebook_remote.saved import Saved, SavedGateways
 
 OPTIONS = {"url": "http://gpu:1", "mode": "direct", "auth_token": "s3cret"}
@@ -93,6 +95,37 @@ def test_what_cannot_be_saved_is_said(tmp_path: Path, caplog: pytest.LogCaptureF
     (tmp_path / "file").touch()
     assert not saved(tmp_path / "file").save("gpu", {"url": "http://gpu:1"}).options
     assert "cannot be saved" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"kept": {"url": "http://k:1"}, "v2": ["newer"]}', "{", json.dumps("x"), "[" * 100_000],
+)
+def test_a_file_that_cannot_be_used_is_not_overwritten(
+    tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "gateways.json").write_text(text)
+    assert saved(tmp_path).save("gpu", {"url": "http://gpu:1"}).options
+    (aside,) = tmp_path.glob("gateways.unreadable-*")
+    assert (aside.read_text(), aside.name in caplog.text) == (text, True)
+    found = set(saved(tmp_path).load())
+    assert found == ({"gpu", "kept"} if "kept" in text else {"gpu"})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"headers": "[" * 100_000}, {"proxy": "http://["}, {"ca_certs": __file__}, {"url": 5}, {}],
+    ids=["headers", "proxy", "ca_certs", "url", "nothing"],
+)
+def test_one_that_cannot_be_used_is_left_out(
+    tmp_path: Path, options: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    good = {"url": "http://good:1"}
+    content = {"bad": {"url": "http://bad:1", **options} if options else {}, "good": good}
+    (tmp_path / "gateways.json").write_text(json.dumps(content))
+    found = saved(tmp_path).gateways(Gateways(config=Config()), ())
+    assert [config.name for config, _ in found] == ["good"]
+    assert "The gateway bad that was added in a page" in caplog.text
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"gpu": 1}', json.dumps("x")])
