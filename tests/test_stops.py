@@ -15,6 +15,7 @@ import requests
 
 from .intermediary import Intermediary
 from .processes import STOP_PATIENCE, Farm, Server, alive, children, wait_for
+from .test_kernels import TAKES_AN_ID
 from .test_signals import answers
 
 ASKED = ("/api/sessions", "/api/kernels", "/api/kernelspecs", "/notebook-remote/api/kernels")
@@ -83,7 +84,19 @@ def test_after_failed_starts(farm: Farm, mode: str) -> None:
     wait_for("all processes to end", lambda: not any(map(alive, processes)))
 
 
-@pytest.mark.parametrize("mode", ["local", "proxy", "gateway"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "local",
+        "proxy",
+        pytest.param(
+            "gateway",
+            marks=pytest.mark.skipif(
+                not TAKES_AN_ID, reason="jupyter_server before 2.20 ignores the id"
+            ),
+        ),
+    ],
+)
 def test_while_the_only_kernel_is_starting(
     farm: Farm, mode: str, link: Callable[..., Intermediary]
 ) -> None:
