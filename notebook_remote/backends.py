@@ -93,7 +93,7 @@ class Backend:
     @property
     def patience(self) -> float:
         """Seconds to wait for an answer of it, where there is something to show without it."""
-        if self.is_slow or self.down is not None:
+        if self.down is not None or (self.is_slow and self.specs.last_specs):
             return 0.0
         return FIRST_PATIENCE if self.is_starting else PATIENCE
 

@@ -258,7 +258,7 @@ def test_the_indicator_is_reached_and_used_with_the_keyboard(
         notebook.press("Tab")
     expect(indicator(notebook)).to_be_focused()
     notebook.press("Enter")
-    expect(notebook.dialog).to_contain_text("this page is connected to the gateway itself")
+    expect(notebook.dialog).to_contain_text("directly, from this page")
     expect(notebook.dialog).to_contain_text(re.compile(r"page to gateway [\d.]+ ms"))
     notebook.press("Escape")
     expect(indicator(notebook)).to_be_focused()

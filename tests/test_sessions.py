@@ -125,7 +125,8 @@ def test_a_session_goes_with_a_kernel_that_is_gone(notebook: Server, gateway: Se
     body = new_body()
     session = notebook.post("/api/sessions", body).json()
     gateway.request("DELETE", f"/api/kernels/{session['kernel']['id']}")
-    assert notebook.get(f"/api/kernels/{session['kernel']['id']}").status_code == 404
+    kernel = f"/api/kernels/{session['kernel']['id']}"
+    wait_for("it to be gone", lambda: notebook.get(kernel).status_code == 404)
     assert notebook.get("/api/sessions").json() == []
     again = notebook.post("/api/sessions", body).json()
     assert again["kernel"]["id"] != session["kernel"]["id"]
