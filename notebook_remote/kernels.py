@@ -127,6 +127,9 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             self.starts.pop(kernel_id, None)
         self._add(kernel)
         self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
+        if self.backend.store is not None:
+            # A gateway may have chosen another id; a server that is killed now needs to have it.
+            await self.backend.store.written()
         return str(kernel.kernel_id)
 
     async def _start(

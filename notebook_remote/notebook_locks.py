@@ -41,17 +41,17 @@ class NotebookLock:
 class LocksNotebooks(AsyncFileManagerMixin):
     """In front of a contents manager's class: whoever asks it for a notebook, waits for a save."""
 
-    def _notebook_lock(self, os_path: str) -> NotebookLock:
-        locks = self.__dict__.setdefault("_notebook_locks", WeakValueDictionary())
+    def _lock_of(self, os_path: str) -> NotebookLock:
+        locks = self.__dict__.setdefault("_locks_by_path", WeakValueDictionary())
         lock: NotebookLock = locks.setdefault(os_path, NotebookLock())
         return lock
 
     async def _read_notebook(self, os_path: str, *args: Any, **kwargs: Any) -> Any:
-        async with self._notebook_lock(os_path).held():
+        async with self._lock_of(os_path).held():
             return await super()._read_notebook(os_path, *args, **kwargs)
 
     async def _save_notebook(self, os_path: str, *args: Any, **kwargs: Any) -> None:
-        async with self._notebook_lock(os_path).held():
+        async with self._lock_of(os_path).held():
             await super()._save_notebook(os_path, *args, **kwargs)
 
 
@@ -59,4 +59,6 @@ def with_locks(manager: type) -> type:
     """A class of contents managers, with locks if it needs them: for files, and asynchronous."""
     if not issubclass(manager, AsyncFileManagerMixin) or issubclass(manager, LocksNotebooks):
         return manager
-    return type(manager.__name__, (LocksNotebooks, manager), {})
+    if hasattr(manager, "_notebook_lock"):  # the patched jupyter_server, which has them itself
+        return manager
+    return type(manager.__name__, (LocksNotebooks, manager), {"__module__": __name__})

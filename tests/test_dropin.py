@@ -30,6 +30,7 @@ PAGE = TOP / "docs" / "drop-in.md"
 # What differs between the two, as the page says, and what no user sets.
 OURS = {
     "ServerApp": {
+        "contents_manager_class",  # a subclass of the configured one, with locks
         "jpserver_extensions",
         "kernel_manager_class",
         "kernel_spec_manager_class",

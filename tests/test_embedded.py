@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
@@ -172,6 +176,12 @@ def test_options_for_kernels_reach_it(farm: Farm) -> None:
     wait_for("the idle kernel to be culled", lambda: notebook.get("/api/kernels").json() == [])
 
 
+def bound(port: int) -> list[socket.socket] | None:
+    with contextlib.suppress(OSError):
+        return bind_sockets(port, "127.0.0.1")
+    return None
+
+
 class Stranger:
     """Somebody else's server at a port, which notes all that it gets, and sends it back.
 
@@ -197,12 +207,15 @@ class Stranger:
         async def serve() -> None:
             self._loop = asyncio.get_running_loop()
             self._end = asyncio.Event()
-            server = Application([(".*", Echo)]).listen(port, "127.0.0.1")
+            server = HTTPServer(Application([(".*", Echo)]))
+            server.add_sockets(sockets)
             started.set()
             await self._end.wait()
             server.stop()
 
         self.port = port
+        # A killed process keeps its port until the last of its threads has ended.
+        sockets = wait_for(f"port {port} to be free", lambda: bound(port))
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(serve()))
         self._thread.start()

@@ -201,7 +201,7 @@ def test_output_is_saved_within_a_long_cell(
         f"while 'begun' not in open({str(path)!r}).read(): time.sleep(0.02)"
     )
     write(path, code)
-    Run(path, path, [], timeout=PATIENCE).run(print, list, print)
+    Run(path, path, [], timeout=int(PATIENCE)).run(print, list, print)
     assert read(path) == ["begun\n"]
 
 
