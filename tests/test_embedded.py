@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
@@ -176,9 +175,9 @@ def test_options_for_kernels_reach_it(farm: Farm) -> None:
     wait_for("the idle kernel to be culled", lambda: notebook.get("/api/kernels").json() == [])
 
 
-def bound(port: int) -> list[socket.socket] | None:
+def bound(port: int) -> socket.socket | None:
     with contextlib.suppress(OSError):
-        return bind_sockets(port, "127.0.0.1")
+        return socket.create_server(("127.0.0.1", port))
     return None
 
 
@@ -208,14 +207,15 @@ class Stranger:
             self._loop = asyncio.get_running_loop()
             self._end = asyncio.Event()
             server = HTTPServer(Application([(".*", Echo)]))
-            server.add_sockets(sockets)
+            server.add_socket(listening)
             started.set()
             await self._end.wait()
             server.stop()
 
         self.port = port
         # A killed process keeps its port until the last of its threads has ended.
-        sockets = wait_for(f"port {port} to be free", lambda: bound(port))
+        listening = wait_for(f"port {port} to be free", lambda: bound(port))
+        listening.setblocking(False)
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(serve()))
         self._thread.start()
