@@ -19,7 +19,7 @@ setup(
     package_data={
         "notebook_remote": [
             "py.typed",
-            "event_schemas/*",
+            "backends/remote/event_schemas/*",
             "labextension/*/*",
             "labextension/*/schemas/*/*",
             "labextension/*/static/*",
@@ -80,7 +80,7 @@ setup(
     },
     entry_points={
         "console_scripts": ["jupyter-notebook-remote = notebook_remote.app:main"],
-        "papermill.engine": ["notebook-remote = notebook_remote.papermill_engine:GatewayEngine"],
+        "papermill.engine": ["notebook-remote = notebook_remote.headless.papermill:GatewayEngine"],
     },
     classifiers=[
         "Framework :: Jupyter",

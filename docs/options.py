@@ -7,7 +7,8 @@ from pathlib import Path
 from traitlets import Undefined
 
 from notebook_remote.app import OUR_ALIASES
-from notebook_remote.config import Gateway, Gateways
+from notebook_remote.config.gateway import Gateway
+from notebook_remote.config.named import Gateways
 
 README = Path(__file__).parent.parent / "README.md"
 REMARK = """\

@@ -18,23 +18,26 @@ from traitlets import Dict, Unicode, default
 from traitlets.config import Application, Config
 from traitlets.config.loader import ConfigFileNotFound
 
-from . import backend_handlers, handlers
 from ._version import __version__
-from .assembly import Assembly
-from .backends import Backends
-from .channels import ChannelsHandler, OnGateway
-from .config import Gateway, Gateways
-from .kernels import RemoteMappingKernelManager
-from .local_channels import LocalChannels
-from .masking import mask_configuration_in_logs
-from .notebook_locks import with_locks
-from .places import shown_to_pages
-from .reported import scope_of
-from .request_log import log_request
-from .routing import RoutedKernelManager, RoutedKernelSpecManager
-from .sessions import RemoteSessionManager
-from .signals import KERNELS_LIMIT, OrderlyServerApp, leave
-from .store import Store
+from .backends.browser import scope_of
+from .backends.manager import Assembly
+from .backends.registry import Backends
+from .backends.remote.multikernel_manager import RemoteMappingKernelManager
+from .compat.local_channels import LocalChannels
+from .compat.notebook_locks import with_locks
+from .compat.signals import KERNELS_LIMIT, OrderlyServerApp, leave
+from .config.gateway import Gateway
+from .config.named import Gateways
+from .handlers import routes
+from .handlers.channels import ChannelsHandler, OnGateway
+from .handlers.kernels import KernelUsageHandler
+from .handlers.page_config import shown_to_pages
+from .handlers.request_log import log_request
+from .redaction import mask_configuration_in_logs
+from .services.kernel_manager import RoutedKernelManager
+from .services.kernelspec_manager import RoutedKernelSpecManager
+from .services.session_manager import RemoteSessionManager
+from .storage.session_store import Store
 
 OUR_ALIASES = {
     "gateway": "Gateways.named",
@@ -195,12 +198,12 @@ class RemoteNotebookApp(JupyterNotebookApp):
     subcommand_description = "They are called as `jupyter notebook-remote COMMAND [options]`."
     subcommands: ClassVar[dict[str, Any]] = {
         **JupyterNotebookApp.subcommands,
-        "doctor": ("notebook_remote.doctor_app.DoctorApp", "Say what works with the gateways."),
+        "doctor": ("notebook_remote.cli.doctor.DoctorApp", "Say what works with the gateways."),
         "kernels": (
-            "notebook_remote.kernels_app.KernelsApp",
+            "notebook_remote.cli.kernels.KernelsApp",
             "List your kernels on all gateways, and shut them down.",
         ),
-        "run": ("notebook_remote.run_app.RunApp", "Run notebooks without a page."),
+        "run": ("notebook_remote.cli.run.RunApp", "Run notebooks without a page."),
     }
 
     # Ours, so that the pages find our labextension; LabApp serves the stock address without it.
@@ -240,24 +243,24 @@ class RemoteNotebookApp(JupyterNotebookApp):
     def initialize_handlers(self) -> None:
         """Add our routes, which come before the stock ones."""
         assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
-        self.handlers.extend(handlers.CHECKED)
+        self.handlers.extend(routes.CHECKED)
         if self.serverapp.assembly is not None and self.serverapp.backends is not None:
             self._tell_pages(self.serverapp)
             self.serverapp.assembly.on_change = lambda: self._tell_pages(self.serverapp)
-            self.handlers.extend(handlers.ROUTED)
-            self.handlers.extend(backend_handlers.routes(self.serverapp.assembly))
+            self.handlers.extend(routes.ROUTED)
+            self.handlers.extend(routes.routes(self.serverapp.assembly))
             web_app = self.serverapp.web_app
-            channels = url_path_join(web_app.settings["base_url"], handlers.CHANNELS)
+            channels = url_path_join(web_app.settings["base_url"], routes.CHANNELS)
             only = OnGateway(channels, self.serverapp.backends)
             web_app.add_handlers(".*$", [(only, ChannelsHandler)])
-            usage = url_path_join(web_app.settings["base_url"], handlers.USAGE)
+            usage = url_path_join(web_app.settings["base_url"], routes.USAGE)
             only = OnGateway(usage, self.serverapp.backends)
-            web_app.add_handlers(".*$", [(only, handlers.KernelUsageHandler)])
+            web_app.add_handlers(".*$", [(only, KernelUsageHandler)])
             # The extension whose route this is may have been loaded before us: in front of it.
             rules = web_app.default_router.rules
             rules.insert(0, rules.pop(-2))
         if isinstance(self.serverapp.kernel_spec_manager, RoutedKernelSpecManager):
-            self.handlers.extend(handlers.KERNELSPECS)
+            self.handlers.extend(routes.KERNELSPECS)
         super().initialize_handlers()
 
     def _tell_pages(self, serverapp: RemoteServerApp) -> None:

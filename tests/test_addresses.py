@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notebook_remote.addresses import normalized_url, split_credentials
+from notebook_remote.net.urls import normalized_url, split_credentials
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase
 from traitlets import TraitError
 from traitlets.config import Config
 
-from notebook_remote.auth import GatewayAuth, ssl_context
-from notebook_remote.config import Gateway
+from notebook_remote.client.auth import GatewayAuth
+from notebook_remote.config.gateway import Gateway
+from notebook_remote.config.tls import ssl_context
 from notebook_remote.exceptions import GatewayAuthError
 
 

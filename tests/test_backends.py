@@ -13,8 +13,8 @@ import pytest
 from traitlets import TraitError
 from traitlets.config import Config
 
-from notebook_remote.backends import public_names
-from notebook_remote.config import Gateways
+from notebook_remote.config.named import Gateways
+from notebook_remote.kernelspec_names import public_names
 
 from .intermediary import Intermediary
 from .processes import Farm, Server, children, wait_for

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from notebook_remote.auth import GatewayAuth
-from notebook_remote.client import RestClient
-from notebook_remote.config import Gateway
+from notebook_remote.client.auth import GatewayAuth
+from notebook_remote.client.rest import RestClient
+from notebook_remote.config.gateway import Gateway
 from notebook_remote.exceptions import (
     GatewayAnswerError,
     GatewayUnreachable,

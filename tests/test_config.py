@@ -9,7 +9,8 @@ from jupyter_server.gateway.gateway_client import GatewayClient
 from traitlets import TraitError
 from traitlets.config import Config
 
-from notebook_remote.config import Gateway, Gateways
+from notebook_remote.config.gateway import Gateway
+from notebook_remote.config.named import Gateways
 
 
 @pytest.fixture(autouse=True)

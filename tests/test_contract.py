@@ -37,7 +37,7 @@ from papermill.engines import NBClientEngine
 from tornado import web
 from tornado.websocket import WebSocketHandler
 
-from notebook_remote import handlers
+from notebook_remote.handlers import routes as handlers
 
 
 def parameters(function: object) -> set[str]:

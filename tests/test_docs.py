@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from notebook_remote.app import RemoteNotebookApp
-from notebook_remote.config import Gateway, Gateways
-from notebook_remote.doctor_app import DoctorApp
-from notebook_remote.run_app import RunApp
+from notebook_remote.cli.doctor import DoctorApp
+from notebook_remote.cli.run import RunApp
+from notebook_remote.config.gateway import Gateway
+from notebook_remote.config.named import Gateways
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")

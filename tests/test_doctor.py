@@ -24,11 +24,11 @@ import trustme
 from traitlets.config import Config
 
 from notebook_remote.app import OUR_ALIASES
-from notebook_remote.config import Gateway
-from notebook_remote.doctor import CHECKS, Finding, examine
-from notebook_remote.doctor_app import DoctorApp
-from notebook_remote.doctor_findings import about_server_here, is_vulnerable
-from notebook_remote.doctor_wire import Wire
+from notebook_remote.cli.doctor import DoctorApp
+from notebook_remote.config.gateway import Gateway
+from notebook_remote.doctor.examination import CHECKS, examine
+from notebook_remote.doctor.findings import Finding, about_server_here, is_vulnerable
+from notebook_remote.doctor.transport import Wire
 
 from .conftest import ON_GATEWAYS, SharedServers
 from .intermediary import Intermediary

@@ -20,7 +20,7 @@ from traitlets import Bool, Float, HasTraits, Int, TraitType
 from traitlets.config import Config
 
 from notebook_remote.app import RemoteNotebookApp, RemoteServerApp
-from notebook_remote.config import Gateway
+from notebook_remote.config.gateway import Gateway
 
 from .certificates import Files
 from .processes import PATIENCE, Farm, free_port

@@ -17,9 +17,9 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
-from notebook_remote.config import Gateway
-from notebook_remote.embedded import EmbeddedGateway
-from notebook_remote.embedded_app import LOG_LIMIT
+from notebook_remote.config.gateway import Gateway
+from notebook_remote.embedded.server import LOG_LIMIT
+from notebook_remote.embedded.supervisor import EmbeddedGateway
 
 from .odd_gateway import OddGateway
 from .processes import STOP_PATIENCE, Farm, Server, alive, children, free_port, wait_for

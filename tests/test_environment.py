@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from notebook_remote_gateway import settings
 
-from notebook_remote.config import Gateway, Gateways
-from notebook_remote.environment import ADD_ON, SETTINGS, for_embedded_gateway
+from notebook_remote.config.gateway import Gateway
+from notebook_remote.config.named import Gateways
+from notebook_remote.kernel_environment import ADD_ON, SETTINGS, for_embedded_gateway
 
 from .processes import Farm, Server
 

@@ -13,17 +13,15 @@ from jupyter_client.kernelspec import NoSuchKernel
 from tornado import web
 
 from notebook_remote import exceptions
+from notebook_remote.client.errors import unreachable
 from notebook_remote.exceptions import (
     GatewayError,
     GatewayUnreachable,
     KernelNotFound,
     KernelSpecNotFound,
-    http_error_behind,
-    sentence_of,
-    unreachable,
-    unusable_address,
-    without_secrets,
 )
+from notebook_remote.handlers.base import http_error_behind, sentence_of
+from notebook_remote.redaction import unusable_address, without_secrets
 
 
 def test_the_docstring_is_the_tree() -> None:

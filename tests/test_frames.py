@@ -7,7 +7,7 @@ import random
 import pytest
 import websocket
 
-from notebook_remote.frames import (
+from notebook_remote.net.frames import (
     BINARY,
     CLOSE,
     PING,

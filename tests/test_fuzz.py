@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from notebook_remote.frames import BINARY, PING, PONG, TEXT, frame
+from notebook_remote.net.frames import BINARY, PING, PONG, TEXT, frame
 
 from .conftest import KINDS
 from .processes import PATIENCE, V1, Channels, Server

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from notebook_remote.gateway_models import kernel_model, kernelspec_model, says_kernel_is_gone
+from notebook_remote.client.models import kernel_model, kernelspec_model, says_kernel_is_gone
 
 ID = "330944aa-1111-2222-3333-9a8119cb0000"
 ODD: list[Any] = [None, "text", [], 5, True, {"a": None}]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from notebook_remote.gateway_models import KERNEL_ID
-from notebook_remote.handlers import SESSION_BODY, check_body
+from notebook_remote.client.models import KERNEL_ID
+from notebook_remote.handlers.base import SESSION_BODY, check_body
 
 from .conftest import SharedServers
 from .processes import Server

@@ -8,7 +8,7 @@ import contextlib
 import pytest
 import websocket
 
-from notebook_remote.handshakes import Handshakes
+from notebook_remote.client.handshakes import Handshakes
 
 from .conftest import SharedServers
 from .processes import Farm, wait_for

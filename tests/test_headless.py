@@ -23,6 +23,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from traitlets import TraitError
 from traitlets.config import Config
 
+from notebook_remote.client.messages import UnreadableMessage, decode, put_right
 from notebook_remote.exceptions import (
     GatewayAuthError,
     GatewayError,
@@ -30,12 +31,11 @@ from notebook_remote.exceptions import (
     KernelSpecNotFound,
     ReplyLost,
 )
-from notebook_remote.headless import (
+from notebook_remote.headless.manager import (
     BlockingGatewayKernelManager,
     GatewayKernelManager,
     GatewayNotebookClient,
 )
-from notebook_remote.kernel_messages import UnreadableMessage, decode, put_right
 
 from .conftest import SharedServers
 from .intermediary import Intermediary

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from urllib.parse import urljoin
 
-from notebook_remote.kernelspecs import our_url
+from notebook_remote.backends.remote.kernelspecs import our_url
 
 from .conftest import SharedServers
 from .processes import Farm, Server

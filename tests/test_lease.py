@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notebook_remote.lease import NotProven, Side, message
+from notebook_remote.embedded.lease import NotProven, Side, message
 
 
 def test_who_knows_the_token_is_known() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notebook_remote.masking import masked
+from notebook_remote.redaction import masked
 
 from .conftest import SharedServers
 from .processes import Farm

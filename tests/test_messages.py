@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from notebook_remote.frames import BINARY, TEXT, FrameError, frame
-from notebook_remote.messages import MAX_PARTS, V1, MessageGuard, session_of
-from notebook_remote.relay import Answer
+from notebook_remote.client.messages import MAX_PARTS, V1
+from notebook_remote.handlers.message_filter import MessageGuard, session_of
+from notebook_remote.net.frames import BINARY, TEXT, FrameError, frame
+from notebook_remote.net.leg import Answer
 
 from .test_frames import chunks, fragments
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notebook_remote.pace import AT_ONCE, LITTLE, Pace
+from notebook_remote.net.coalescing import AT_ONCE, LITTLE, Pace
 
 
 def test_a_little_at_a_time_is_not_held_up_nor_what_a_page_asked_for() -> None:

@@ -13,11 +13,12 @@ import pytest
 import trustme
 from tornado.iostream import IOStream, StreamClosedError
 
-from notebook_remote.frames import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, masked
-from notebook_remote.messages import MessageGuard
-from notebook_remote.records import start_tls
-from notebook_remote.relay import BUFFER_SIZE, Relay
-from notebook_remote.sockets import tune, unacknowledged_for
+from notebook_remote.handlers.message_filter import MessageGuard
+from notebook_remote.net.frames import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, masked
+from notebook_remote.net.leg import BUFFER_SIZE
+from notebook_remote.net.relay import Relay
+from notebook_remote.net.tcp import tune, unacknowledged_for
+from notebook_remote.net.tls import start_tls
 
 from .test_messages import request
 

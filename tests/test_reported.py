@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from notebook_remote.reported import scope_of
+from notebook_remote.backends.browser import scope_of
 
 from .conftest import SharedServers
 from .processes import Farm, Server

@@ -17,8 +17,8 @@ import nbformat
 import pytest
 from nbformat.sign import NotebookNotary
 
-from notebook_remote import notebook_file
-from notebook_remote.run_notebook import Run
+from notebook_remote.headless import notebook_file
+from notebook_remote.headless.notebook_run import Run
 
 from .intermediary import Intermediary
 from .notebooks import notebook, read, shown, until, write

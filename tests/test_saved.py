@@ -13,8 +13,8 @@ import pytest
 from keyring.backend import KeyringBackend
 from traitlets.config import Config
 
-from notebook_remote.config import Gateways
-from notebook_remote.saved import Saved, SavedGateways
+from notebook_remote.config.named import Gateways
+from notebook_remote.storage.saved_gateways import Saved, SavedGateways
 
 OPTIONS = {"url": "http://gpu:1", "mode": "direct", "auth_token": "s3cret"}
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from notebook_remote.client import RestClient
-from notebook_remote.exceptions import GatewayUnreachable, WrongScheme
-from notebook_remote.schemes import check_scheme, connecting
+from notebook_remote.client.errors import WrongScheme
+from notebook_remote.client.rest import RestClient
+from notebook_remote.client.scheme_check import check_scheme, connecting
+from notebook_remote.exceptions import GatewayUnreachable
 
 from .conftest import SharedServers
 from .processes import Farm

@@ -10,13 +10,14 @@ import pytest
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 from traitlets.config import Configurable
 
-from notebook_remote.backends import Backend, Backends
-from notebook_remote.config import Gateway
-from notebook_remote.gateways import GatewayBackend
-from notebook_remote.kernels import RemoteMappingKernelManager
-from notebook_remote.kernelspecs import RemoteKernelSpecManager
-from notebook_remote.routing import RoutedKernelManager
-from notebook_remote.sessions import RemoteSessionManager
+from notebook_remote.backends.base import Backend
+from notebook_remote.backends.registry import Backends
+from notebook_remote.backends.remote.kernelspecs import RemoteKernelSpecManager
+from notebook_remote.backends.remote.multikernel_manager import RemoteMappingKernelManager
+from notebook_remote.client.connection import GatewayBackend
+from notebook_remote.config.gateway import Gateway
+from notebook_remote.services.kernel_manager import RoutedKernelManager
+from notebook_remote.services.session_manager import RemoteSessionManager
 
 from .processes import Server, wait_for
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from notebook_remote.shared import Shared
+from notebook_remote.concurrency import Shared
 
 
 def test_everyone_gets_the_answer_of_one_request() -> None:

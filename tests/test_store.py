@@ -21,8 +21,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from notebook_remote.store import Store, left_behind
-from notebook_remote.store_file import ALIVE
+from notebook_remote.storage.session_file import ALIVE
+from notebook_remote.storage.session_store import Store, left_behind
 
 from .intermediary import Intermediary
 from .processes import STOP_PATIENCE, Farm, Server, alive, children, wait_for

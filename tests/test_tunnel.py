@@ -11,7 +11,7 @@ import pytest
 import requests
 from nbformat import v4
 
-from notebook_remote.headless import GatewayNotebookClient
+from notebook_remote.headless.manager import GatewayNotebookClient
 
 from .conftest import SharedServers
 from .processes import Farm, Server, free_port, wait_for

@@ -1,0 +1,56 @@
+"""The kernelspecs of this computer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_core.utils import ensure_async
+from jupyter_server.services.kernelspecs.handlers import is_kernelspec_model, kernelspec_model
+
+from ..types import JsonObject
+
+
+class LocalKernelSpecs:
+    """The kernelspecs of this computer, with the same methods. ``app`` is the server app."""
+
+    def __init__(self, app: Any, manager: KernelSpecManager, default_name: str) -> None:
+        self.last_specs: JsonObject = {}
+        self.default_name = default_name
+        self._app = app
+        self._manager = manager
+
+    async def get_all_specs(self) -> JsonObject:
+        """Models of all kernelspecs by name."""
+        found = await ensure_async(self._manager.get_all_specs())
+        self.last_specs = {name: self._model(name, spec) for name, spec in found.items()}
+        return self.last_specs
+
+    async def get_kernel_spec(self, kernel_name: str) -> JsonObject:
+        """The model of one kernelspec. Raises NoSuchKernel (a KeyError)."""
+        spec = await ensure_async(self._manager.get_kernel_spec(kernel_name))
+        if isinstance(spec, dict):
+            return spec
+        found = {"spec": spec.to_dict(), "resource_dir": spec.resource_dir}
+        return self._model(kernel_name, found)
+
+    async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> bytes | None:
+        """A kernelspec's file, such as its logo; None if it is not there, or not in its folder."""
+        spec = await ensure_async(self._manager.get_kernel_spec(kernel_name))
+        return await asyncio.to_thread(_read, Path(spec.resource_dir), path)
+
+    def _model(self, name: str, found: JsonObject) -> JsonObject:
+        if not is_kernelspec_model(found):
+            model: JsonObject = kernelspec_model(
+                self._app, name, found["spec"], found["resource_dir"]
+            )
+            return model
+        return found
+
+
+def _read(folder: Path, path: str) -> bytes | None:
+    file = (folder / path).resolve()
+    inside = file.is_relative_to(folder.resolve())
+    return file.read_bytes() if inside and file.is_file() else None

@@ -1,0 +1,144 @@
+"""Opens a kernel's WebSocket at a gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit
+
+from tornado.httputil import HTTPHeaders, HTTPInputError, parse_response_start_line
+from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+
+from ..exceptions import GatewayAnswerError, GatewayError, GatewayUnreachable, KernelNotFound
+from ..net.http_proxy import connect
+from ..net.tls import start_tls
+from .connection import GatewayBackend
+from .errors import unreachable
+from .scheme_check import connecting
+
+BUSY_TIMEOUT = 2.0  # seconds to ask for a kernel's state, while its page waits for an error
+MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
+RFC6455_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# What of the page's handshake the gateway gets: what makes the WebSocket, and nothing that
+# proves the page to this server (cookies, Authorization, Origin). No extensions: the only one there
+# is, compression, would hide from the guard what it must see; stock gateways have it off.
+FORWARDED = ("Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol")
+RETURNED = ("Sec-WebSocket-Accept", "Sec-WebSocket-Protocol")
+
+
+@dataclass
+class Answered:
+    """A gateway that has accepted a handshake: the open stream and the headers it answered."""
+
+    stream: IOStream
+    headers: HTTPHeaders
+
+    def close(self) -> None:
+        """Hang up."""
+        self.stream.close()
+
+
+async def open_channels(
+    backend: GatewayBackend, kernel_id: str, session_id: str, page: HTTPHeaders
+) -> Answered:
+    """Forward the handshake of a page to a gateway. Raises GatewayError.
+
+    ``page`` are the headers of the page's request.
+    """
+    await backend.ready()
+    config = backend.config
+    query = "?" + urlencode({"session_id": session_id}) if session_id else ""
+    url = f"{config.websocket_url}{config.kernels_endpoint}/{kernel_id}/channels{query}"
+    request = await _request(backend, url, page)
+
+    async def attempt(limit: float) -> IOStream:
+        return await asyncio.wait_for(_connect(backend, url), limit)
+
+    try:
+        if config.ws_url:  # the gateway's own address has proved its scheme by an answer
+            stream = await connecting(url, config.proxy, config.connect_timeout, attempt)
+        else:
+            stream = await attempt(config.connect_timeout)
+        # A gateway answers when the kernel is up.
+        status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
+    except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
+        option = "Gateway.ws_url" if config.ws_url else config.address_option
+        raise unreachable(config.websocket_url, error, config.proxy, option) from None
+    except (HTTPInputError, UnsatisfiableReadError) as error:
+        raise _odd(backend, "not with HTTP") from error
+    try:
+        _check_answer(backend, kernel_id, status, answered, page["Sec-WebSocket-Key"])
+    except KernelNotFound:
+        answered.close()
+        await backend.client.kernel(kernel_id)  # raises it too, if it is the gateway who says so
+        raise GatewayUnreachable(
+            f"The gateway at {config.websocket_url} has kernel {kernel_id} and opens no channels"
+            " of it (HTTP 404): if there is a proxy in front of it, it must pass WebSockets on."
+        ) from None
+    except GatewayError:
+        answered.close()
+        raise
+    if config.accept_cookies:
+        backend.client.keep_cookies(_as_http(url), answered.headers.get_list("Set-Cookie"))
+    return answered
+
+
+async def _exchange(stream: IOStream, request: bytes) -> tuple[int, Answered]:
+    """Send the request, read the answer's head."""
+    try:
+        await stream.write(request)
+        answer = await stream.read_until(b"\r\n\r\n", max_bytes=MAX_ANSWER)
+        start, _, rest = answer.decode("latin1").partition("\r\n")
+        return parse_response_start_line(start).code, Answered(stream, HTTPHeaders.parse(rest))
+    except BaseException:
+        stream.close()
+        raise
+
+
+async def _connect(backend: GatewayBackend, url: str) -> IOStream:
+    parts = urlsplit(url)
+    host, secure = str(parts.hostname), parts.scheme == "wss"
+    stream = await connect(host, parts.port or (443 if secure else 80), backend.config.proxy)
+    return await start_tls(stream, backend.tls, host) if secure else stream
+
+
+async def _request(backend: GatewayBackend, url: str, page: HTTPHeaders) -> bytes:
+    """The head of the handshake's request."""
+    parts = urlsplit(url)
+    headers = await backend.client.headers(_as_http(url))
+    headers |= {"Host": parts.netloc, "Upgrade": "websocket", "Connection": "Upgrade"}
+    headers |= {name: page[name] for name in FORWARDED if name in page}
+    target = parts._replace(scheme="", netloc="").geturl()
+    lines = [f"GET {target} HTTP/1.1", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+    return "\r\n".join(lines).encode("utf-8")
+
+
+def _check_answer(
+    backend: GatewayBackend, kernel_id: str, status: int, answered: Answered, key: str
+) -> None:
+    if status == 101:
+        digest = hashlib.sha1(key.encode() + RFC6455_GUID, usedforsecurity=False).digest()
+        if answered.headers.get("Sec-WebSocket-Accept") == base64.b64encode(digest).decode():
+            return
+    where = backend.config.websocket_url
+    if status == 404:
+        raise KernelNotFound(f"The gateway at {where} has no kernel {kernel_id} (any more).")
+    if status in (401, 403) or 300 <= status < 400:
+        raise backend.client.refused_token(status)
+    if status in (502, 503, 504):
+        raise GatewayUnreachable(f"The gateway at {where} is not available (HTTP {status}).")
+    raise _odd(backend, f"HTTP {status}")
+
+
+def _odd(backend: GatewayBackend, how: str) -> GatewayAnswerError:
+    return GatewayAnswerError(
+        f"{backend.config.websocket_url} does not open WebSockets ({how}): if there is a proxy in"
+        f" front of the gateway, it must pass them on; else check {backend.config.address_option}."
+    )
+
+
+def _as_http(url: str) -> str:
+    """The URL that a cookie jar knows a WebSocket URL by."""
+    return "http" + url.removeprefix("ws")

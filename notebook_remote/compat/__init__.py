@@ -1,0 +1,1 @@
+"""Workarounds for jupyter_server: what the patches in ``patches/`` would make unnecessary."""

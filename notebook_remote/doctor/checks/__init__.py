@@ -1,0 +1,1 @@
+"""What the doctor checks, in the order in which it does."""

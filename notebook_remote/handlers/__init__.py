@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket routes of our server; ``routes`` lists every URL."""

@@ -1,0 +1,79 @@
+"""The base of the handlers of our own REST API, ``/notebook-remote/api``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tornado import web
+
+from ..backends.base import Backend
+from ..backends.manager import Assembly
+from ..types import JsonObject
+from .base import CheckedHandler
+
+# What a page may say of a gateway. Files of this computer are not for it to name.
+OPTIONS: Mapping[str, type] = {
+    "url": str,
+    "mode": str,
+    "auth_token": str,
+    "auth_scheme": str,
+    "http_user": str,
+    "http_pwd": str,
+    "validate_cert": bool,
+}
+
+
+class OwnHandler(CheckedHandler):
+    """What the handlers below share. ``assembly`` is made by the app with the routes."""
+
+    auth_resource = "kernels"
+    assembly: Assembly
+
+    def initialize(self, assembly: Assembly) -> None:
+        """Called by tornado with the route's arguments."""
+        self.assembly = assembly
+
+    def _backend(self, name: str) -> Backend:
+        backend = self.assembly.backends.get(name)
+        if backend is None:
+            raise web.HTTPError(404, f"There is no backend {name!r}.")
+        return backend
+
+    def _body(self) -> JsonObject:
+        return self.get_json_body() or {}
+
+    def _answer(self, model: Any, status: int = 200) -> None:
+        self.set_status(status)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(model))
+
+
+class ChangesHandler(OwnHandler):
+    """Backends are changed only if the administrator allows it."""
+
+    body: ClassVar[Mapping[str, type]] = {"name": str, **OPTIONS}
+
+    def _check_allowed(self) -> None:
+        if not self.assembly.changes_by_pages:
+            raise web.HTTPError(
+                403,
+                "Gateways are added in the configuration here: the administrator has set"
+                " Gateways.changes_by_pages to False.",
+            )
+
+    async def _save(self, backend: Backend, options: JsonObject) -> JsonObject:
+        """Keep a gateway for later servers. One of the configuration is there anyway."""
+        if not backend.config.from_page:
+            return {"saved": True, "secrets_kept": True}
+        kept = await asyncio.to_thread(self.assembly.saved.save, backend.name, options)
+        return {"saved": kept.options, "secrets_kept": kept.secrets}
+
+    def _options(self) -> JsonObject:
+        body = self._body()
+        unknown = set(body) - {"name", *OPTIONS}
+        if unknown:
+            raise web.HTTPError(400, f"Not an option of a gateway here: {', '.join(unknown)}.")
+        return {key: value for key, value in body.items() if key != "name"}

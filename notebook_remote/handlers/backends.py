@@ -1,0 +1,143 @@
+"""Our REST API for backends: ``/notebook-remote/api/backends``."""
+
+from __future__ import annotations
+
+import asyncio
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+from traitlets import TraitError
+
+from ..backends.base import Backend
+from ..exceptions import GatewayError
+from ..redaction import without_secrets
+from ..types import JsonObject
+from .api import ChangesHandler
+
+CHANGED_IN_PLACE = ("auth_token", "auth_scheme", "http_user", "http_pwd")
+PATIENCE = 3.0  # seconds for a gateway to say what it is
+
+
+class BackendsHandler(ChangesHandler):
+    """``backends``."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        """Every backend, and how it is: asked now if that was not done within ``poll_interval``."""
+        self._answer(await asyncio.gather(*map(backend_model, self.assembly.backends)))
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self) -> None:
+        """Add a gateway, for this server and later ones of this user."""
+        self._check_allowed()
+        name, options = str(self._body().get("name", "")), self._options()
+        if self.assembly.backends.get(name) is not None:
+            raise web.HTTPError(409, f"There is a backend {name!r} already: choose another name.")
+        try:
+            backend = self.assembly.add_named(name, options)
+        except TraitError as error:
+            raise web.HTTPError(400, without_secrets(str(error))) from None
+        saved = await self._save(backend, options)
+        self.log.info("Gateway added: %s at %s", name, backend.config.url)
+        self._answer({**await backend_model(backend), **saved}, 201)
+
+
+class BackendHandler(ChangesHandler):
+    """``backends/<name>``."""
+
+    @web.authenticated
+    @authorized("execute")
+    async def patch(self, name: str) -> None:
+        """Change what proves us to a gateway, or the address of one that was added."""
+        self._check_allowed()
+        backend, options = self._backend(name), self._options()
+        added = name in self.assembly.added
+        fixed = set(options) - {*CHANGED_IN_PLACE, *(("url",) if added else ())}
+        gateway = backend.gateway
+        if gateway is None or backend.config.embedded or fixed:
+            raise web.HTTPError(
+                409,
+                "Only the credentials of a gateway are changed while it is in use, and the URL of"
+                " one that was added in a page: remove it and add it again.",
+            )
+        if "url" in options:
+            try:
+                backend = await self.assembly.move(name, options)
+            except TraitError as error:
+                raise web.HTTPError(400, without_secrets(str(error))) from None
+            await asyncio.to_thread(self.assembly.saved.remove, name)
+        else:
+            for key, value in options.items():
+                setattr(backend.config, key, value)
+            if "auth_token" in options:
+                await gateway.auth.enter_token(options["auth_token"])
+            backend.renew()
+        saved = {"saved": False, "secrets_kept": False}
+        if name in self.assembly.added:
+            self.assembly.added[name] |= options
+            saved = await self._save(backend, self.assembly.added[name])
+        self._answer({**await backend_model(backend), **saved})
+
+    @web.authenticated
+    @authorized("execute")
+    async def delete(self, name: str) -> None:
+        """Use a gateway no longer. With kernels on it only with ``?leave_kernels=1``."""
+        self._check_allowed()
+        backend = self._backend(name)
+        if not backend.config.given_name:
+            raise web.HTTPError(409, f"{name!r} is not one of the gateways that were added.")
+        count = len(backend.kernels)
+        if count and self.get_query_argument("leave_kernels", "0") != "1":
+            raise web.HTTPError(
+                409,
+                f"There are {count} kernels of yours on {name!r}: shut them down first, or leave"
+                " them running there.",
+            )
+        await self.assembly.remove(name)
+        self.log.info("Gateway removed: %s", name)
+        if not await asyncio.to_thread(self.assembly.saved.remove, name):
+            message = f"The next server has {name!r} again: the list of gateways cannot be saved."
+            self._answer({"saved": False, "message": message})
+            return
+        self.set_status(204)
+        self.finish()
+
+
+async def backend_model(backend: Backend) -> JsonObject:
+    """What people and programs are told of a backend: nothing secret.
+
+    The state of one in browser mode is *unknown* here; pages know.
+    """
+    config, gateway = backend.config, backend.gateway
+    model: JsonObject = {
+        "name": backend.name,
+        "label": backend.label,
+        "mode": config.mode,
+        "url": "" if config.mode == "local" or config.embedded else without_secrets(config.url),
+        "kind": "local" if config.mode == "local" else "",
+        "features": [],
+        "added": bool(config.given_name),
+        "kernels": len(backend.kernels),
+        "kernelspecs": 0,
+        "error": None,
+    }
+    if backend.by_pages:
+        return {**model, "state": "unknown"}
+    try:
+        await asyncio.wait_for(backend.kernelspecs(), PATIENCE)
+        if gateway is not None:
+            kind, features = await asyncio.wait_for(
+                asyncio.gather(gateway.kind(), gateway.features()), PATIENCE
+            )
+            model |= {"kind": kind, "features": sorted(features)}
+        model["state"] = "up"
+    except asyncio.TimeoutError:
+        model |= {"state": "down", "error": f"No answer within {PATIENCE:g} s."}
+    except GatewayError as error:
+        model |= {"state": "down", "error": error.message}
+    if backend.down is not None and gateway is not None:
+        model |= {"state": "down", "error": backend.down.message, "since": gateway.down_since}
+    model["kernelspecs"] = len(backend.specs.last_specs)
+    return model

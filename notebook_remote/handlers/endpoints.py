@@ -1,0 +1,119 @@
+"""Where a page finds a kernel's channels: at the gateway itself, with a ticket, or at our relay."""
+
+from __future__ import annotations
+
+import json
+import re
+from urllib.parse import urlencode, urlsplit
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+
+from ..backends.remote.kernel_manager import RemoteKernelManager
+from ..client.connection import GatewayBackend
+from ..client.messages import V1
+from ..exceptions import GatewayAnswerError, GatewayLimitReached
+from ..types import JsonObject
+from .base import PLACES_BODY, CheckedHandler
+
+
+class PlacesHandler(CheckedHandler):
+    """``/notebook-remote/api/kernels/<id>/channels``."""
+
+    auth_resource = "kernels"
+    body = PLACES_BODY
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self, kernel_id: str) -> None:
+        """Where the kernel's channels are, for a page that is about to connect."""
+        kernel = self.kernel_manager.get_kernel(kernel_id)
+        body = self.get_json_body() or {}
+        # Checked by now, as for every request of a page: ours, or one that was configured.
+        origin = self.request.headers.get("Origin", "")
+        relay = f"{self.base_url}api/kernels/{kernel_id}/channels"
+        session_id = body.get("session_id", "")
+        if isinstance(kernel, RemoteKernelManager):
+            model = await places(kernel.backend, kernel_id, session_id, origin, relay)
+        else:
+            model = on_this_computer(session_id, relay)
+        self.set_header("Cache-Control", "no-store")
+        self.finish(json.dumps(model))
+
+
+SESSION_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")  # as the add-on takes it
+
+
+class NotDirect(Exception):
+    """A sentence that says why a page cannot connect to the gateway itself."""
+
+
+async def places(
+    backend: GatewayBackend, kernel_id: str, session_id: str, origin: str, relay: str
+) -> JsonObject:
+    """The places, best first; called for each connection that a page makes.
+
+    ``origin`` is that of the page, the only one that may use the ticket; ``relay`` is the path of
+    our own channels route. Raises KernelNotFound, and GatewayError while the gateway cannot be
+    asked.
+    """
+    model: JsonObject = {
+        "backend": backend.links.backend,
+        "mode": backend.config.mode,
+        "places": [],
+    }
+    if backend.config.mode == "direct":
+        try:
+            model["places"].append(await _direct(backend, kernel_id, session_id, origin))
+        except NotDirect as why:
+            model["why"] = str(why)
+    model["places"].append(_through_here(session_id, relay))
+    return model
+
+
+def on_this_computer(session_id: str, relay: str) -> JsonObject:
+    """The same for a kernel of this computer, which has one place."""
+    return {"backend": "local", "mode": "local", "places": [_through_here(session_id, relay)]}
+
+
+def _through_here(session_id: str, relay: str) -> JsonObject:
+    query = "?" + urlencode({"session_id": session_id}) if session_id else ""
+    return {"kind": "relay", "url": relay + query, "protocols": [V1]}
+
+
+async def _direct(
+    backend: GatewayBackend, kernel_id: str, session_id: str, origin: str
+) -> JsonObject:
+    config = backend.config
+    if not SESSION_ID.fullmatch(session_id) or not origin:
+        raise NotDirect("Only a page that says its origin and session connects to the gateway.")
+    proof, expires_in = await _proof(backend, kernel_id, session_id, origin)
+    query = urlencode({"session_id": session_id, **proof})
+    place: JsonObject = {
+        "kind": "direct",
+        "base": "http" + config.page_url.removeprefix("ws"),
+        "url": f"{config.page_url}{config.kernels_endpoint}/{kernel_id}/channels?{query}",
+        "protocols": [V1],
+    }
+    return place if expires_in is None else {**place, "expires_in": expires_in}
+
+
+async def _proof(
+    backend: GatewayBackend, kernel_id: str, session_id: str, origin: str
+) -> tuple[dict[str, str], int | None]:
+    """What proves the page to the gateway, as a query, and the seconds for which it is good."""
+    config = backend.config
+    if "tickets" not in await backend.features():
+        if config.insecure_token_in_page:
+            await backend.auth.headers()  # which renews the token
+            return {"token": str(config.auth_token)}, None
+        raise NotDirect(
+            f"The gateway at {urlsplit(config.url).netloc} gives no tickets: install"
+            " notebook-remote-gateway there, and switch it on."
+        )
+    try:
+        ticket = await backend.client.ticket(kernel_id, origin, session_id)
+    except (GatewayAnswerError, GatewayLimitReached) as error:
+        backend.forget_features()
+        raise NotDirect(error.message) from error
+    return {str(ticket["param"]): str(ticket["ticket"])}, int(ticket["expires_in"])

@@ -1,0 +1,81 @@
+"""The doctor in the page: ``/notebook-remote/api/…/examinations``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Generator
+from dataclasses import asdict
+from typing import cast
+
+from jupyter_server.auth.decorator import authorized
+from tornado import web
+from traitlets import TraitError
+
+from ..config.gateway import Gateway
+from ..doctor.examination import DEFAULT_ORIGIN, examine
+from ..doctor.findings import Finding
+from ..redaction import without_secrets
+from .api import ChangesHandler
+
+
+class ExaminingHandler(ChangesHandler):
+    """What examines a gateway as ``jupyter notebook-remote doctor`` does."""
+
+    _cancelled: threading.Event | None = None
+
+    async def _examine(self, config: Gateway) -> None:
+        if self.assembly.examining.locked():
+            raise web.HTTPError(429, "A gateway is being examined: try again in some seconds.")
+        origin = self.request.headers.get("Origin") or DEFAULT_ORIGIN
+        self._cancelled = threading.Event()
+        async with self.assembly.examining:
+            findings = await asyncio.to_thread(_findings, config, origin, self._cancelled)
+        self._answer([asdict(finding) for finding in findings])
+
+    def on_connection_close(self) -> None:
+        """Examine no further for a page that does not wait for it; called by tornado."""
+        if self._cancelled is not None:
+            self._cancelled.set()
+        super().on_connection_close()
+
+
+class ExaminationsHandler(ExaminingHandler):
+    """``examinations``."""
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self) -> None:
+        """Examine a gateway before it is added."""
+        self._check_allowed()
+        name, options = str(self._body().get("name") or "new"), self._options()
+        try:
+            config = self.assembly.configure(name, options)
+        except TraitError as error:
+            raise web.HTTPError(400, without_secrets(str(error))) from None
+        await self._examine(config)
+
+
+class BackendExaminationsHandler(ExaminingHandler):
+    """``backends/<name>/examinations``."""
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self, name: str) -> None:
+        """Examine a gateway that is there, with what proves us to it."""
+        backend = self._backend(name)
+        if backend.gateway is None or backend.config.embedded:
+            raise web.HTTPError(409, f"{name!r} is no gateway that this server contacts.")
+        await self._examine(backend.config)
+
+
+def _findings(config: Gateway, origin: str, cancelled: threading.Event) -> list[Finding]:
+    """Every finding; what is left to do is left out once nobody waits for it."""
+    findings = []
+    with contextlib.closing(cast("Generator[Finding]", examine(config, origin=origin))) as checks:
+        for finding in checks:
+            findings.append(finding)
+            if cancelled.is_set():
+                break
+    return findings

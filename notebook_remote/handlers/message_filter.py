@@ -1,0 +1,221 @@
+"""The messages that a browser sends, looked at before they reach a gateway other people share.
+
+A stock gateway that gets a message with an absurd offset table spins and grows until it is of no
+use to anyone, and one that gets a message over its limit (10 MiB, tornado's default) closes the
+connection without a word to the user. So the table is checked, and what is too large is kept back
+and answered here, in the cell. Nothing else of a message is looked at, or changed.
+
+The wire formats: jupyter_server's ``v1.kernel.websocket.jupyter.org`` (a table of 64-bit little
+endian offsets, then the channel and the parts) and the older one (JSON text, or for binary buffers
+a table of 32-bit big endian offsets); both in ``services/kernels/connection/base.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from jupyter_client.session import Session
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
+
+from ..client.messages import MAX_PARTS, V1, Table, _bad_table, _no, too_large
+from ..net.frames import (
+    BINARY,
+    BrowserFrames,
+    Control,
+    FrameError,
+    Head,
+    Payload,
+    first_payload,
+    frame,
+    masked,
+)
+from ..net.leg import Answer
+
+MAX_HEADER = 64 * 1024  # bytes of a message that are kept, to answer it if it is refused
+MAX_HELD = 8 * (MAX_PARTS + 1) + MAX_HEADER  # bytes that wait for the table, with their frames
+
+
+class MessageGuard:
+    """What a browser sends, minus what must not reach a gateway.
+
+    One for each connection; the relay gives it every byte from the browser. ``max_size`` is in
+    bytes of one message; ``refused`` is called with a sentence when one is larger. It is answered
+    as if by the kernel: ``latest_from_kernel`` has what came of it last, ``is_busy`` its state.
+    """
+
+    def __init__(
+        self,
+        subprotocol: str | None,
+        max_size: int,
+        refused: Callable[[str], None] = lambda sentence: None,
+        latest_from_kernel: Callable[[], bytes] = lambda: b"",
+        is_busy: Callable[[], Awaitable[bool]] = _no,
+    ) -> None:
+        self.v1 = subprotocol == V1
+        self.max_size = max_size
+        self.refused = refused
+        self._latest_from_kernel, self._is_busy = latest_from_kernel, is_busy
+        self.frames = BrowserFrames()
+        self.between_frames = True  # whether what was passed on ends with a frame
+        self.messages = 0  # that have ended
+        self._new_message()
+
+    @property
+    def between_messages(self) -> bool:
+        """Whether what was fed ends with a message."""
+        return self._new and self.frames.between_frames
+
+    @property
+    def frames_seen(self) -> int:
+        """Frames that came from the browser."""
+        return self.frames.count
+
+    def _new_message(self) -> None:
+        self._new = True  # nothing of it has come
+        self._table: Table | None = None  # None for text, which has none
+        self._size = 0  # bytes of all its frames so far
+        self._last = False  # whether its last frame has begun
+        self._mask = b""
+        self._beginning = bytearray()  # the table and the header, unmasked
+        self._held = bytearray()  # what waits for the table to be complete, as it came
+        self._begun = False  # whether a part of it has been passed on
+        self._refused = False
+
+    def feed(self, data: bytes) -> Iterator[bytes | Control | Answer]:
+        """Take what came; yield what to pass on, control frames, and what was kept back.
+
+        Raises FrameError for what no browser sends; the connection has to end then.
+        """
+        for item in self.frames.feed(data):
+            if isinstance(item, Control):
+                yield item
+            elif isinstance(item, Head):
+                self._begin(item)
+                yield from self._pass(item.raw, frame_ends=False)
+            else:
+                self._read_beginning(item)
+                yield from self._pass(item.raw, frame_ends=item.ends)
+                if item.ends and self._last:
+                    yield from self._end()
+
+    def _begin(self, head: Head) -> None:
+        self._new = False
+        if head.opcode == BINARY:
+            self._table = Table(self.v1)
+        self._mask = head.mask
+        self._size += head.length
+        self._refused = self._refused or self._size > self.max_size
+        self._last = head.fin
+        self._check_end()
+
+    def _read_beginning(self, part: Payload) -> None:
+        """Unmask what is looked at: nothing of a text, the table and the header of the others."""
+        if self._table is None or self._beginning_is_complete:
+            return
+        self._beginning += masked(part.raw, self._mask, part.offset)
+        if self._table.offsets is None and self._table.read(self._beginning):
+            self._check_end()
+
+    @property
+    def _beginning_is_complete(self) -> bool:
+        offsets = self._table.offsets if self._table is not None else None
+        return offsets is not None and len(self._beginning) >= min(
+            offsets[min(2, len(offsets) - 1)], MAX_HEADER
+        )
+
+    def _check_end(self) -> None:
+        """Refuse a bad table as soon as the message's size is known, before its end is passed."""
+        if self._last and self._table is not None and self._table.offsets is not None:
+            self._table.check_end(self._size)
+
+    def _pass(self, raw: bytes, frame_ends: bool) -> Iterator[bytes]:
+        if self._refused:
+            self._held.clear()
+        elif self._table is not None and self._table.offsets is None:
+            self._held += raw
+            if len(self._held) > MAX_HELD:
+                raise _bad_table("in too many frames")
+        else:
+            raw, self._held = bytes(self._held) + raw, bytearray()
+            self._begun = True
+            self.between_frames = frame_ends
+            if raw:
+                yield raw
+
+    def _end(self) -> Iterator[Answer]:
+        if self._refused:
+            text = too_large(self._size, self.max_size)
+            self.refused(text)
+            channel, header = self._named()
+
+            async def frames() -> list[bytes]:
+                session = session_of(first_payload(self._latest_from_kernel()))
+                return error_frames(channel, header, text, session, await self._is_busy())
+
+            yield Answer(frames, text, self._begun)
+        elif self._table is not None:
+            self._table.check_end(self._size)
+        self.messages += 1
+        self._new_message()
+
+    def _named(self) -> tuple[str, dict[str, Any]]:
+        """The channel and the header of a message, as far as they can be read."""
+        offsets = self._table.offsets if self._table is not None else None
+        if self.v1 and offsets is not None and len(offsets) > 2:
+            try:
+                channel = self._beginning[offsets[0] : offsets[1]].decode()
+                header = json.loads(self._beginning[offsets[1] : offsets[2]])
+            except ValueError:
+                pass  # it is refused all the same, without an answer in a cell
+            else:
+                return channel, header if isinstance(header, dict) else {}
+        return "", {}
+
+
+def session_of(message: bytes) -> str:
+    """The session of a kernel that has sent a message, of which ``message`` is the beginning.
+
+    Empty if it cannot be read.
+    """
+    table = Table(v1=True)
+    try:
+        if table.read(message) and table.offsets is not None:
+            session = json.loads(message[slice(*table.offsets[1:3])]).get("session")
+            return session if isinstance(session, str) else ""
+    except (FrameError, ValueError, AttributeError, RecursionError, TypeError):
+        pass  # the older protocol, or a strange kernel
+    return ""
+
+
+def error_frames(
+    channel: str, header: dict[str, Any], text: str, kernel_session: str = "", busy: bool = False
+) -> list[bytes]:
+    """Frames for the browser that answer a message as a kernel would, with an error.
+
+    The cell shows ``text`` and ends, instead of waiting for ever. There are none where the message
+    did not say what it was. JupyterLab takes a message of another session for a kernel that was
+    restarted and drops what it has still to handle, and takes each status for the kernel's: after
+    the end of the cell a ``busy`` kernel is busy again.
+    """
+    msg_type = str(header.get("msg_type", ""))
+    if not msg_type or "msg_id" not in header:
+        return []
+    session = Session(session=kernel_session) if kernel_session else Session()
+    error = {"ename": "MessageTooLarge", "evalue": text, "traceback": [text]}
+
+    def made(channel: str, kind: str, content: dict[str, Any], answers: bool = True) -> bytes:
+        message = session.msg(kind, content, parent=header if answers else None)
+        return frame(BINARY, serialize_msg_to_ws_v1(message, channel, session.pack))
+
+    frames = [made("iopub", "status", {"execution_state": "busy"})]
+    if msg_type == "execute_request":
+        frames.append(made("iopub", "error", error))
+    if msg_type.endswith("_request"):
+        reply = msg_type.removesuffix("request") + "reply"
+        frames.append(made(channel, reply, {"status": "error", "execution_count": None, **error}))
+    frames.append(made("iopub", "status", {"execution_state": "idle"}))
+    if busy:
+        frames.append(made("iopub", "status", {"execution_state": "busy"}, answers=False))
+    return frames

@@ -1,0 +1,95 @@
+"""Every URL of ours, and the handler that answers it."""
+
+from __future__ import annotations
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.services.contents.handlers import ContentsHandler
+from jupyter_server.services.contents.handlers import default_handlers as CONTENTS  # noqa: N812
+from tornado import web
+
+from ..backends.manager import Assembly
+from ..types import JsonObject
+from .api import OwnHandler
+from .backends import BackendHandler, BackendsHandler
+from .contents import DocumentsHandler
+from .endpoints import PlacesHandler
+from .examinations import BackendExaminationsHandler, ExaminationsHandler
+from .kernels import (
+    LinksHandler,
+    RemoteKernelActionHandler,
+    RemoteKernelHandler,
+    RemoteMainKernelHandler,
+)
+from .kernelspecs import (
+    RemoteKernelSpecHandler,
+    RemoteKernelSpecResourceHandler,
+    RemoteMainKernelSpecHandler,
+)
+from .own_kernels import OurKernelHandler, OurKernelsHandler, StartHandler
+from .sessions import RemoteSessionHandler, RemoteSessionRootHandler
+
+NAME = r"(?P<name>[\w.-]+)"  # of a backend
+KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
+SESSION = r"(?P<session_id>\w+-\w+-\w+-\w+-\w+)"
+SPEC = r"(?P<kernel_name>[\w\.\-%@]+)"
+# Routes for every mode.
+CHECKED = [
+    (r"/api/kernels", RemoteMainKernelHandler),
+    (rf"/api/kernels/{KERNEL}", RemoteKernelHandler),
+    (rf"/api/kernels/{KERNEL}/(?P<action>restart|interrupt)", RemoteKernelActionHandler),
+    (r"/api/sessions", RemoteSessionRootHandler),
+    (rf"/api/sessions/{SESSION}", RemoteSessionHandler),
+]
+USAGE = rf"/api/metrics/v1/kernel_usage/get_usage/{KERNEL}"
+CHANNELS = rf"/api/kernels/{KERNEL}/channels"
+# Routes for kernels of several backends.
+ROUTED = [
+    # All of them, since the more particular ones come first.
+    *(
+        (pattern, DocumentsHandler if stock is ContentsHandler else stock)
+        for pattern, stock in CONTENTS
+        if pattern.startswith("/api/contents")
+    ),
+    (rf"/notebook-remote/api/kernels/{KERNEL}/channels", PlacesHandler),
+    (r"/notebook-remote/api/links", LinksHandler),
+]
+# Routes for kernelspecs of a gateway.
+KERNELSPECS = [
+    (r"/api/kernelspecs", RemoteMainKernelSpecHandler),
+    (rf"/api/kernelspecs/{SPEC}", RemoteKernelSpecHandler),
+    (rf"/kernelspecs/{SPEC}/(?P<path>.*)", RemoteKernelSpecResourceHandler),
+]
+
+
+class BlockedWebSocketsHandler(OwnHandler):
+    """``blocked-websockets``."""
+
+    @web.authenticated
+    @authorized("execute")
+    async def post(self) -> None:
+        """A page reports that its WebSockets do not get through to this server; logged once."""
+        if not self.settings.get("blocked_websockets_logged"):
+            self.settings["blocked_websockets_logged"] = True
+            self.log.warning(
+                "WebSockets of a page do not get through to this server, though its other requests"
+                " do: a proxy in front of this server has to pass on their headers Upgrade and"
+                " Connection, with HTTP/1.1 (docs/proxies.md)."
+            )
+        self.set_status(204)
+        self.finish()
+
+
+def routes(assembly: Assembly) -> list[tuple[str, type, JsonObject]]:
+    """The routes, relative to the server's base URL."""
+    given = {"assembly": assembly}
+    base = "/notebook-remote/api"
+    return [
+        (f"{base}/backends", BackendsHandler, given),
+        (f"{base}/backends/{NAME}", BackendHandler, given),
+        (f"{base}/backends/{NAME}/examinations", BackendExaminationsHandler, given),
+        (f"{base}/examinations", ExaminationsHandler, given),
+        (f"{base}/kernels", OurKernelsHandler, given),
+        (f"{base}/kernels/{KERNEL}", OurKernelHandler, given),
+        (f"{base}/starts/{KERNEL}", StartHandler, given),
+        (f"{base}/blocked-websockets", BlockedWebSocketsHandler, given),
+    ]

@@ -1,0 +1,399 @@
+"""A kernel's channels over one WebSocket to its gateway, kept open; for runs without a page.
+
+It does what a page and the relay do together. A link that breaks off, or goes silent, is opened
+again with the same session id, under which a gateway keeps what the kernel said meanwhile. A
+request is never sent twice. Whether its reply was lost is found out with a question behind it: a
+kernel answers in the order it was asked, so once that answer is here, a reply that is not will
+never come, and whoever waits for it is told.
+
+All of it runs in one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jupyter_client.session import Session
+from nbclient.exceptions import DeadKernelError
+from tornado.httputil import HTTPHeaders
+from tornado.iostream import IOStream, StreamClosedError
+
+from ..client.channels import Answered, open_channels
+from ..client.connection import GatewayBackend
+from ..client.messages import V1, UnreadableMessage, decode, encode, ends_kernel, too_large
+from ..exceptions import GatewayError, GatewayUnreachable, KernelNotFound, ReplyLost
+from ..net import tcp
+from ..net.frames import CLOSE, PING, PONG, FrameError, GatewayMessages, frame
+from ..types import JsonObject
+from .mailbox import Mailbox
+
+READ_SIZE = 256 * 1024  # bytes
+TICKS = 5  # pings within the time after which a link counts as silent
+BUSY_FACTOR = 8  # so much longer it may be silent while it still takes what we send
+# Seconds for the kernel to answer before anything else is sent on a connection, as in JupyterLab: a
+# gateway that is not done with connecting drops output. A kernel that is busy takes longer.
+GREETING = 3.0
+# Seconds for the kernel's output to come, too; then it is asked again. Stock gateways do not wait
+# for their subscription to it when a kernel happens to be busy as they connect.
+SUBSCRIBED = 0.5
+# Seconds for which a reply waits for the end of its cell's output, counted from the last message.
+OUTPUT_PATIENCE = 10.0
+ENDED_ITSELF = "The kernel was ended by the code that ran last: exit() or quit() does that."
+
+
+@dataclass
+class Request:
+    """Something that was asked of the kernel and is not answered."""
+
+    channel: str
+    epoch: int  # in which it went out; see KernelLink
+    done: bool = False  # whether the kernel has said that there is no more output
+    reply: JsonObject | None = None  # which came before the output's end
+
+
+class Lost(Exception):
+    """The link has ended, and this is how; ``silently`` if nothing came to say so."""
+
+    def __init__(self, how: str, silently: bool = False) -> None:
+        super().__init__(how)
+        self.silently = silently
+
+
+class KernelLink:
+    """The channels of one kernel for one client. ``mailbox`` gets what the kernel sends.
+
+    An *epoch* ends with whatever may have cost a reply: a connection, or a message that cannot be
+    read. The answer to a question of the next one tells whether it has.
+    """
+
+    def __init__(
+        self,
+        gateway: GatewayBackend,
+        kernel_id: str,
+        session: Session,
+        mailbox: Mailbox,
+        log: logging.Logger,
+        on_death: Callable[[str], object] = lambda reason: None,
+    ) -> None:
+        """``on_death`` gets the reason when the kernel says that it is no more."""
+        self._on_death = on_death
+        self._gateway, self._kernel_id = gateway, kernel_id
+        self._session, self._mailbox, self._log = session, mailbox, log
+        self._where = gateway.config.label
+        self._outbox: deque[tuple[str, JsonObject]] = deque()
+        self._to_send = asyncio.Event()
+        self._requests: dict[str, Request] = {}
+        self._questions: dict[str, int] = {}  # the ids of our own, and in which epoch they went out
+        self._answered, self._published = asyncio.Event(), asyncio.Event()
+        self._epoch = 0
+        self._heard = self._last_message = 0.0  # monotonic
+        self._trouble_since: float | None = (
+            None  # monotonic; until a connection has lasted a moment
+        )
+        self._opened = asyncio.Event()
+        self._task = asyncio.create_task(self._keep(), name=f"channels of kernel {kernel_id}")
+
+    async def opened(self) -> None:
+        """Wait for the first connection, which there is when the kernel is up.
+
+        Raises GatewayError, DeadKernelError.
+        """
+        opened = asyncio.create_task(self._opened.wait(), name="wait for channels")
+        await asyncio.wait({opened, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        opened.cancel()
+        if not self._opened.is_set():
+            await self._mailbox.get("", timeout=0)  # which raises why
+
+    def send(self, channel: str, message: JsonObject) -> None:
+        """Send it when there is a connection: once, whatever becomes of that."""
+        self._outbox.append((channel, message))
+        self._to_send.set()
+
+    def is_open(self) -> bool:
+        """Whether this is of use: connected, or connecting."""
+        return not self._task.done()
+
+    def died(self, reason: str) -> None:
+        """Everybody who waits, now or later, is told that there is no kernel any more."""
+        self._release()
+        self._mailbox.fail(DeadKernelError(reason))
+        self._task.cancel()
+
+    def restarted(self) -> None:
+        """The kernel was restarted by its user: it has forgotten what it was asked."""
+        for request in self._requests.values():
+            self._mailbox.put(request.channel, ReplyLost("The kernel was restarted meanwhile."))
+        self._requests.clear()
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    # -- connections ----------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        try:
+            while True:
+                answered = await self._dial()
+                self._epoch += 1
+                self._opened.set()
+                try:
+                    await self._use(answered)
+                except Lost as lost:
+                    self._log.warning(
+                        "The connection to kernel %s on %s was lost (%s): connecting again.%s",
+                        self._kernel_id,
+                        self._where,
+                        lost,
+                        " Output of the last seconds may be missing." if lost.silently else "",
+                    )
+                    if lost.silently:  # other connections may have gone the same way
+                        await self._gateway.client.renew_connections()
+                    await self._pause_after(lost)
+        except KernelNotFound as error:
+            self.died(error.message)
+        except GatewayError as error:
+            self._mailbox.fail(error)
+        except Exception as error:  # whatever it is, whoever waits must get an answer
+            self._mailbox.fail(error)
+            raise
+
+    async def _pause_after(self, lost: Lost) -> None:
+        """Connect again at once, but not again and again at once, nor for ever."""
+        if self._trouble_since is None:
+            self._trouble_since = time.monotonic()
+        else:
+            await asyncio.sleep(self._gateway.config.gateway_retry_interval)
+            self._give_up_in_time(f"The connection was lost: {lost}.")
+
+    def _give_up_in_time(self, why: str, pause: float = 0.0) -> None:
+        """Raise GatewayUnreachable if the time for connecting ends within ``pause`` seconds."""
+        if self._trouble_since is None:
+            self._trouble_since = time.monotonic()
+        limit = self._gateway.config.reconnect_timeout
+        if time.monotonic() + pause > self._trouble_since + limit:
+            raise GatewayUnreachable(
+                f"There was no connection to the kernel for {limit:.0f} s"
+                f" (Gateway.reconnect_timeout). {why}"
+            )
+
+    async def _dial(self) -> Answered:
+        """Open a connection, with new attempts while the gateway does not answer at all."""
+        config = self._gateway.config
+        pause = config.gateway_retry_interval
+        headers = HTTPHeaders({"Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": V1})
+        while True:
+            headers["Sec-WebSocket-Key"] = base64.b64encode(os.urandom(16)).decode()
+            try:
+                return await open_channels(
+                    self._gateway, self._kernel_id, self._session.session, headers
+                )
+            except (GatewayUnreachable, KernelNotFound) as error:
+                if isinstance(error, KernelNotFound) and await is_gone(
+                    self._gateway, self._kernel_id
+                ):
+                    raise
+                self._give_up_in_time(error.message, pause)
+                self._log.debug("No connection to the kernel: %s", error.message)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, config.gateway_retry_interval_max)
+
+    async def _use(self, answered: Answered) -> None:
+        """Send and receive until the connection ends. Raises Lost."""
+        stream = answered.stream
+        v1 = answered.headers.get("Sec-WebSocket-Protocol") == V1
+        self._heard = time.monotonic()
+        tcp.tune(stream.socket, None)
+        jobs = {
+            "read from kernel": self._read(stream, v1),
+            "write to kernel": self._write(stream, v1),
+            "watch link": self._watch(stream),
+        }
+        tasks = [asyncio.create_task(job, name=name) for name, job in jobs.items()]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task
+        except StreamClosedError as error:
+            raise Lost(str(error.real_error or "closed by the other side")) from error
+        except FrameError as error:
+            raise Lost(f"the gateway sent {error.reason}") from error
+        finally:
+            stream.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _write(self, stream: IOStream, v1: bool) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._greet(stream, v1), GREETING)
+        while True:
+            while self._outbox:
+                await self._send(stream, v1, *self._outbox.popleft())
+            self._to_send.clear()
+            await self._to_send.wait()
+
+    async def _greet(self, stream: IOStream, v1: bool) -> None:
+        """Ask the kernel something until both its answer and its output arrive here."""
+        self._answered.clear()
+        self._published.clear()
+        while not self._published.is_set():
+            self._ask(stream, v1)
+            await self._answered.wait()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._published.wait(), SUBSCRIBED)
+
+    def _ask(self, stream: IOStream, v1: bool) -> None:
+        question = self._session.msg("kernel_info_request")
+        self._questions[str(question["msg_id"])] = self._epoch
+        opcode, payload = encode(question, "shell", self._session, v1)
+        stream.write(frame(opcode, payload, to_gateway=True))
+
+    async def _send(self, stream: IOStream, v1: bool, channel: str, message: JsonObject) -> None:
+        opcode, payload = encode(message, channel, self._session, v1)
+        most = self._gateway.config.max_message_size
+        if len(payload) > most:
+            self._mailbox.put(channel, GatewayError(too_large(len(payload), most)))
+            return
+        if message["msg_type"].endswith("_request"):
+            self._requests[message["msg_id"]] = Request(channel, self._epoch)
+        await stream.write(frame(opcode, payload, to_gateway=True))
+
+    async def _read(self, stream: IOStream, v1: bool) -> None:
+        frames = GatewayMessages()
+        acknowledge = tcp.quick_ack(stream.socket)
+        while True:
+            data = await stream.read_bytes(READ_SIZE, partial=True)
+            acknowledge()
+            self._heard = time.monotonic()
+            for opcode, payload in frames.feed(data):
+                if opcode == PING:
+                    stream.write(frame(PONG, payload, to_gateway=True))
+                elif opcode == CLOSE:
+                    raise Lost(f"closed by the gateway, code {int.from_bytes(payload[:2], 'big')}")
+                elif opcode != PONG:
+                    self._take(stream, opcode, payload, v1)
+
+    def _take(self, stream: IOStream, opcode: int, payload: bytes, v1: bool) -> None:
+        try:
+            channel, message = decode(opcode, payload, v1)
+        except UnreadableMessage as error:
+            self._log.warning(
+                "A message of kernel %s on %s cannot be read and is left out: %s",
+                self._kernel_id,
+                self._where,
+                error,
+            )
+            if any(request.epoch == self._epoch for request in self._requests.values()):
+                self._epoch += 1  # it may have been a reply
+                self._ask(stream, v1)
+        else:
+            self._received(channel, message)
+
+    async def _watch(self, stream: IOStream) -> None:
+        """Notice a gateway that has silently gone: it answers elsewhere, and not here.
+
+        One that stands still may go on, and what is on its way would be lost with the connection.
+        """
+        limit = self._gateway.config.link_timeout
+        answers = False
+        while True:
+            stream.write(frame(PING, b"", to_gateway=True))
+            await asyncio.sleep(limit / TICKS)
+            silent = time.monotonic() - self._heard
+            owed = tcp.unacknowledged_for(stream.socket)
+            if owed >= limit or silent >= limit * (BUSY_FACTOR if stream.writing() else 1):
+                why = f"nothing came for {max(silent, owed):.0f} s"
+                if answers:
+                    raise Lost(why, silently=True)
+                answers = await self._gateway.answers()
+                if not answers:
+                    self._give_up_in_time(f"The connection was silent: {why}.")
+                continue
+            answers = False
+            if silent < limit / TICKS:  # the ping was answered
+                self._trouble_since = None
+            if time.monotonic() - self._last_message > OUTPUT_PATIENCE:
+                self._release()
+
+    # -- messages -------------------------------------------------------------------------------
+
+    def _received(self, channel: str, message: JsonObject) -> None:
+        self._last_message = time.monotonic()
+        parent = message["parent_header"].get("msg_id")
+        if parent in self._questions:
+            if channel == "shell":
+                self._kernel_answered(self._questions[parent])
+            else:
+                self._published.set()
+            return
+        request = self._requests.get(parent)
+        kind, state = message["msg_type"], message["content"].get("execution_state")
+        if request is not None and channel == request.channel and kind.endswith("_reply"):
+            # Callers wait a few seconds for output after a reply, and no longer. But a gateway has
+            # a way of its own for each, and much output takes its time.
+            request.reply = message
+            if kind == "execute_reply" and not request.done:
+                return
+            self._deliver(parent)
+            return
+        if kind == "status" and state in ("restarting", "dead") and not parent:
+            self._ended(
+                f"The kernel died on {self._where}, and all it knew is lost: often it had no memory"
+                " left. The gateway's log may say more."
+            )
+        self._mailbox.put(channel, message)
+        if request is not None and kind == "status" and state == "idle":
+            request.done = True
+            if request.reply is not None:
+                self._deliver(parent)
+
+    def _deliver(self, msg_id: str) -> None:
+        request = self._requests.pop(msg_id, None)
+        if request is None or request.reply is None:
+            return
+        self._mailbox.put(request.channel, request.reply)
+        if ends_kernel(request.reply):
+            self._ended(ENDED_ITSELF)
+
+    def _ended(self, reason: str) -> None:
+        self.died(reason)
+        self._on_death(reason)
+
+    def _release(self) -> None:
+        """Hand out replies that came, whatever became of their output."""
+        for msg_id in [key for key, request in self._requests.items() if request.reply]:
+            self._deliver(msg_id)
+
+    def _kernel_answered(self, epoch: int) -> None:
+        """It has answered all that was asked in earlier epochs, or that is lost."""
+        self._answered.set()
+        self._release()
+        for msg_id, request in list(self._requests.items()):
+            if request.epoch < epoch:
+                del self._requests[msg_id]
+                self._mailbox.put(request.channel, self._lost_reply())
+        self._questions = {key: asked for key, asked in self._questions.items() if asked >= epoch}
+
+    def _lost_reply(self) -> ReplyLost:
+        return ReplyLost(
+            f"The kernel's reply was lost with a connection to {self._where}, or cannot be read:"
+            " whether all of the code ran is not known. Run it again."
+        )
+
+
+async def is_gone(gateway: GatewayBackend, kernel_id: str) -> bool:
+    """Whether a kernel is gone for certain that its gateway did not know a moment ago."""
+    try:
+        return await gateway.client.is_gone(kernel_id)
+    except GatewayError:
+        return False

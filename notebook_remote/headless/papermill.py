@@ -1,0 +1,43 @@
+"""papermill's engine ``notebook-remote``: its own one, with kernels on the configured gateways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from papermill.engines import NBClientEngine
+from traitlets.config import Config
+
+from ..config.base_app import configuration
+from .event_loop_thread import Background
+from .manager import GatewayKernelManager
+from .selection import configured_gateways, describe
+
+
+class GatewayEngine(NBClientEngine):
+    """``papermill --engine notebook-remote``; found by its entry point in setup.py."""
+
+    @classmethod
+    def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
+        """The kernel that is wanted; called by papermill before it asks for the language.
+
+        The notebook is made to name a kernel that was chosen instead of its own, so that the cell
+        with the parameters is in that one's language. Raises GatewayError.
+        """
+        wanted = str(super().nb_kernel_name(nb, name))
+        known = nb.metadata.get("kernelspec", {}).get("name")
+        gateways = configured_gateways(configuration(Config()))
+        if gateways and known not in (wanted, wanted.rpartition("@")[0]):
+            background = Background("papermill")
+            try:
+                spec = background.submit(describe(gateways, wanted)).result()
+            finally:
+                background.stop()
+            nb.metadata["kernelspec"] = spec
+            nb.metadata["language_info"] = {"name": spec.get("language", "")}
+        return wanted
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> Any:
+        """Run a notebook; called by papermill."""
+        kwargs.setdefault("kernel_manager_class", GatewayKernelManager)
+        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)

@@ -1,0 +1,1 @@
+"""jupyter_server's managers, for the kernels, kernelspecs and sessions of all backends."""

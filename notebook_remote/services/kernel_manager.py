@@ -1,0 +1,203 @@
+"""The kernels of all backends, behind jupyter_server's interface."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_async
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets import Instance
+
+from ..backends.base import Backend
+from ..backends.browser import ReportedKernelManager
+from ..backends.registry import Backends
+from ..backends.remote.multikernel_manager import RemoteMappingKernelManager
+from ..client.models import KERNEL_ID
+from ..exceptions import KernelExists
+from ..types import JsonObject
+
+
+class AllKernels(Mapping[str, KernelManager]):
+    """The kernels of all backends by their ids, as they are at the moment."""
+
+    def __init__(self, backends: Backends) -> None:
+        self._backends = backends
+
+    def __getitem__(self, kernel_id: str) -> KernelManager:
+        backend = self._backends.of_kernel(kernel_id)
+        if backend is None:
+            raise KeyError(kernel_id)
+        return backend.kernels.get_kernel(kernel_id)
+
+    def __iter__(self) -> Iterator[str]:
+        for backend in self._backends:
+            yield from backend.kernels.list_kernel_ids()
+
+    def __len__(self) -> int:
+        return sum(len(backend.kernels) for backend in self._backends)
+
+
+class RoutedKernelManager(AsyncMappingKernelManager):
+    """The kernels of all backends. Called by jupyter_server's handlers and session manager."""
+
+    backends = Instance(Backends)
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("backends", getattr(kwargs.get("parent"), "backends", None))
+        super().__init__(**kwargs)
+
+    # -- what the stock class asks of its own kernels ----------------------------------------------
+
+    @property
+    def _kernels(self) -> AllKernels:
+        """What the methods of the base classes look at, also those that others call on us."""
+        return AllKernels(self.backends)
+
+    def __bool__(self) -> bool:
+        """True without kernels too: at a stop upstream leaves out a manager that is not."""
+        return True
+
+    def __contains__(self, kernel_id: object) -> bool:
+        return self.backends.of_kernel(str(kernel_id)) is not None
+
+    def get_kernel(self, kernel_id: str) -> KernelManager:
+        """One kernel, whose parent is the manager of its backend. Raises 404."""
+        return self._backend(kernel_id).kernels.get_kernel(kernel_id)
+
+    @property
+    def last_kernel_activity(self) -> datetime:
+        """The latest of all backends; asked by jupyter_server for its status and its own end."""
+        latest = self._started
+        for backend in self.backends:
+            latest = max(latest, backend.kernels.last_kernel_activity)
+        return latest
+
+    @last_kernel_activity.setter
+    def last_kernel_activity(self, when: datetime) -> None:
+        self._started: datetime = when  # by the stock constructor
+
+    # -- what the handlers call --------------------------------------------------------------------
+
+    async def start_kernel(self, **kwargs: Any) -> str:
+        """Start a kernel on the backend that its kernelspec is of. Raises GatewayError."""
+        kernel_id = kwargs.get("kernel_id")
+        if kernel_id is not None and kernel_id in self:
+            raise KernelExists(f"A kernel with the id {kernel_id} runs already: choose another id.")
+        backend, name = await self.backends.resolve(kwargs.pop("kernel_name", None))
+        if backend.gateway is None:
+            kwargs.pop("document", None)  # of use for what may take long
+        started = await backend.kernels.start_kernel(
+            kernel_name=name or backend.specs.default_name or None, **kwargs
+        )
+        return str(started)
+
+    def may_report(self, kernel_id: str | None, name: str | None) -> bool:
+        """Whether a page may say that it has started this kernel; ``name`` is its kernelspec's.
+
+        That must be of a gateway in browser mode. A kernel of any other backend is ours only if
+        this server has started it there, or adopted it.
+        """
+        return self._reported_to(kernel_id, name) is not None
+
+    def report(self, kernel_id: str | None, name: str | None) -> None:
+        """Take note of a kernel that a page has started, if it may; called for its session."""
+        reported = self._reported_to(kernel_id, name)
+        if reported is not None:
+            kernels, own = reported
+            kernels.report(str(kernel_id), own)
+
+    def _reported_to(
+        self, kernel_id: str | None, name: str | None
+    ) -> tuple[ReportedKernelManager, str] | None:
+        backend, own = self.backends.said(name or "")
+        kernels = backend.kernels if backend is not None else None
+        if not isinstance(kernels, ReportedKernelManager):
+            return None
+        if not KERNEL_ID.fullmatch(kernel_id or "") or kernel_id in self:
+            return None
+        return kernels, own
+
+    async def kernel_model(self, kernel_id: str) -> JsonObject:
+        """The model as of the last look at the backend. Raises 404 for a kernel not ours."""
+        backend = self._backend(kernel_id)
+        return self._public(backend, await ensure_async(backend.kernels.kernel_model(kernel_id)))
+
+    def known_model(self, kernel_id: str) -> JsonObject | None:
+        """The same of a kernel on a gateway, and None for others; for lists of many."""
+        for backend in self.backends:
+            if isinstance(backend.kernels, RemoteMappingKernelManager):
+                model = backend.kernels.known_model(kernel_id)
+                if model is not None:
+                    return self._public(backend, model)
+        return None
+
+    async def fresh_kernel_model(self, kernel_id: str) -> JsonObject:
+        """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
+        backend = self._backend(kernel_id)
+        if isinstance(backend.kernels, RemoteMappingKernelManager):
+            return self._public(backend, await backend.kernels.fresh_kernel_model(kernel_id))
+        return await self.kernel_model(kernel_id)
+
+    async def refresh(self) -> None:
+        """Look at the gateways, for lists."""
+        await self.backends.refresh()
+
+    async def list_kernels(self) -> list[JsonObject]:
+        """The models of all kernels: *unknown* while their gateway cannot be asked."""
+        await self.refresh()
+        models = []
+        for backend in self.backends:
+            kernels = backend.kernels
+            if isinstance(kernels, RemoteMappingKernelManager):
+                known = kernels.known_models()
+            else:
+                known = await ensure_async(kernels.list_kernels())
+            models += [self._public(backend, model) for model in known]
+        return models
+
+    async def shutdown_kernel(
+        self, kernel_id: str, now: bool = False, restart: bool = False
+    ) -> None:
+        """Shut a kernel down. Raises GatewayError while its gateway does not answer."""
+        kernels = self._backend(kernel_id).kernels
+        await ensure_async(kernels.shutdown_kernel(kernel_id, now=now, restart=restart))
+
+    async def restart_kernel(self, kernel_id: str, now: bool = False, **kwargs: Any) -> None:
+        """Restart a kernel."""
+        kernels = self._backend(kernel_id).kernels
+        await ensure_async(kernels.restart_kernel(kernel_id, now=now, **kwargs))
+
+    async def interrupt_kernel(self, kernel_id: str) -> None:
+        """Interrupt a kernel."""
+        await ensure_async(self._backend(kernel_id).kernels.interrupt_kernel(kernel_id))
+
+    def update_env(self, *, kernel_id: str, env: dict[str, str]) -> None:
+        """Change a kernel's environment, where that is possible; called on renames."""
+        self._backend(kernel_id).kernels.update_env(kernel_id=kernel_id, env=env)
+
+    async def shutdown_all(self, now: bool = False) -> None:
+        """Shut all kernels down, those of all backends at once; called when the server stops."""
+        backends = list(self.backends)
+        ends = (ensure_async(backend.kernels.shutdown_all(now=now)) for backend in backends)
+        results = await asyncio.gather(*ends, return_exceptions=True)
+        for backend, error in zip(backends, results, strict=True):
+            if isinstance(error, Exception):
+                self.log.error("The kernels on %s were not shut down", backend.name, exc_info=error)
+
+    def _backend(self, kernel_id: str) -> Backend:
+        self._check_kernel_id(kernel_id)
+        backend = self.backends.of_kernel(kernel_id)
+        assert backend is not None  # noqa: S101 - for the type checker
+        return backend
+
+    def _public(self, backend: Backend, model: JsonObject) -> JsonObject:
+        if len(self.backends) > 1:
+            name = self.backends.public_name(backend, str(model["name"]))
+            model = {**model, "name": name}
+        if backend.gateway is None:
+            model = {**model, "backend": backend.name, "mode": backend.config.mode}
+        return model

@@ -1,0 +1,1 @@
+"""Patches for upstream packages, and the command that checks and builds them."""
