@@ -58,7 +58,7 @@ setup(
             "nbconvert>=7.16",
             "papermill>=2.6",
             "pytest>=8",
-            "pytest-jupyter>=0.10",  # for tests/test_upstream.py
+            "pytest-jupyter>=0.10",  # for tests/end_to_end/test_upstream.py
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "requests>=2.32",

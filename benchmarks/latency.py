@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from tests.processes import Server
+from tests.support.servers import Server
 
 from .effort import Effort, Findings
 from .page import Page

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.processes import Server
+from tests.support.servers import Server
 
 SAMPLED_EVERY = 0.01  # seconds, where the system does not keep the peak itself
 MB = 1e6

@@ -28,9 +28,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.intermediary import Intermediary
-from tests.kernel_connection import KernelConnection
-from tests.processes import Server
+from tests.support.intermediary import Intermediary
+from tests.support.kernel_connection import KernelConnection
+from tests.support.servers import Server
 
 from . import machine
 from .servers import Stable, stable

@@ -10,7 +10,7 @@ from typing import Any
 
 from websocket import WebSocketException
 
-from tests.processes import Channels, Server
+from tests.support.servers import Channels, Server
 
 from .counting import FrameCounter
 

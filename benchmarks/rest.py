@@ -8,7 +8,7 @@ import uuid
 
 import requests
 
-from tests.processes import Server
+from tests.support.servers import Server
 
 from .effort import Effort, Findings
 from .latency import started

@@ -10,7 +10,7 @@ import uuid
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from tests.processes import Server
+from tests.support.servers import Server
 
 from .effort import Effort, Findings
 from .meter import Meter

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trustme
 
-from tests.processes import Farm, Server, free_port
+from tests.support.servers import Farm, Server, free_port
 
 LARGE = "proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 64k;"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

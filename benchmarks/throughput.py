@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 
-from tests.processes import Server
+from tests.support.servers import Server
 
 from .effort import Effort, Findings
 from .goals import LEGS

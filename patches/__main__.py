@@ -1,6 +1,6 @@
 """The patch queue in ``patches/``: checks it against upstream's wheels, and builds patched ones.
 
-``python -m notebook_remote.patching check`` and ``… wheels``, in a checkout; for maintainers, for
+``python -m patches check`` and ``… wheels``, in a checkout; for maintainers, for
 CI, and for those who build images. The product itself never uses it: it works without any patch.
 """
 
@@ -182,7 +182,7 @@ def _run(*command: str) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Do what the command line says. Ends the program with 1 if something is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m notebook_remote.patching", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m patches", description=__doc__)
     parser.add_argument("command", choices=("check", "wheels"))
     parser.add_argument("--queue", type=Path, default=QUEUE, help="the directory of the patches")
     parser.add_argument("--downloads", type=Path, help="where upstream's wheels are, or are put")

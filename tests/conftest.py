@@ -12,17 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser
 
-from .certificates import Authority, Files
-from .intermediary import Intermediary
-from .pages import Visitor, chromium
-from .processes import Farm, Server
-
-KINDS = ["jupyter-server", "kernel-gateway", "enterprise-gateway"]
-ON_GATEWAYS = [
-    *(pytest.param(kind, id=kind) for kind in KINDS[:2]),
-    pytest.param("enterprise-gateway", id="enterprise-gateway", marks=pytest.mark.eg),
-]
-EVERYWHERE = [pytest.param("embedded", id="embedded"), *ON_GATEWAYS]
+from .support.browser_pages import Visitor, chromium
+from .support.certificates import Authority, Files
+from .support.intermediary import Intermediary
+from .support.programs import find_browser, find_nginx, unset
+from .support.servers import Server
+from .support.shared_servers import EVERYWHERE, SharedServers
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,64 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"no {what}; see CONTRIBUTING.md"))
 
 
-def unset(variable: str) -> str | None:
-    return None if os.environ.get(variable) else variable
-
-
-def find_browser() -> str | None:
-    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
-    return os.environ.get("NOTEBOOK_REMOTE_BROWSER") or next(
-        filter(None, map(shutil.which, names)), None
-    )
-
-
-def find_nginx() -> str | None:
-    return shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")
-
-
-@pytest.fixture(scope="session")
-def shared_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    farm = Farm(tmp_path_factory.mktemp("shared"))
-    yield farm
-    farm.close()
-
-
-@pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
-    """Servers that this test may break; ended with it."""
-    farm = Farm(tmp_path)
-    yield farm
-    farm.close()
-
-
-class SharedServers:
-    """One gateway and one notebook server of each kind, started when first asked for."""
-
-    def __init__(self, farm: Farm) -> None:
-        self.farm = farm
-        self.gateways: dict[str, Server] = {}
-        self.notebooks: dict[str, Server] = {}
-
-    def gateway(self, kind: str, addon: bool = False) -> Server:
-        name = f"{kind}+addon" if addon else kind
-        if name not in self.gateways:
-            self.gateways[name] = self.farm.gateway(kind, addon=addon).start()
-        return self.gateways[name]
-
-    def notebook(self, kind: str) -> Server:
-        if kind not in self.notebooks:
-            gateway = None if kind in ("embedded", "local") else self.gateway(kind)
-            options = ["--mode=local"] if kind == "local" else []
-            env = {"KERNEL_USERNAME": "ada"} if kind == "enterprise-gateway" else {}
-            self.notebooks[kind] = self.farm.notebook(*options, gateway=gateway, env=env).start()
-        return self.notebooks[kind]
-
-
-@pytest.fixture(scope="session")
-def shared(shared_farm: Farm) -> SharedServers:
-    return SharedServers(shared_farm)
-
-
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("tls"))
@@ -109,17 +46,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def tls(authority: Authority) -> Files:
     """Files of a private certificate authority, and of a certificate for localhost and its key."""
     return authority.certificate("localhost", "127.0.0.1")
-
-
-@pytest.fixture(params=ON_GATEWAYS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def gateway(shared: SharedServers, kind: str) -> Server:
-    """A shared gateway of each kind; tests leave it as it was."""
-    return shared.gateway(kind)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 
-from .conftest import find_browser, find_nginx
+from .support.programs import find_browser, find_nginx
 
 
 def main() -> None:

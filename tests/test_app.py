@@ -14,20 +14,9 @@ import requests
 
 from notebook_remote import __version__
 
-from .conftest import SharedServers
-from .processes import PATIENCE, STOP_PATIENCE, Farm, Server, alive, children, wait_for
-
-
-def run(farm: Farm, *arguments: str, name: str = "command") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "notebook_remote", *arguments],
-        capture_output=True,
-        text=True,
-        env=farm.env(name),
-        cwd=farm.folder,
-        timeout=PATIENCE,
-        check=False,
-    )
+from .support.recipes import run
+from .support.servers import PATIENCE, STOP_PATIENCE, Farm, Server, alive, children, wait_for
+from .support.shared_servers import SharedServers
 
 
 def config_folder(server: Server) -> Path:

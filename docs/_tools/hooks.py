@@ -1,0 +1,50 @@
+"""A hook of MkDocs: pages that are kept elsewhere in the checkout, and links between them all."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+TOP = Path(__file__).parents[2]
+# Pages of the site, by their place in the checkout.
+ELSEWHERE = {
+    "README.md": "index.md",
+    "gateway/README.md": "gateway.md",
+    "patches/README.md": "patches.md",
+    "CHANGELOG.md": "changelog.md",
+}
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_files(files: Any, config: Any, **_: Any) -> Any:
+    """Add the pages that are not in docs/; called by MkDocs."""
+    for source, page in ELSEWHERE.items():
+        if page != "index.md":
+            files.append(File.generated(config, page, content=(TOP / source).read_text("utf-8")))
+    options = runpy.run_path(str(TOP / "docs" / "_tools" / "options.py"))
+    page = f"# Options\n\n{options['REMARK']}\n{options['table']()}"
+    files.append(File.generated(config, "options.md", content=page))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Make links to places in the checkout links within the site; called by MkDocs."""
+    homes = {page: str(Path(source).parent) for source, page in ELSEWHERE.items()}
+    home = homes.get(page.file.src_uri, "docs") if page.file.src_uri != "index.md" else "docs"
+
+    def link(found: re.Match[str]) -> str:
+        target = (TOP / home / found[1]).resolve().relative_to(TOP).as_posix()
+        anchor = found[2] or ""
+        if (target, anchor) == ("README.md", "#options"):
+            return "](options.md)"
+        if target in ELSEWHERE:
+            return f"]({ELSEWHERE[target]}{anchor})"
+        if target.startswith("docs/"):
+            return f"]({target.removeprefix('docs/')}{anchor})"
+        return f'](# "{target}, in the checkout")'
+
+    return LINK.sub(link, markdown)
