@@ -7,12 +7,10 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from ..backends.remote.links import Links
 from ..concurrency import Shared
 from ..config.gateway import LAUNCH_TIMEOUT_ENV, Gateway
 from ..config.tls import ssl_context
 from ..exceptions import GatewayError
-from ..storage.session_store import Store
 from .auth import GatewayAuth
 from .handshakes import Handshakes
 from .rest import RestClient
@@ -26,8 +24,10 @@ async def _always_ready() -> None:
     return None
 
 
-class GatewayBackend:
-    """One gateway. Built once by the server app and passed to the managers and handlers.
+class GatewayConnection:
+    """Our client to one gateway: who we are to it, its REST API, and whether it answers.
+
+    A server has one for each gateway, a run without a page has its own.
 
     ``ready`` is awaited before the gateway is contacted; an embedded gateway gives its own.
     """
@@ -36,15 +36,11 @@ class GatewayBackend:
         self, config: Gateway, ready: Callable[[], Awaitable[None]] = _always_ready
     ) -> None:
         self.config = config
-        # By which the store knows it. One with a name may move to another address.
-        self.key = f"gateway {config.given_name}" if config.given_name else config.url
         self.ready = ready
         self.tls: ssl.SSLContext = ssl_context(config)
         self.auth = GatewayAuth(config)
         self.client = RestClient(config, self.auth, self.tls, ready)
-        self.links = Links(config.name)
         self.handshakes = Handshakes()
-        self.store: Store | None = None
         self.down: GatewayError | None = None
         self.down_since = 0.0  # seconds, as time.time()
         self._kind: str | None = None
