@@ -115,7 +115,7 @@ def through(server: Server) -> tuple[Server, Intermediary]:
     return there, link
 
 
-def places(servers: Stable, kinds: list[str], stock: bool) -> list[Place]:
+def endpoints(servers: Stable, kinds: list[str], stock: bool) -> list[Place]:
     """Every case, with its servers running."""
     made = []
     for kind in kinds:
@@ -261,7 +261,7 @@ def main() -> None:
     options = parser.parse_args()
     outcomes: list[Outcome] = []
     with stable() as servers:
-        made = places(servers, options.gateways.split(","), options.stock)
+        made = endpoints(servers, options.gateways.split(","), options.stock)
         try:
             for length in map(float, options.lengths.split(",")):
                 outcomes += measure(made, length, servers.folder)

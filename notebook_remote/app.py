@@ -20,24 +20,25 @@ from traitlets.config.loader import ConfigFileNotFound
 
 from ._version import __version__
 from .backends.browser import scope_of
-from .backends.manager import Assembly
-from .backends.registry import Backends
+from .backends.manager import BackendManager
+from .backends.registry import BackendRegistry
 from .backends.remote.multikernel_manager import RemoteMappingKernelManager
 from .compat.local_channels import LocalChannels
-from .compat.notebook_locks import with_locks
+from .compat.notebook_locks import with_notebook_locks
 from .compat.signals import KERNELS_LIMIT, OrderlyServerApp, leave
 from .config.gateway import Gateway
 from .config.named import Gateways
 from .handlers import routes
-from .handlers.channels import ChannelsHandler, OnGateway
+from .handlers.channels import ChannelsHandler, GatewayKernelMatcher
 from .handlers.kernels import KernelUsageHandler
-from .handlers.page_config import shown_to_pages
+from .handlers.page_config import page_config
 from .handlers.request_log import log_request
 from .redaction import mask_configuration_in_logs
 from .services.kernel_manager import RoutedKernelManager
 from .services.kernelspec_manager import RoutedKernelSpecManager
+from .services.server_clients import ServerKernelClient
 from .services.session_manager import RemoteSessionManager
-from .storage.session_store import Store
+from .storage.session_store import SessionStore
 
 OUR_ALIASES = {
     "gateway": "Gateways.named",
@@ -75,7 +76,7 @@ class RemoteServerApp(OrderlyServerApp):
 
     contents_manager_class: type
     gateway_configs: list[Gateway]  # in the order in which people see them
-    assembly: Assembly | None = None
+    backend_manager: BackendManager | None = None
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> type:
@@ -99,14 +100,14 @@ class RemoteServerApp(OrderlyServerApp):
         return issubclass(self.kernel_manager_class, RoutedKernelManager)
 
     @property
-    def backends(self) -> Backends | None:
+    def backends(self) -> BackendRegistry | None:
         """Where kernels run; asked by the managers."""
-        return self.assembly.backends if self.assembly is not None else None
+        return self.backend_manager.backends if self.backend_manager is not None else None
 
     @property
-    def store(self) -> Store | None:
+    def store(self) -> SessionStore | None:
         """What outlives this process; asked by the session manager."""
-        return self.assembly.store if self.assembly is not None else None
+        return self.backend_manager.store if self.backend_manager is not None else None
 
     def init_configurables(self) -> None:
         """Make the backends before the managers, which use them."""
@@ -114,9 +115,9 @@ class RemoteServerApp(OrderlyServerApp):
         self.gateway_configs = gateways.all()
         if self.routes_kernels:
             folder = Path(jupyter_data_dir()) / "notebook-remote"
-            self.assembly = Assembly(self, gateways, folder)
-            self.assembly.add_all(self.gateway_configs)
-            if any(backend.config.mode == "local" for backend in self.assembly.backends):
+            self.backend_manager = BackendManager(self, gateways, folder, ServerKernelClient)
+            self.backend_manager.add_all(self.gateway_configs)
+            if any(backend.config.mode == "local" for backend in self.backend_manager.backends):
                 # A class that the user has chosen lists the kernelspecs of this computer.
                 self.kernel_spec_manager_class = RoutedKernelSpecManager
         self.tornado_settings: dict[str, Any] = {
@@ -129,12 +130,12 @@ class RemoteServerApp(OrderlyServerApp):
             **self.tornado_settings,
         }
         self._mention_compression()
-        self.contents_manager_class = with_locks(self.contents_manager_class)
+        self.contents_manager_class = with_notebook_locks(self.contents_manager_class)
         super().init_configurables()
 
     def _mention_compression(self) -> None:
         options = getattr(self, "websocket_compression_options", None)
-        if options is not None and self.backends is not None and self.backends.gateways():
+        if options is not None and any(backend.relays_channels for backend in self.backends or ()):
             self.log.warning(
                 "websocket_compression_options is used for kernels that this server runs itself"
                 " only: of kernels on a gateway messages are relayed as they come."
@@ -156,9 +157,9 @@ class RemoteServerApp(OrderlyServerApp):
 
     def start_ioloop(self) -> None:
         """Start the backends in the loop that this starts."""
-        if self.assembly is not None:
-            for backend in self.assembly.backends:
-                self.io_loop.add_callback(self.assembly.start, backend)
+        if self.backend_manager is not None:
+            for backend in self.backend_manager.backends:
+                self.io_loop.add_callback(self.backend_manager.start, backend)
         super().start_ioloop()
 
     def running_server_info(self, kernel_count: bool = True) -> str:
@@ -172,9 +173,9 @@ class RemoteServerApp(OrderlyServerApp):
     async def cleanup_kernels(self) -> None:
         """Shut the kernels down, and the embedded gateway; called when the server stops."""
         await super().cleanup_kernels()
-        if self.assembly is not None:
+        if self.backend_manager is not None:
             self.session_manager.close()
-            await self._within(KERNELS_LIMIT, "Leaving the gateways", self.assembly.stop())
+            await self._within(KERNELS_LIMIT, "Leaving the gateways", self.backend_manager.stop())
 
 
 class RemoteNotebookApp(JupyterNotebookApp):
@@ -244,17 +245,17 @@ class RemoteNotebookApp(JupyterNotebookApp):
         """Add our routes, which come before the stock ones."""
         assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
         self.handlers.extend(routes.CHECKED)
-        if self.serverapp.assembly is not None and self.serverapp.backends is not None:
+        if self.serverapp.backend_manager is not None and self.serverapp.backends is not None:
             self._tell_pages(self.serverapp)
-            self.serverapp.assembly.on_change = lambda: self._tell_pages(self.serverapp)
+            self.serverapp.backend_manager.on_change = lambda: self._tell_pages(self.serverapp)
             self.handlers.extend(routes.ROUTED)
-            self.handlers.extend(routes.routes(self.serverapp.assembly))
+            self.handlers.extend(routes.routes(self.serverapp.backend_manager))
             web_app = self.serverapp.web_app
             channels = url_path_join(web_app.settings["base_url"], routes.CHANNELS)
-            only = OnGateway(channels, self.serverapp.backends)
+            only = GatewayKernelMatcher(channels, self.serverapp.backends)
             web_app.add_handlers(".*$", [(only, ChannelsHandler)])
             usage = url_path_join(web_app.settings["base_url"], routes.USAGE)
-            only = OnGateway(usage, self.serverapp.backends)
+            only = GatewayKernelMatcher(usage, self.serverapp.backends)
             web_app.add_handlers(".*$", [(only, KernelUsageHandler)])
             # The extension whose route this is may have been loaded before us: in front of it.
             rules = web_app.default_router.rules
@@ -268,9 +269,9 @@ class RemoteNotebookApp(JupyterNotebookApp):
         configs = serverapp.gateway_configs
         if serverapp.backends is not None:
             configs = [backend.config for backend in serverapp.backends]
-        told = shown_to_pages(configs, lambda url: scope_of(secret, url))
-        page_config = serverapp.web_app.settings.setdefault("page_config_data", {})
-        page_config["notebookRemote"] = json.dumps(told)
+        model = page_config(configs, lambda url: scope_of(secret, url))
+        data = serverapp.web_app.settings.setdefault("page_config_data", {})
+        data["notebookRemote"] = json.dumps(model)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar, cast
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
+class SingleFlight(Generic[T]):
     """What ``ask`` answers, asked by one task at a time, however many wait for it."""
 
     def __init__(self, name: str, ask: Callable[[], Awaitable[T]]) -> None:

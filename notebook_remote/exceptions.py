@@ -101,7 +101,7 @@ class StartCancelled(GatewayError):
     http_status = 409
 
 
-class LeftToPages(GatewayError):
+class BrowserModeOnly(GatewayError):
     """Something that only a page does in browser mode was asked of this server."""
 
     http_status = 501

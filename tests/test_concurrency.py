@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from notebook_remote.concurrency import Shared
+from notebook_remote.concurrency import SingleFlight
 
 
 def test_everyone_gets_the_answer_of_one_request() -> None:
@@ -18,7 +18,7 @@ def test_everyone_gets_the_answer_of_one_request() -> None:
             await asyncio.sleep(0)
             return len(asked)
 
-        shared = Shared("test", ask)
+        shared = SingleFlight("test", ask)
         assert await asyncio.gather(*(shared.fresh() for _ in range(5))) == [1] * 5
         assert await shared.recent(60) == 1
         assert await shared.recent(0) == 2
@@ -36,7 +36,7 @@ def test_who_stops_waiting_does_not_stop_the_request() -> None:
             await go.wait()
             return "answer"
 
-        shared = Shared("test", ask)
+        shared = SingleFlight("test", ask)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(shared.fresh(), 0.01)
         go.set()
@@ -55,7 +55,7 @@ def test_an_error_is_no_answer() -> None:
                 raise answer
             return answer
 
-        shared = Shared("test", ask)
+        shared = SingleFlight("test", ask)
         with pytest.raises(ValueError, match="no"):
             await shared.recent(60)
         assert await shared.recent(60) == "yes"

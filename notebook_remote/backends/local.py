@@ -1,4 +1,4 @@
-"""The kernelspecs of this computer."""
+"""The backend of this computer: kernels that the server runs itself, in local mode."""
 
 from __future__ import annotations
 
@@ -10,11 +10,52 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.kernelspecs.handlers import is_kernelspec_model, kernelspec_model
 
+from ..compat.local_kernels import LocalKernelManager
+from ..config.gateway import Gateway
+from ..redaction import without_secrets
+from ..storage.session_store import SessionStore
 from ..types import JsonObject
+from .base import THIS_COMPUTER, Backend
+
+
+class LocalBackend(Backend):
+    """This computer, whose kernels end with the server."""
+
+    def __init__(
+        self,
+        config: Gateway,
+        kernels: LocalKernelManager,
+        specs: LocalKernelSpecs,
+        store: SessionStore,
+    ) -> None:
+        super().__init__(config, kernels, specs)
+        self._store = store
+
+    @property
+    def key(self) -> str:
+        """The store's key for it."""
+        return THIS_COMPUTER
+
+    def fate(self) -> str:
+        """Where its kernels run, and what becomes of them when the server stops."""
+        where = self.config.label if self.config.url else "this computer"
+        where += f" at {without_secrets(self.config.url)}" if self.config.given_name else ""
+        return (
+            f"{self._kernel_count()} on {where}. When this server stops, kernels there are shut"
+            " down."
+        )
+
+    async def kernelspecs_for_list(self) -> JsonObject:
+        """Its kernelspecs as they are now, which costs little here."""
+        return await self._listing.fresh()
+
+    async def adopt_stored(self) -> None:
+        """Take over what earlier servers noted of documents; their kernels are gone."""
+        await self._store.adopt(self.key)
 
 
 class LocalKernelSpecs:
-    """The kernelspecs of this computer, with the same methods. ``app`` is the server app."""
+    """The kernelspecs of this computer. ``app`` is the server app."""
 
     def __init__(self, app: Any, manager: KernelSpecManager, default_name: str) -> None:
         self.last_specs: JsonObject = {}

@@ -7,25 +7,27 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_client.client import KernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from traitlets import TraitError
 
-from ..client.connection import GatewayBackend
+from ..client.connection import always_ready
 from ..compat.local_kernels import LocalKernelManager
 from ..config.gateway import Gateway
 from ..config.named import Gateways
 from ..embedded.kernel_config import kernel_config
 from ..embedded.supervisor import EmbeddedGateway
 from ..net.urls import same_server
-from ..services.server_clients import ServerKernelClient
 from ..storage.saved_gateways import CREDENTIALS, Options, SavedGateways
-from ..storage.session_store import Store
+from ..storage.session_store import SessionStore
 from .base import Backend
-from .browser import ReportedKernelManager, ReportedKernelSpecs
-from .local import LocalKernelSpecs
-from .registry import Backends
+from .browser import BrowserBackend, BrowserKernelManager, browser_mode_key
+from .local import LocalBackend, LocalKernelSpecs
+from .registry import BackendRegistry
+from .remote.backend import GatewayBackend
+from .remote.gateway import ManagedGateway
 from .remote.kernelspecs import RemoteKernelSpecManager
-from .remote.links import tell_events
+from .remote.links import event_listener
 from .remote.multikernel_manager import RemoteMappingKernelManager
 
 if TYPE_CHECKING:
@@ -34,22 +36,29 @@ if TYPE_CHECKING:
 LOOK_AGAIN = 60.0  # seconds, for what a server on another computer may have left by then
 
 
-class Assembly:
+class BackendManager:
     """Owned by the server app, which is the parent of the managers that are made here."""
 
-    def __init__(self, app: ServerApp, gateways: Gateways, folder: Path) -> None:
+    def __init__(
+        self,
+        app: ServerApp,
+        gateways: Gateways,
+        folder: Path,
+        client_factory: Callable[..., KernelClient],
+    ) -> None:
         self._app = app
         self._gateways = gateways
+        self._client_factory = client_factory  # for programs within this server
         self.saved = SavedGateways(folder, app.log)
         self.added: dict[str, Options] = {}  # in pages
         self.examining = asyncio.Lock()  # one gateway at a time
         self.on_change: Callable[[], object] = lambda: None
         root_dir = str(Path(app.root_dir).resolve())
-        self.store = Store(folder, root_dir, app.log)
-        self.backends = Backends()
+        self.store = SessionStore(folder, root_dir, app.log)
+        self.backends = BackendRegistry()
         self._embedded: EmbeddedGateway | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._emit = tell_events(app.event_logger)
+        self._emit = event_listener(app.event_logger)
 
     @property
     def changes_by_pages(self) -> bool:
@@ -98,7 +107,9 @@ class Assembly:
         before, kept = self.backends.get(name), dict(self.added[name])
         target = self.configure(name, {**kept, **options}).url
         if before is not None and same_server(before.config.url, target):
-            found = {key: getattr(before.config, key) for key in CREDENTIALS}
+            found = {
+                key: value for key, value in before.credentials().items() if key in CREDENTIALS
+            }
             kept |= {key: value for key, value in found.items() if value}
         else:
             kept = {key: value for key, value in kept.items() if key not in CREDENTIALS}
@@ -119,7 +130,7 @@ class Assembly:
 
     def add(self, config: Gateway) -> Backend:
         """Make a backend, which has to be started. Raises TraitError."""
-        make = {"local": self._local, "browser": self._reported}.get(config.mode, self._remote)
+        make = {"local": self._local, "browser": self._browser}.get(config.mode, self._gateway)
         backend = make(config)
         self.backends.add(backend)
         return backend
@@ -129,22 +140,21 @@ class Assembly:
 
         Called when the event loop runs.
         """
-        gateway, kernels = backend.gateway, backend.kernels
-        if backend.config.embedded and self._embedded is not None and gateway is not None:
-            assert isinstance(kernels, RemoteMappingKernelManager)  # noqa: S101 - for mypy
+        if isinstance(backend, GatewayBackend) and backend.config.embedded and self._embedded:
             self._embedded.start(
+                on_address=backend.gateway.use_address,
                 on_searched=self._forgetting(backend, self._embedded),
-                on_used=_adopting(gateway, kernels),
-                on_found=kernels.adopt,
+                on_used=_adopting(backend),
+                on_found=backend.kernels.adopt,
             )
             return
         try:
-            await self._adopt(backend)
+            await backend.adopt_stored()
         finally:
             backend.adopted.set()
         while await asyncio.to_thread(self.store.lives_elsewhere):
             await asyncio.sleep(LOOK_AGAIN)
-            await self._adopt(backend)
+            await backend.adopt_stored()
 
     def _forgetting(
         self, backend: Backend, embedded: EmbeddedGateway
@@ -155,13 +165,6 @@ class Assembly:
 
         return forget
 
-    async def _adopt(self, backend: Backend) -> None:
-        kernels = backend.kernels
-        if isinstance(kernels, (RemoteMappingKernelManager, ReportedKernelManager)):
-            await kernels.adopt_stored()
-        else:
-            await self.store.take_over(backend.key)  # what ran there is gone
-
     async def remove(self, name: str) -> None:
         """Use a gateway no longer; what is known of its kernels stays in the store."""
         backend = self.backends.remove(name)
@@ -170,19 +173,15 @@ class Assembly:
         await self._leave(backend)
 
     async def _leave(self, backend: Backend) -> None:
-        """Look at its kernels no longer. Those that are being started are shut down."""
-        if isinstance(backend.kernels, RemoteMappingKernelManager):
-            await backend.kernels.cancel_starts()
-            backend.kernels.leave()
-        if backend.gateway is not None:
-            self._do(self._close(backend, backend.gateway), f"leave {backend.name}")
+        """Use a backend no longer. Its kernels that are being started are shut down."""
+        await backend.leave()
+        self._do(self._close(backend), f"leave {backend.name}")
 
-    async def _close(self, backend: Backend, gateway: GatewayBackend) -> None:
+    async def _close(self, backend: Backend) -> None:
         try:
-            if isinstance(backend.kernels, RemoteMappingKernelManager):
-                await backend.kernels.all_taken_back()
+            await backend.settle()
         finally:
-            await gateway.close()
+            await backend.close()
 
     async def stop(self) -> None:
         """Stop an embedded gateway, unless it has kernels to keep; let go of everything."""
@@ -194,31 +193,28 @@ class Assembly:
                     left = self.store.kernels(backend.key)
                     await (self._embedded.leave() if left else self._embedded.stop())
             await asyncio.gather(
-                *(gateway.close() for gateway in self.backends.gateways()), return_exceptions=True
+                *(backend.close() for backend in self.backends), return_exceptions=True
             )
         finally:
             self.store.close()
 
-    def _remote(self, config: Gateway) -> Backend:
+    def _gateway(self, config: Gateway) -> Backend:
         app = self._app
         if config.embedded:
             self._embedded = EmbeddedGateway(
                 config, app.root_dir, kernel_config(app.config, type(app))
             )
-            gateway = GatewayBackend(config, self._embedded.ready)
-        else:
-            gateway = GatewayBackend(config)
-        gateway.store = self.store
-        gateway.links.emit = self._emit
-        specs = RemoteKernelSpecManager(parent=app, backend=gateway)
+        ready = self._embedded.ready if config.embedded and self._embedded else always_ready
+        gateway = ManagedGateway(config, self.store, self._emit, ready)
+        specs = RemoteKernelSpecManager(parent=app, gateway=gateway)
         kernels = RemoteMappingKernelManager(
             parent=app,
             log=app.log,
-            backend=gateway,
+            gateway=gateway,
             kernel_spec_manager=specs,
-            client_factory=ServerKernelClient,
+            client_factory=self._client_factory,
         )
-        return Backend(config, kernels, specs, gateway)
+        return GatewayBackend(gateway, kernels, specs)
 
     def _local(self, config: Gateway) -> Backend:
         app = self._app
@@ -232,20 +228,19 @@ class Assembly:
             kernel_spec_manager=found,
         )
         specs = LocalKernelSpecs(app, found, kernels.default_kernel_name)
-        return Backend(config, kernels, specs, None)
+        return LocalBackend(config, kernels, specs, self.store)
 
-    def _reported(self, config: Gateway) -> Backend:
-        kernels = ReportedKernelManager(parent=self._app, log=self._app.log)
-        backend = Backend(config, kernels, ReportedKernelSpecs(), None)
-        kernels.record_in(self.store, backend.key)
-        return backend
+    def _browser(self, config: Gateway) -> Backend:
+        key = browser_mode_key(config)
+        kernels = BrowserKernelManager(
+            parent=self._app, log=self._app.log, store=self.store, key=key
+        )
+        return BrowserBackend(config, kernels)
 
 
-def _adopting(
-    gateway: GatewayBackend, kernels: RemoteMappingKernelManager
-) -> Callable[[str], Awaitable[None]]:
+def _adopting(backend: GatewayBackend) -> Callable[[str], Awaitable[None]]:
     async def use(key: str) -> None:
-        gateway.key = key
-        await kernels.adopt_stored()
+        backend.gateway.key = key
+        await backend.adopt_stored()
 
     return use

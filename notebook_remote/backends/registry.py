@@ -7,13 +7,12 @@ import functools
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
-from ..client.connection import GatewayBackend
+from .. import kernelspec_names
 from ..exceptions import GatewayError
-from ..kernelspec_names import public_names, told_apart
 from .base import Backend
 
 
-class Backends:
+class BackendRegistry:
     """All of them, in the order in which people see them. Owned by the server app."""
 
     def __init__(self) -> None:
@@ -46,10 +45,6 @@ class Backends:
         """The one that a document remembers by a key."""
         return next((b for b in self if b.place == key), None)
 
-    def gateways(self) -> list[GatewayBackend]:
-        """Those that are gateways."""
-        return [backend.gateway for backend in self if backend.gateway is not None]
-
     async def ready(self) -> None:
         """Wait until the kernels of earlier servers are known, so that lists are complete.
 
@@ -76,7 +71,7 @@ class Backends:
 
     async def look_at_kernelspecs(self) -> None:
         """Have the lists brought up to date, without waiting, but for a moment after the start."""
-        due = [backend.first_list_due for backend in self._contacted()]
+        due = [backend.first_list_timeout for backend in self._contacted()]
         asked = (
             self._ask(b, b.kernelspecs(), wait)
             for b, wait in zip(self._contacted(), due, strict=True)
@@ -92,7 +87,7 @@ class Backends:
         """
         if patience is None:
             alone = len(self) == 1 and not backend.specs.last_specs
-            patience = None if alone else backend.patience
+            patience = None if alone else backend.list_timeout
         task = asyncio.create_task(asking, name=f"ask {backend.name}")
         self._asking.add(task)
         task.add_done_callback(functools.partial(self._answered, backend))
@@ -113,19 +108,23 @@ class Backends:
 
     # -- which backend a kernelspec means ---------------------------------------------------------
 
-    def public_names(self) -> dict[tuple[str, str], str]:
+    def unique_names(self) -> dict[tuple[str, str], str]:
         """What pages call the kernelspecs that were listed, by the backend's name and their own."""
-        return public_names({backend.name: backend.specs.last_specs for backend in self})
+        return kernelspec_names.unique_names(
+            {backend.name: backend.specs.last_specs for backend in self}
+        )
 
     def public_name(self, backend: Backend, name: str) -> str:
         """What pages call a kernelspec of a backend. Of browser mode they alone know the list."""
         shared = sum(name in other.specs.last_specs for other in self) > 1
-        return told_apart(name, backend.name) if shared or backend.by_pages else name
+        return (
+            kernelspec_names.qualify(name, backend.name) if shared or backend.browser_mode else name
+        )
 
-    def said(self, name: str) -> tuple[Backend | None, str]:
-        """The backend that a name says, if it says one, and that backend's own name for it."""
-        own, at, where = name.rpartition("@")
-        named = self.get(where) if at else None
+    def split(self, name: str) -> tuple[Backend | None, str]:
+        """The backend of a qualified name, or the only one, and its own name for the kernelspec."""
+        own, where = kernelspec_names.split(name)
+        named = self.get(where) if where else None
         if named is not None:
             return named, own
         return next(iter(self)) if len(self) == 1 else None, name
@@ -135,7 +134,7 @@ class Backends:
 
         A name that several have means the first of them. Raises GatewayError.
         """
-        named, own = self.said(name or "")
+        named, own = self.split(name or "")
         if named is not None:
             return named, own or None
         contacted = self._contacted()
@@ -150,4 +149,4 @@ class Backends:
 
     def _contacted(self) -> list[Backend]:
         """Those that this server contacts. If pages do it all, all of them, which say so."""
-        return [backend for backend in self if not backend.by_pages] or list(self)
+        return [backend for backend in self if not backend.browser_mode] or list(self)

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from traitlets import Bool, TraitError, Unicode
 
 from .._version import __version__
-from ..config.base_app import ConfiguredApp
+from ..config.base_app import GatewayApp
 from ..config.gateway import Gateway
 from ..config.named import Gateways
 from ..doctor.examination import DEFAULT_ORIGIN, examine
@@ -126,7 +126,7 @@ class Silence(Report):
         """Print nothing."""
 
 
-class DoctorApp(ConfiguredApp):
+class DoctorApp(GatewayApp):
     """Say what works between this computer and the gateway, and what to do about the rest.
 
     It takes the options, environment variables and configuration files of `jupyter
@@ -139,12 +139,12 @@ class DoctorApp(ConfiguredApp):
     version = __version__
     examples = EXAMPLES
     aliases: ClassVar[dict[str, Any]] = {
-        **ConfiguredApp.aliases,
+        **GatewayApp.aliases,
         "kernel": "DoctorApp.kernel_name",
         "origin": "DoctorApp.origin",
     }
     flags: ClassVar[dict[str, Any]] = {
-        **ConfiguredApp.flags,
+        **GatewayApp.flags,
         "json": ({"DoctorApp": {"as_json": True}}, "Print one JSON document and nothing else."),
     }
 

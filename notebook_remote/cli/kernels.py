@@ -17,7 +17,7 @@ from jupyter_server.utils import check_pid
 from traitlets import Bool, Dict
 
 from .._version import __version__
-from ..storage.session_store import StoredKernel, left_behind
+from ..storage.session_store import StoredKernel, orphaned_kernels
 from ..types import JsonObject
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -80,7 +80,7 @@ class KernelsApp(JupyterApp):
 
     def _left(self) -> Iterator[tuple[str, StoredKernel]]:
         """What stopped servers have left, but for kernels of embedded gateways that are no more."""
-        for root, kernel in left_behind(_folder()):
+        for root, kernel in orphaned_kernels(_folder()):
             if not kernel.gateway.startswith(EMBEDDED) or self._lives(kernel.gateway):
                 yield root, kernel
 

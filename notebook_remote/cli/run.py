@@ -17,7 +17,7 @@ from tqdm import tqdm
 from traitlets import Bool, Int, TraitError, Unicode, default
 
 from .._version import __version__
-from ..config.base_app import ConfiguredApp
+from ..config.base_app import GatewayApp
 from ..config.gateway import Gateway
 from ..exceptions import GatewayError, KernelSpecNotFound
 from ..headless.notebook_run import KernelEnded, Run
@@ -76,7 +76,7 @@ class Progress:
             self._bar.close()
 
 
-class RunApp(ConfiguredApp):
+class RunApp(GatewayApp):
     """Run notebooks without a page: all cells of each, which is saved as they run.
 
     It takes the options, environment variables and configuration files of `jupyter
@@ -89,13 +89,13 @@ class RunApp(ConfiguredApp):
     version = __version__
     examples = EXAMPLES
     aliases: ClassVar[dict[str, Any]] = {
-        **ConfiguredApp.aliases,
+        **GatewayApp.aliases,
         "kernel": "RunApp.kernel_name",
         "output": "RunApp.output",
         "timeout": "RunApp.cell_timeout",
     }
     flags: ClassVar[dict[str, Any]] = {
-        **ConfiguredApp.flags,
+        **GatewayApp.flags,
         "allow-errors": (
             {"RunApp": {"allow_errors": True}},
             "Go on after a cell that fails, and take it for done.",

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from jupyter_server.gateway.gateway_client import NoOpTokenRenewer
@@ -17,11 +18,31 @@ from ..exceptions import GatewayAuthError
 KEYRING_TIMEOUT = 5.0  # seconds that the first request waits for the system's keyring
 
 
+@dataclass
+class Credentials:
+    """Who we are to a gateway, at the moment: the options of the same names, and their successors.
+
+    A user may enter others in the page, a file or a renewer may have a new token.
+    """
+
+    auth_token: str
+    auth_scheme: str
+    http_user: str
+    http_pwd: str
+
+    @classmethod
+    def configured(cls, config: Gateway) -> Credentials:
+        """Those of the configuration."""
+        return cls(**{field.name: getattr(config, field.name) or "" for field in fields(cls)})
+
+
 class GatewayAuth:
     """The credentials for one gateway. Owned by its client, which asks before each request."""
 
     def __init__(self, config: Gateway) -> None:
         self.config = config
+        self.credentials = Credentials.configured(config)
+        self._stored = config.stored_credentials  # until they have been read
         self._renewer = config.gateway_token_renewer_class(parent=config, log=config.log)
         self._renewing = asyncio.Lock()
         self._reading: asyncio.Future[Mapping[str, str]] | None = None
@@ -34,16 +55,16 @@ class GatewayAuth:
         A token wins over an equal header from ``Gateway.headers``, and basic authentication over
         a token in the same header, as in jupyter_server's client.
         """
-        config = self.config
         await self._take_stored_credentials()
-        headers = config.extra_headers
+        headers = self.config.extra_headers
         token = await self._token()
+        credentials = self.credentials
         if token:
-            scheme = (config.auth_scheme or "").strip()
+            scheme = credentials.auth_scheme.strip()
             value = f"{scheme} {token}" if scheme and scheme.lower() != "none" else token
-            _set(headers, config.auth_header_key, value)
-        if config.http_user:
-            pair = f"{config.http_user}:{config.http_pwd or ''}".encode()
+            _set(headers, self.config.auth_header_key, value)
+        if credentials.http_user:
+            pair = f"{credentials.http_user}:{credentials.http_pwd}".encode()
             _set(headers, "Authorization", "Basic " + base64.b64encode(pair).decode())
         for name, text in headers.items():
             if not (text.isascii() and name.isascii() and f"{name}{text}".isprintable()):
@@ -59,7 +80,7 @@ class GatewayAuth:
         The keyring may wait for its user to unlock it: then only this gateway waits, and not for
         long; what comes later is used from then on.
         """
-        read = self.config.stored_credentials
+        read = self._stored
         if read is None:
             return
         first = self._reading is None
@@ -67,10 +88,10 @@ class GatewayAuth:
             self._reading = in_daemon_thread(read, "read the keyring")
         await asyncio.wait([self._reading], timeout=KEYRING_TIMEOUT if first else 0)
         if self._reading.done():
-            self.config.stored_credentials = None
+            self._stored = None
             for option, value in self._reading.result().items():
-                if not getattr(self.config, option):
-                    setattr(self.config, option, value)
+                if not getattr(self.credentials, option):
+                    setattr(self.credentials, option, value)
         elif first:
             self.config.log.warning(
                 "The system's keyring does not give the token of the gateway %r: unlock it, or"
@@ -78,12 +99,14 @@ class GatewayAuth:
                 self.config.name,
             )
 
-    async def enter_token(self, token: str) -> None:
-        """Use a token that a user has entered in the page, until auth_token_file changes."""
-        with contextlib.suppress(GatewayAuthError):
-            self._file_text = await self._read_file()
-        self._entered = True
-        self.config.auth_token = token
+    async def set_credentials(self, options: Mapping[str, str]) -> None:
+        """Use what a user has entered in the page; a token until auth_token_file changes."""
+        if "auth_token" in options:
+            with contextlib.suppress(GatewayAuthError):
+                self._file_text = await self._read_file()
+            self._entered = True
+        for option, value in options.items():
+            setattr(self.credentials, option, value)
 
     async def _read_file(self) -> str:
         path = self.config.auth_token_file
@@ -109,22 +132,23 @@ class GatewayAuth:
             else:
                 if text != self._file_text:
                     self._file_text, self._entered = text, False
-                    config.auth_token = text.strip()
+                    self.credentials.auth_token = text.strip()
         if not isinstance(self._renewer, NoOpTokenRenewer):
             await self._renew()
-        return str(config.auth_token or "").strip()
+        return self.credentials.auth_token.strip()
 
     async def _renew(self) -> None:
         """Ask the user's renewer, in a thread because it may talk to an identity provider."""
         config = self.config
         async with self._renewing:
             try:
-                config.auth_token = await asyncio.to_thread(
+                token = await asyncio.to_thread(
                     self._renewer.get_token,
                     config.auth_header_key,
-                    config.auth_scheme,
-                    config.auth_token,
+                    self.credentials.auth_scheme,
+                    self.credentials.auth_token,
                 )
+                self.credentials.auth_token = str(token or "")
             except Exception as error:  # noqa: BLE001 - other people's code; the old token may do
                 config.log.error(
                     "The gateway's token could not be renewed by %s (%s); using the one we have.",

@@ -14,7 +14,7 @@ from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from ..exceptions import GatewayAnswerError, GatewayError, GatewayUnreachable, KernelNotFound
 from ..net.http_proxy import connect
 from ..net.tls import start_tls
-from .connection import GatewayBackend
+from .connection import GatewayConnection
 from .errors import unreachable
 from .scheme_check import connecting
 
@@ -29,7 +29,7 @@ RETURNED = ("Sec-WebSocket-Accept", "Sec-WebSocket-Protocol")
 
 
 @dataclass
-class Answered:
+class OpenChannels:
     """A gateway that has accepted a handshake: the open stream and the headers it answered."""
 
     stream: IOStream
@@ -41,20 +41,20 @@ class Answered:
 
 
 async def open_channels(
-    backend: GatewayBackend, kernel_id: str, session_id: str, page: HTTPHeaders
-) -> Answered:
+    gateway: GatewayConnection, kernel_id: str, session_id: str, page: HTTPHeaders
+) -> OpenChannels:
     """Forward the handshake of a page to a gateway. Raises GatewayError.
 
     ``page`` are the headers of the page's request.
     """
-    await backend.ready()
-    config = backend.config
+    await gateway.ready()
+    config, address = gateway.config, gateway.address
     query = "?" + urlencode({"session_id": session_id}) if session_id else ""
-    url = f"{config.websocket_url}{config.kernels_endpoint}/{kernel_id}/channels{query}"
-    request = await _request(backend, url, page)
+    url = f"{address.websocket_url}{config.kernels_endpoint}/{kernel_id}/channels{query}"
+    request = await _request(gateway, url, page)
 
     async def attempt(limit: float) -> IOStream:
-        return await asyncio.wait_for(_connect(backend, url), limit)
+        return await asyncio.wait_for(_connect(gateway, url), limit)
 
     try:
         if config.ws_url:  # the gateway's own address has proved its scheme by an answer
@@ -65,49 +65,49 @@ async def open_channels(
         status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
     except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
         option = "Gateway.ws_url" if config.ws_url else config.address_option
-        raise unreachable(config.websocket_url, error, config.proxy, option) from None
+        raise unreachable(address.websocket_url, error, config.proxy, option) from None
     except (HTTPInputError, UnsatisfiableReadError) as error:
-        raise _odd(backend, "not with HTTP") from error
+        raise _odd(gateway, "not with HTTP") from error
     try:
-        _check_answer(backend, kernel_id, status, answered, page["Sec-WebSocket-Key"])
+        _check_answer(gateway, kernel_id, status, answered, page["Sec-WebSocket-Key"])
     except KernelNotFound:
         answered.close()
-        await backend.client.kernel(kernel_id)  # raises it too, if it is the gateway who says so
+        await gateway.client.kernel(kernel_id)  # raises it too, if it is the gateway who says so
         raise GatewayUnreachable(
-            f"The gateway at {config.websocket_url} has kernel {kernel_id} and opens no channels"
+            f"The gateway at {address.websocket_url} has kernel {kernel_id} and opens no channels"
             " of it (HTTP 404): if there is a proxy in front of it, it must pass WebSockets on."
         ) from None
     except GatewayError:
         answered.close()
         raise
     if config.accept_cookies:
-        backend.client.keep_cookies(_as_http(url), answered.headers.get_list("Set-Cookie"))
+        gateway.client.keep_cookies(_as_http(url), answered.headers.get_list("Set-Cookie"))
     return answered
 
 
-async def _exchange(stream: IOStream, request: bytes) -> tuple[int, Answered]:
+async def _exchange(stream: IOStream, request: bytes) -> tuple[int, OpenChannels]:
     """Send the request, read the answer's head."""
     try:
         await stream.write(request)
         answer = await stream.read_until(b"\r\n\r\n", max_bytes=MAX_ANSWER)
         start, _, rest = answer.decode("latin1").partition("\r\n")
-        return parse_response_start_line(start).code, Answered(stream, HTTPHeaders.parse(rest))
+        return parse_response_start_line(start).code, OpenChannels(stream, HTTPHeaders.parse(rest))
     except BaseException:
         stream.close()
         raise
 
 
-async def _connect(backend: GatewayBackend, url: str) -> IOStream:
+async def _connect(gateway: GatewayConnection, url: str) -> IOStream:
     parts = urlsplit(url)
     host, secure = str(parts.hostname), parts.scheme == "wss"
-    stream = await connect(host, parts.port or (443 if secure else 80), backend.config.proxy)
-    return await start_tls(stream, backend.tls, host) if secure else stream
+    stream = await connect(host, parts.port or (443 if secure else 80), gateway.config.proxy)
+    return await start_tls(stream, gateway.tls, host) if secure else stream
 
 
-async def _request(backend: GatewayBackend, url: str, page: HTTPHeaders) -> bytes:
+async def _request(gateway: GatewayConnection, url: str, page: HTTPHeaders) -> bytes:
     """The head of the handshake's request."""
     parts = urlsplit(url)
-    headers = await backend.client.headers(_as_http(url))
+    headers = await gateway.client.headers(_as_http(url))
     headers |= {"Host": parts.netloc, "Upgrade": "websocket", "Connection": "Upgrade"}
     headers |= {name: page[name] for name in FORWARDED if name in page}
     target = parts._replace(scheme="", netloc="").geturl()
@@ -116,26 +116,26 @@ async def _request(backend: GatewayBackend, url: str, page: HTTPHeaders) -> byte
 
 
 def _check_answer(
-    backend: GatewayBackend, kernel_id: str, status: int, answered: Answered, key: str
+    gateway: GatewayConnection, kernel_id: str, status: int, answered: OpenChannels, key: str
 ) -> None:
     if status == 101:
         digest = hashlib.sha1(key.encode() + RFC6455_GUID, usedforsecurity=False).digest()
         if answered.headers.get("Sec-WebSocket-Accept") == base64.b64encode(digest).decode():
             return
-    where = backend.config.websocket_url
+    where = gateway.address.websocket_url
     if status == 404:
         raise KernelNotFound(f"The gateway at {where} has no kernel {kernel_id} (any more).")
     if status in (401, 403) or 300 <= status < 400:
-        raise backend.client.refused_token(status)
+        raise gateway.client.refused_token(status)
     if status in (502, 503, 504):
         raise GatewayUnreachable(f"The gateway at {where} is not available (HTTP {status}).")
-    raise _odd(backend, f"HTTP {status}")
+    raise _odd(gateway, f"HTTP {status}")
 
 
-def _odd(backend: GatewayBackend, how: str) -> GatewayAnswerError:
+def _odd(gateway: GatewayConnection, how: str) -> GatewayAnswerError:
     return GatewayAnswerError(
-        f"{backend.config.websocket_url} does not open WebSockets ({how}): if there is a proxy in"
-        f" front of the gateway, it must pass them on; else check {backend.config.address_option}."
+        f"{gateway.address.websocket_url} does not open WebSockets ({how}): if there is a proxy in"
+        f" front of the gateway, it must pass them on; else check {gateway.config.address_option}."
     )
 
 

@@ -7,10 +7,11 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from ..concurrency import Shared
+from ..concurrency import SingleFlight
 from ..config.gateway import LAUNCH_TIMEOUT_ENV, Gateway
 from ..config.tls import ssl_context
 from ..exceptions import GatewayError
+from .address import GatewayAddress
 from .auth import GatewayAuth
 from .handshakes import Handshakes
 from .rest import RestClient
@@ -20,8 +21,8 @@ ANSWER_KEPT = 1.0  # seconds; many links may go silent at once
 USER_ENV = "KERNEL_USERNAME"  # for whom Enterprise Gateway starts a kernel
 
 
-async def _always_ready() -> None:
-    return None
+async def always_ready() -> None:
+    """Return at once: a gateway that somebody else runs is not waited for."""
 
 
 class GatewayConnection:
@@ -33,20 +34,21 @@ class GatewayConnection:
     """
 
     def __init__(
-        self, config: Gateway, ready: Callable[[], Awaitable[None]] = _always_ready
+        self, config: Gateway, ready: Callable[[], Awaitable[None]] = always_ready
     ) -> None:
         self.config = config
         self.ready = ready
         self.tls: ssl.SSLContext = ssl_context(config)
         self.auth = GatewayAuth(config)
-        self.client = RestClient(config, self.auth, self.tls, ready)
+        self.address = GatewayAddress(config)
+        self.client = RestClient(config, self.auth, self.tls, ready, self.address)
         self.handshakes = Handshakes()
         self.down: GatewayError | None = None
         self.down_since = 0.0  # seconds, as time.time()
         self._kind: str | None = None
         self._features: frozenset[str] = frozenset()
         self._features_until = float("-inf")
-        self._answering = Shared("whether the gateway answers", self.client.answers)
+        self._answering = SingleFlight("whether the gateway answers", self.client.answers)
 
     async def kind(self) -> str:
         """What the gateway is, asked once. Raises GatewayError."""
@@ -98,8 +100,8 @@ class GatewayConnection:
         }
         if await self.kind() == "enterprise-gateway":
             chosen["KERNEL_ID"] = kernel_id
-            if config.http_user:
-                chosen.setdefault("KERNEL_USERNAME", config.http_user)
+            if self.auth.credentials.http_user:
+                chosen.setdefault("KERNEL_USERNAME", self.auth.credentials.http_user)
             if folder is not None:
                 chosen.setdefault("KERNEL_WORKING_DIR", folder)
             launch = int(config.start_timeout - config.launch_timeout_pad)
@@ -113,7 +115,7 @@ class GatewayConnection:
             self.down_since = time.time()
             log.warning("The gateway cannot be used: %s", error.message)
         elif error is None and self.down is not None:
-            log.info("The gateway at %s can be used again.", self.config.url)
+            log.info("The gateway at %s can be used again.", self.address.url)
         self.down = error
 
     async def close(self) -> None:

@@ -31,6 +31,7 @@ from ..exceptions import (
 from ..net.http_proxy import TunnelRefused
 from ..redaction import without_secrets
 from ..types import JsonObject
+from .address import GatewayAddress
 from .auth import GatewayAuth
 from .errors import WrongScheme, unreachable
 from .models import KERNEL_ID, kernel_model, kernelspec_model, says_kernel_is_gone
@@ -60,8 +61,10 @@ class RestClient:
         auth: GatewayAuth,
         tls: ssl.SSLContext,
         ready: Callable[[], Awaitable[None]],
+        address: GatewayAddress | None = None,
     ) -> None:
         self.config = config
+        self.address = address or GatewayAddress(config)
         self.auth = auth
         self._ready = ready
         self._tls = tls
@@ -114,7 +117,7 @@ class RestClient:
         timeout = httpx.Timeout(self.config.link_timeout, connect=self.config.connect_timeout)
         async with self._connections() as connections:
             try:
-                response = await connections.get(f"{self.config.url}/api", timeout=timeout)
+                response = await connections.get(f"{self.address.url}/api", timeout=timeout)
             except httpx.HTTPError:
                 return False
         return response.status_code not in RETRIED_STATUS
@@ -363,7 +366,7 @@ class RestClient:
             if attempt:
                 await asyncio.sleep(RETRY_PAUSE * 2 ** (attempt - 1))
             last = attempt == attempts - 1
-            url = self.config.url + path
+            url = self.address.url + path
             headers = await self.headers(url, changes=method != "GET")
             try:
                 response = await self._contact(
@@ -484,7 +487,7 @@ class RestClient:
             cause = TimeoutError()
         elif isinstance(error, httpx.ProxyError):
             cause = TunnelRefused(str(error))
-        told = unreachable(self.config.url, cause, self.config.proxy, self.config.address_option)
+        told = unreachable(self.address.url, cause, self.config.proxy, self.config.address_option)
         told.request_sent = not isinstance(
             error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, WrongScheme)
         )
@@ -492,11 +495,15 @@ class RestClient:
 
     @property
     def _where(self) -> str:
-        return without_secrets(self.config.url)
+        return without_secrets(self.address.url)
 
     def refused_token(self, status: int) -> GatewayAuthError:
         """The error for an answer that does not accept our credentials."""
-        does = "refused our token" if self.config.auth_token else "wants a token and got none"
+        does = (
+            "refused our token"
+            if self.auth.credentials.auth_token
+            else "wants a token and got none"
+        )
         return GatewayAuthError(
             f"The gateway at {self._where} {does} (HTTP {status}):"
             f" {self.config.how_to_give_a_token}."
@@ -509,7 +516,7 @@ class RestClient:
         if status == 407:
             refused = TunnelRefused(f"HTTP {status}")
             return unreachable(
-                self.config.url, refused, self.config.proxy, self.config.address_option
+                self.address.url, refused, self.config.proxy, self.config.address_option
             )
         if status < 400:
             target = response.headers.get("Location", "")

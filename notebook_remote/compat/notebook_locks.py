@@ -38,7 +38,7 @@ class NotebookLock:
                 self._holder = None
 
 
-class LocksNotebooks(AsyncFileManagerMixin):
+class NotebookLockMixin(AsyncFileManagerMixin):
     """In front of a contents manager's class: whoever asks it for a notebook, waits for a save."""
 
     def _lock_of(self, os_path: str) -> NotebookLock:
@@ -55,10 +55,10 @@ class LocksNotebooks(AsyncFileManagerMixin):
             await super()._save_notebook(os_path, *args, **kwargs)
 
 
-def with_locks(manager: type) -> type:
+def with_notebook_locks(manager: type) -> type:
     """A class of contents managers, with locks if it needs them: for files, and asynchronous."""
-    if not issubclass(manager, AsyncFileManagerMixin) or issubclass(manager, LocksNotebooks):
+    if not issubclass(manager, AsyncFileManagerMixin) or issubclass(manager, NotebookLockMixin):
         return manager
     if hasattr(manager, "_notebook_lock"):  # the patched jupyter_server, which has them itself
         return manager
-    return type(manager.__name__, (LocksNotebooks, manager), {"__module__": __name__})
+    return type(manager.__name__, (NotebookLockMixin, manager), {"__module__": __name__})

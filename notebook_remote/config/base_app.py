@@ -22,7 +22,7 @@ CONFIG_FILES = (
 )
 
 
-class ConfiguredApp(JupyterApp):
+class GatewayApp(JupyterApp):
     """A command that takes the options and configuration files of `jupyter notebook-remote`."""
 
     name = "jupyter-notebook-remote"
@@ -62,7 +62,7 @@ def configuration(above: Config) -> Config:
 
     For programs that are not ours, and have a configuration of their own.
     """
-    app = ConfiguredApp()
+    app = GatewayApp()
     app.load_config_file()
     app.update_config(above)
     found: Config = app.config

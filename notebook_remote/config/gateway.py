@@ -15,19 +15,26 @@ whoever can use a page could have them sent to any address, by adding it under t
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase, NoOpTokenRenewer
 from traitlets import Enum, Float, Int, TraitError, Type, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
-from ..net.urls import normalized_url, server_address, split_credentials, splits_password
+from ..net.urls import (
+    normalized_url,
+    server_address,
+    split_credentials,
+    splits_password,
+    websocket_url,
+)
 from ..redaction import unusable_address, without_secrets
 from .traits import File, Flag, Text
 
@@ -345,10 +352,7 @@ class Gateway(LoggingConfigurable):
     @property
     def websocket_url(self) -> str:
         """The base URL for WebSockets."""
-        if self.ws_url:
-            return str(self.ws_url)
-        parts = urlsplit(self.url)
-        return urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))
+        return str(self.ws_url or websocket_url(self.url))
 
     @property
     def page_url(self) -> str:
@@ -374,6 +378,13 @@ class Gateway(LoggingConfigurable):
         launch = os.environ.get(LAUNCH_TIMEOUT_ENV, "")
         wanted = float(launch) + self.launch_timeout_pad if launch.isdigit() else 0.0
         return max(float(self.request_timeout), wanted)
+
+    def with_credentials(self, credentials: Mapping[str, Any]) -> Gateway:
+        """A copy that has other credentials; for the doctor, which gets them as options."""
+        other = copy.copy(self)
+        for option, value in credentials.items():
+            setattr(other, option, value)
+        return other
 
     def _configured(self, name: str) -> bool:
         return any(name in self.config[section] for section in self.section_names())

@@ -14,7 +14,7 @@ from ..config.gateway import Gateway
 from .channels import Closed
 from .checks.local import examine_here
 from .checks.messages import LARGE_LIMIT, MessageChecks
-from .findings import SINCE, Finding, Result, Trouble, in_short, within
+from .findings import SINCE, CheckFailed, Finding, Result, in_short, within
 
 __all__ = ["Finding", "examine"]
 DEFAULT_ORIGIN = "http://localhost:8888"
@@ -111,7 +111,7 @@ def outcome(check: Check, checks: MessageChecks) -> Finding:
         seconds += gateway.start_timeout
     try:
         verdict, text, next_step = within(seconds, lambda: check.run(checks))
-    except Trouble as trouble:
+    except CheckFailed as trouble:
         return Finding(check.name, "fail", trouble.text, trouble.next_step)
     except TimeoutError as error:
         return Finding(

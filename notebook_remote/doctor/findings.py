@@ -31,7 +31,7 @@ class Finding:
     next_step: str = ""
 
 
-class Trouble(Exception):
+class CheckFailed(Exception):
     """A check failed: one sentence that says why, and one that says what to do."""
 
     def __init__(self, text: str, next_step: str) -> None:

@@ -24,14 +24,14 @@ from requests.adapters import HTTPAdapter
 
 from ..config.gateway import Gateway
 from ..redaction import without_secrets
-from .findings import Trouble
+from .findings import CheckFailed
 
 
 class ProxyRefused(OSError):
     """A proxy does not let us through; the text is what it answered."""
 
 
-class Wire:
+class Transport:
     """The ways to one gateway, with the credentials that the configuration has for it."""
 
     def __init__(self, gateway: Gateway) -> None:
@@ -67,7 +67,7 @@ class Wire:
         for name, value in self.headers.items():
             self.secrets |= {value, value.rpartition(" ")[2]}
             if not (value.isascii() and name.isascii() and f"{name}{value}".isprintable()):
-                raise Trouble(
+                raise CheckFailed(
                     f"The header {name!r} contains a line break or a letter that has no place in"
                     " a header.",
                     "Correct the token, or Gateway.headers.",
@@ -80,7 +80,7 @@ class Wire:
             try:
                 token = Path(gateway.auth_token_file).read_text("utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
-                raise Trouble(
+                raise CheckFailed(
                     f"The token cannot be read from {gateway.auth_token_file}"
                     f" ({type(error).__name__}).",
                     "Correct --gateway-token-file or the file.",
@@ -96,7 +96,7 @@ class Wire:
         try:
             return str(renewer.get_token(gateway.auth_header_key, gateway.auth_scheme, token))
         except Exception as error:  # noqa: BLE001 - other people's code
-            raise Trouble(
+            raise CheckFailed(
                 f"{type(renewer).__name__} could not renew the token ({type(error).__name__}).",
                 "Correct what Gateway.gateway_token_renewer_class names.",
             ) from None
@@ -126,7 +126,7 @@ class Wire:
             if gateway.client_cert:
                 context.load_cert_chain(gateway.client_cert, gateway.client_key or None)
         except OSError as error:  # ssl.SSLError is one
-            raise Trouble(
+            raise CheckFailed(
                 f"The TLS files cannot be used: {error}.",
                 "Correct Gateway.ca_certs, Gateway.client_cert or Gateway.client_key: PEM files.",
             ) from None

@@ -93,16 +93,19 @@ class EmbeddedGateway:
 
     def start(
         self,
+        on_address: Callable[[str, str], None],
         on_searched: Callable[[], Awaitable[None]],
         on_used: Callable[[str], Awaitable[None]],
         on_found: Callable[[list[JsonObject]], None],
     ) -> None:
         """Begin to find or start it, and to keep it running; called once the loop runs.
 
+        ``on_address`` gets its URL and token each time that it was started or found; then
         ``on_used`` gets the key by which the store knows the gateway; ``on_found`` the models of
         the kernels on one that was taken over from an earlier notebook server; ``on_searched`` is
         awaited when it is clear whether there is such a one.
         """
+        self._on_address = on_address
         self._on_searched = on_searched
         self._on_used = on_used
         self._on_found = on_found
@@ -212,7 +215,9 @@ class EmbeddedGateway:
                 self.log.debug("The gateway of %s cannot be taken over: %r", path, error)
                 continue
             await self._use(path, info)
-            self.log.info("Found the embedded gateway of an earlier server at %s", self.config.url)
+            self.log.info(
+                "Found the embedded gateway of an earlier server at %s", self._info["url"]
+            )
             self._on_found(await self._kernels(info))
             return True
         return False
@@ -250,7 +255,7 @@ class EmbeddedGateway:
         await self._use(path, info)
         self.log.info(
             "The embedded gateway is ready at %s after %.1f s (its log: %s)",
-            self.config.url,
+            self._info["url"],
             time.monotonic() - began,
             log_path,
         )
@@ -266,8 +271,7 @@ class EmbeddedGateway:
 
     async def _use(self, path: Path, info: JsonObject) -> None:
         self._info = info
-        self.config.url = str(info["url"]).rstrip("/")
-        self.config.auth_token = str(info["token"])
+        self._on_address(str(info["url"]).rstrip("/"), str(info["token"]))
         await self._on_used(path.stem)
 
     # -- stopping it ------------------------------------------------------------------------------

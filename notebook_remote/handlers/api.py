@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from tornado import web
 
 from ..backends.base import Backend
-from ..backends.manager import Assembly
+from ..backends.manager import BackendManager
 from ..types import JsonObject
 from .base import CheckedHandler
 
@@ -26,18 +26,18 @@ OPTIONS: Mapping[str, type] = {
 }
 
 
-class OwnHandler(CheckedHandler):
+class ApiHandler(CheckedHandler):
     """What the handlers below share. ``assembly`` is made by the app with the routes."""
 
     auth_resource = "kernels"
-    assembly: Assembly
+    backend_manager: BackendManager
 
-    def initialize(self, assembly: Assembly) -> None:
+    def initialize(self, backend_manager: BackendManager) -> None:
         """Called by tornado with the route's arguments."""
-        self.assembly = assembly
+        self.backend_manager = backend_manager
 
     def _backend(self, name: str) -> Backend:
-        backend = self.assembly.backends.get(name)
+        backend = self.backend_manager.backends.get(name)
         if backend is None:
             raise web.HTTPError(404, f"There is no backend {name!r}.")
         return backend
@@ -51,13 +51,13 @@ class OwnHandler(CheckedHandler):
         self.finish(json.dumps(model))
 
 
-class ChangesHandler(OwnHandler):
+class ChangesHandler(ApiHandler):
     """Backends are changed only if the administrator allows it."""
 
     body: ClassVar[Mapping[str, type]] = {"name": str, **OPTIONS}
 
     def _check_allowed(self) -> None:
-        if not self.assembly.changes_by_pages:
+        if not self.backend_manager.changes_by_pages:
             raise web.HTTPError(
                 403,
                 "Gateways are added in the configuration here: the administrator has set"
@@ -68,7 +68,7 @@ class ChangesHandler(OwnHandler):
         """Keep a gateway for later servers. One of the configuration is there anyway."""
         if not backend.config.from_page:
             return {"saved": True, "secrets_kept": True}
-        kept = await asyncio.to_thread(self.assembly.saved.save, backend.name, options)
+        kept = await asyncio.to_thread(self.backend_manager.saved.save, backend.name, options)
         return {"saved": kept.options, "secrets_kept": kept.secrets}
 
     def _options(self) -> JsonObject:

@@ -9,13 +9,12 @@ from tornado import web
 from traitlets import TraitError
 
 from ..backends.base import Backend
-from ..exceptions import GatewayError
 from ..redaction import without_secrets
 from ..types import JsonObject
 from .api import ChangesHandler
 
 CHANGED_IN_PLACE = ("auth_token", "auth_scheme", "http_user", "http_pwd")
-PATIENCE = 3.0  # seconds for a gateway to say what it is
+STATUS_TIMEOUT = 3.0  # seconds for a gateway to say what it is
 
 
 class BackendsHandler(ChangesHandler):
@@ -25,7 +24,7 @@ class BackendsHandler(ChangesHandler):
     @authorized
     async def get(self) -> None:
         """Every backend, and how it is: asked now if that was not done within ``poll_interval``."""
-        self._answer(await asyncio.gather(*map(backend_model, self.assembly.backends)))
+        self._answer(await asyncio.gather(*map(backend_model, self.backend_manager.backends)))
 
     @web.authenticated
     @authorized("execute")
@@ -33,10 +32,10 @@ class BackendsHandler(ChangesHandler):
         """Add a gateway, for this server and later ones of this user."""
         self._check_allowed()
         name, options = str(self._body().get("name", "")), self._options()
-        if self.assembly.backends.get(name) is not None:
+        if self.backend_manager.backends.get(name) is not None:
             raise web.HTTPError(409, f"There is a backend {name!r} already: choose another name.")
         try:
-            backend = self.assembly.add_named(name, options)
+            backend = self.backend_manager.add_named(name, options)
         except TraitError as error:
             raise web.HTTPError(400, without_secrets(str(error))) from None
         saved = await self._save(backend, options)
@@ -53,10 +52,9 @@ class BackendHandler(ChangesHandler):
         """Change what proves us to a gateway, or the address of one that was added."""
         self._check_allowed()
         backend, options = self._backend(name), self._options()
-        added = name in self.assembly.added
+        added = name in self.backend_manager.added
         fixed = set(options) - {*CHANGED_IN_PLACE, *(("url",) if added else ())}
-        gateway = backend.gateway
-        if gateway is None or backend.config.embedded or fixed:
+        if fixed or not backend.can_be_examined:
             raise web.HTTPError(
                 409,
                 "Only the credentials of a gateway are changed while it is in use, and the URL of"
@@ -64,20 +62,16 @@ class BackendHandler(ChangesHandler):
             )
         if "url" in options:
             try:
-                backend = await self.assembly.move(name, options)
+                backend = await self.backend_manager.move(name, options)
             except TraitError as error:
                 raise web.HTTPError(400, without_secrets(str(error))) from None
-            await asyncio.to_thread(self.assembly.saved.remove, name)
+            await asyncio.to_thread(self.backend_manager.saved.remove, name)
         else:
-            for key, value in options.items():
-                setattr(backend.config, key, value)
-            if "auth_token" in options:
-                await gateway.auth.enter_token(options["auth_token"])
-            backend.renew()
+            await backend.set_credentials(options)
         saved = {"saved": False, "secrets_kept": False}
-        if name in self.assembly.added:
-            self.assembly.added[name] |= options
-            saved = await self._save(backend, self.assembly.added[name])
+        if name in self.backend_manager.added:
+            self.backend_manager.added[name] |= options
+            saved = await self._save(backend, self.backend_manager.added[name])
         self._answer({**await backend_model(backend), **saved})
 
     @web.authenticated
@@ -95,9 +89,9 @@ class BackendHandler(ChangesHandler):
                 f"There are {count} kernels of yours on {name!r}: shut them down first, or leave"
                 " them running there.",
             )
-        await self.assembly.remove(name)
+        await self.backend_manager.remove(name)
         self.log.info("Gateway removed: %s", name)
-        if not await asyncio.to_thread(self.assembly.saved.remove, name):
+        if not await asyncio.to_thread(self.backend_manager.saved.remove, name):
             message = f"The next server has {name!r} again: the list of gateways cannot be saved."
             self._answer({"saved": False, "message": message})
             return
@@ -110,7 +104,7 @@ async def backend_model(backend: Backend) -> JsonObject:
 
     The state of one in browser mode is *unknown* here; pages know.
     """
-    config, gateway = backend.config, backend.gateway
+    config = backend.config
     model: JsonObject = {
         "name": backend.name,
         "label": backend.label,
@@ -123,21 +117,6 @@ async def backend_model(backend: Backend) -> JsonObject:
         "kernelspecs": 0,
         "error": None,
     }
-    if backend.by_pages:
-        return {**model, "state": "unknown"}
-    try:
-        await asyncio.wait_for(backend.kernelspecs(), PATIENCE)
-        if gateway is not None:
-            kind, features = await asyncio.wait_for(
-                asyncio.gather(gateway.kind(), gateway.features()), PATIENCE
-            )
-            model |= {"kind": kind, "features": sorted(features)}
-        model["state"] = "up"
-    except asyncio.TimeoutError:
-        model |= {"state": "down", "error": f"No answer within {PATIENCE:g} s."}
-    except GatewayError as error:
-        model |= {"state": "down", "error": error.message}
-    if backend.down is not None and gateway is not None:
-        model |= {"state": "down", "error": backend.down.message, "since": gateway.down_since}
+    model |= await backend.status(STATUS_TIMEOUT)
     model["kernelspecs"] = len(backend.specs.last_specs)
     return model

@@ -38,7 +38,7 @@ def sentence_of(error: web.HTTPError) -> str:
 KERNEL_BODY = {"name": str, "path": str, "kernel_id": str, "env": dict}
 SESSION_BODY = {"path": str, "name": str, "type": str, "kernel": dict, "notebook": dict}
 INNER_BODY = {"kernel": {"name": str, "id": str}, "notebook": {"name": str, "path": str}}
-PLACES_BODY = {"session_id": str}
+ENDPOINTS_BODY = {"session_id": str}
 TYPE_NAMES: Mapping[type, str] = {str: "a string", dict: "an object", bool: "true or false"}
 
 

@@ -15,14 +15,14 @@ from tornado import web
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches
 
-from ..backends.registry import Backends
+from ..backends.registry import BackendRegistry
+from ..backends.remote.gateway import ManagedGateway
 from ..backends.remote.kernel_manager import RemoteKernelManager
 from ..backends.remote.links import Link
-from ..client.channels import BUSY_TIMEOUT, RETURNED, Answered, open_channels
-from ..client.connection import GatewayBackend
+from ..client.channels import BUSY_TIMEOUT, RETURNED, OpenChannels, open_channels
 from ..exceptions import GatewayError, GatewayUnreachable, KernelNotFound
 from ..net.relay import Relay
-from .message_filter import MessageGuard
+from .message_filter import MessageFilter
 
 
 class ChannelsHandler(WebSocketMixin, JupyterHandler):
@@ -51,9 +51,9 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             raise web.HTTPError(403)
         await self.kernel_manager.backends.ready()
         kernel: RemoteKernelManager = self.kernel_manager.get_kernel(kernel_id)
-        links = kernel.backend.links
+        links = kernel.gateway.links
         link = links.opening(kernel_id, self.get_argument("session_id", ""))
-        self._dialling = asyncio.ensure_future(self._dial(kernel.backend, link))
+        self._dialling = asyncio.ensure_future(self._dial(kernel.gateway, link))
         try:
             answered = await self._dialling
         except asyncio.CancelledError:
@@ -66,7 +66,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             answered.close()  # it was shut down meanwhile
             links.left(link)
             raise KernelNotFound(f"The kernel {kernel_id} was shut down.")
-        await self._relay(kernel.backend, link, answered)
+        await self._relay(kernel.gateway, link, answered)
 
     def on_connection_close(self) -> None:
         """Stop dialling for a page that has gone; called by tornado."""
@@ -87,23 +87,23 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         if not self.check_origin(self.get_origin()):
             raise web.HTTPError(403, "Cross origin websockets not allowed")
 
-    async def _dial(self, backend: GatewayBackend, link: Link) -> Answered:
+    async def _dial(self, gateway: ManagedGateway, link: Link) -> OpenChannels:
         """Open the gateway's side, with new attempts while it does not answer at all.
 
         Attempts end with ``Gateway.connect_timeout``: a browser opens one WebSocket at a time to
         a host, so a page that waits here keeps the others waiting.
         """
-        config = backend.config
+        config = gateway.config
         deadline = time.monotonic() + config.connect_timeout
         pause = config.gateway_retry_interval
         attempts = config.gateway_retry_max + 1
         for attempt in itertools.count(1):
-            backend.links.attempting(link, attempt, attempts)
+            gateway.links.attempting(link, attempt, attempts)
             try:
-                return await backend.handshakes.run(
+                return await gateway.handshakes.run(
                     (link.kernel_id, link.session_id),
                     lambda: open_channels(
-                        backend, link.kernel_id, link.session_id, self.request.headers
+                        gateway, link.kernel_id, link.session_id, self.request.headers
                     ),
                 )
             except GatewayUnreachable:
@@ -113,16 +113,16 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             pause = min(2 * pause, config.gateway_retry_interval_max)
         raise AssertionError("the loop above ends by itself")
 
-    async def _relay(self, backend: GatewayBackend, link: Link, answered: Answered) -> None:
+    async def _relay(self, gateway: ManagedGateway, link: Link, answered: OpenChannels) -> None:
         lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
         lines += [f"{n}: {answered.headers[n]}" for n in RETURNED if n in answered.headers]
-        links, config = backend.links, backend.config
-        guard = MessageGuard(
+        links, config = gateway.links, gateway.config
+        guard = MessageFilter(
             answered.headers.get("Sec-WebSocket-Protocol"),
             config.max_message_size,
             refused=lambda sentence: links.refused(link, sentence),
             latest_from_kernel=lambda: relay.latest_from_gateway,
-            is_busy=lambda: _is_busy(backend, link.kernel_id),
+            is_busy=lambda: _is_busy(gateway, link.kernel_id),
         )
         relay = Relay(
             self.detach(),
@@ -131,7 +131,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             link_timeout=config.link_timeout,
             buffer_size=config.relay_buffer_size,
             report=lambda: links.measure(link),
-            gateway_answers=backend.answers,
+            gateway_answers=gateway.answers,
         )
         unsent, link.unsent = link.unsent, b""
         links.connected(link, relay)
@@ -143,22 +143,22 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             links.ended(link, ending)
             self.log.info("Channels of kernel %s ended: %s", link.kernel_id, ending.text)
             if (ending.by, ending.kind) == ("gateway", "silent"):
-                await backend.client.renew_connections()
+                await gateway.client.renew_connections()
 
 
-async def _is_busy(backend: GatewayBackend, kernel_id: str) -> bool:
+async def _is_busy(gateway: ManagedGateway, kernel_id: str) -> bool:
     """Whether a kernel is busy, as far as its gateway knows."""
     try:
-        model = await asyncio.wait_for(backend.client.kernel(kernel_id), BUSY_TIMEOUT)
+        model = await asyncio.wait_for(gateway.client.kernel(kernel_id), BUSY_TIMEOUT)
     except (GatewayError, asyncio.TimeoutError):
         return False
     return bool(model["execution_state"] == "busy")
 
 
-class OnGateway(PathMatches):
+class GatewayKernelMatcher(PathMatches):
     """A route for kernels on gateways. Those of this computer are left to jupyter_server's."""
 
-    def __init__(self, pattern: str, backends: Backends) -> None:
+    def __init__(self, pattern: str, backends: BackendRegistry) -> None:
         super().__init__(pattern)
         self._backends = backends
 
@@ -167,4 +167,4 @@ class OnGateway(PathMatches):
         found: dict[str, Any] | None = super().match(request)
         kernel_id = found["path_kwargs"]["kernel_id"].decode() if found else ""
         backend = self._backends.of_kernel(kernel_id)
-        return None if backend is not None and backend.gateway is None else found
+        return found if backend is None or backend.relays_channels else None

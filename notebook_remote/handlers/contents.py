@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from jupyter_server.services.contents.handlers import ContentsHandler
 
-from ..backends.registry import Backends
+from ..backends.registry import BackendRegistry
 from ..services.kernel_manager import RoutedKernelManager
 from ..services.notebook_metadata import _kernelspec, for_file, for_page
-from ..storage.session_store import Store
+from ..storage.session_store import SessionStore
 from ..types import JsonObject
 
 
@@ -47,12 +47,14 @@ class DocumentsHandler(ContentsHandler):
             store.moved(path.strip("/"), body["path"].strip("/"))
 
     @property
-    def _backends(self) -> Backends:
+    def _backends(self) -> BackendRegistry:
         manager = self.kernel_manager
         assert isinstance(manager, RoutedKernelManager)  # noqa: S101 - for the type checker
         return manager.backends
 
     @property
-    def _store(self) -> Store | None:
-        store: Store | None = getattr(self.session_manager, "store", None)  # a user's has none
+    def _store(self) -> SessionStore | None:
+        store: SessionStore | None = getattr(
+            self.session_manager, "store", None
+        )  # a user's has none
         return store

@@ -9,19 +9,19 @@ from urllib.parse import urlencode, urlsplit
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from ..backends.remote.gateway import ManagedGateway
 from ..backends.remote.kernel_manager import RemoteKernelManager
-from ..client.connection import GatewayBackend
 from ..client.messages import V1
 from ..exceptions import GatewayAnswerError, GatewayLimitReached
 from ..types import JsonObject
-from .base import PLACES_BODY, CheckedHandler
+from .base import ENDPOINTS_BODY, CheckedHandler
 
 
-class PlacesHandler(CheckedHandler):
+class EndpointsHandler(CheckedHandler):
     """``/notebook-remote/api/kernels/<id>/channels``."""
 
     auth_resource = "kernels"
-    body = PLACES_BODY
+    body = ENDPOINTS_BODY
 
     @web.authenticated
     @authorized("execute")
@@ -34,9 +34,9 @@ class PlacesHandler(CheckedHandler):
         relay = f"{self.base_url}api/kernels/{kernel_id}/channels"
         session_id = body.get("session_id", "")
         if isinstance(kernel, RemoteKernelManager):
-            model = await places(kernel.backend, kernel_id, session_id, origin, relay)
+            model = await endpoints(kernel.gateway, kernel_id, session_id, origin, relay)
         else:
-            model = on_this_computer(session_id, relay)
+            model = local_endpoints(session_id, relay)
         self.set_header("Cache-Control", "no-store")
         self.finish(json.dumps(model))
 
@@ -44,12 +44,12 @@ class PlacesHandler(CheckedHandler):
 SESSION_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")  # as the add-on takes it
 
 
-class NotDirect(Exception):
+class DirectUnavailable(Exception):
     """A sentence that says why a page cannot connect to the gateway itself."""
 
 
-async def places(
-    backend: GatewayBackend, kernel_id: str, session_id: str, origin: str, relay: str
+async def endpoints(
+    gateway: ManagedGateway, kernel_id: str, session_id: str, origin: str, relay: str
 ) -> JsonObject:
     """The places, best first; called for each connection that a page makes.
 
@@ -58,20 +58,20 @@ async def places(
     asked.
     """
     model: JsonObject = {
-        "backend": backend.links.backend,
-        "mode": backend.config.mode,
+        "backend": gateway.links.backend,
+        "mode": gateway.config.mode,
         "places": [],
     }
-    if backend.config.mode == "direct":
+    if gateway.config.mode == "direct":
         try:
-            model["places"].append(await _direct(backend, kernel_id, session_id, origin))
-        except NotDirect as why:
+            model["places"].append(await _direct(gateway, kernel_id, session_id, origin))
+        except DirectUnavailable as why:
             model["why"] = str(why)
     model["places"].append(_through_here(session_id, relay))
     return model
 
 
-def on_this_computer(session_id: str, relay: str) -> JsonObject:
+def local_endpoints(session_id: str, relay: str) -> JsonObject:
     """The same for a kernel of this computer, which has one place."""
     return {"backend": "local", "mode": "local", "places": [_through_here(session_id, relay)]}
 
@@ -82,38 +82,40 @@ def _through_here(session_id: str, relay: str) -> JsonObject:
 
 
 async def _direct(
-    backend: GatewayBackend, kernel_id: str, session_id: str, origin: str
+    gateway: ManagedGateway, kernel_id: str, session_id: str, origin: str
 ) -> JsonObject:
-    config = backend.config
+    config = gateway.config
     if not SESSION_ID.fullmatch(session_id) or not origin:
-        raise NotDirect("Only a page that says its origin and session connects to the gateway.")
-    proof, expires_in = await _proof(backend, kernel_id, session_id, origin)
+        raise DirectUnavailable(
+            "Only a page that says its origin and session connects to the gateway."
+        )
+    proof, expires_in = await _proof(gateway, kernel_id, session_id, origin)
     query = urlencode({"session_id": session_id, **proof})
     place: JsonObject = {
         "kind": "direct",
-        "base": "http" + config.page_url.removeprefix("ws"),
-        "url": f"{config.page_url}{config.kernels_endpoint}/{kernel_id}/channels?{query}",
+        "base": "http" + gateway.address.page_url.removeprefix("ws"),
+        "url": f"{gateway.address.page_url}{config.kernels_endpoint}/{kernel_id}/channels?{query}",
         "protocols": [V1],
     }
     return place if expires_in is None else {**place, "expires_in": expires_in}
 
 
 async def _proof(
-    backend: GatewayBackend, kernel_id: str, session_id: str, origin: str
+    gateway: ManagedGateway, kernel_id: str, session_id: str, origin: str
 ) -> tuple[dict[str, str], int | None]:
     """What proves the page to the gateway, as a query, and the seconds for which it is good."""
-    config = backend.config
-    if "tickets" not in await backend.features():
+    config = gateway.config
+    if "tickets" not in await gateway.features():
         if config.insecure_token_in_page:
-            await backend.auth.headers()  # which renews the token
-            return {"token": str(config.auth_token)}, None
-        raise NotDirect(
-            f"The gateway at {urlsplit(config.url).netloc} gives no tickets: install"
+            await gateway.auth.headers()  # which renews the token
+            return {"token": gateway.auth.credentials.auth_token}, None
+        raise DirectUnavailable(
+            f"The gateway at {urlsplit(gateway.address.url).netloc} gives no tickets: install"
             " notebook-remote-gateway there, and switch it on."
         )
     try:
-        ticket = await backend.client.ticket(kernel_id, origin, session_id)
+        ticket = await gateway.client.ticket(kernel_id, origin, session_id)
     except (GatewayAnswerError, GatewayLimitReached) as error:
-        backend.forget_features()
-        raise NotDirect(error.message) from error
+        gateway.forget_features()
+        raise DirectUnavailable(error.message) from error
     return {str(ticket["param"]): str(ticket["ticket"])}, int(ticket["expires_in"])

@@ -26,11 +26,11 @@ class ExaminingHandler(ChangesHandler):
     _cancelled: threading.Event | None = None
 
     async def _examine(self, config: Gateway) -> None:
-        if self.assembly.examining.locked():
+        if self.backend_manager.examining.locked():
             raise web.HTTPError(429, "A gateway is being examined: try again in some seconds.")
         origin = self.request.headers.get("Origin") or DEFAULT_ORIGIN
         self._cancelled = threading.Event()
-        async with self.assembly.examining:
+        async with self.backend_manager.examining:
             findings = await asyncio.to_thread(_findings, config, origin, self._cancelled)
         self._answer([asdict(finding) for finding in findings])
 
@@ -51,7 +51,7 @@ class ExaminationsHandler(ExaminingHandler):
         self._check_allowed()
         name, options = str(self._body().get("name") or "new"), self._options()
         try:
-            config = self.assembly.configure(name, options)
+            config = self.backend_manager.configure(name, options)
         except TraitError as error:
             raise web.HTTPError(400, without_secrets(str(error))) from None
         await self._examine(config)
@@ -65,9 +65,9 @@ class BackendExaminationsHandler(ExaminingHandler):
     async def post(self, name: str) -> None:
         """Examine a gateway that is there, with what proves us to it."""
         backend = self._backend(name)
-        if backend.gateway is None or backend.config.embedded:
+        if not backend.can_be_examined:
             raise web.HTTPError(409, f"{name!r} is no gateway that this server contacts.")
-        await self._examine(backend.config)
+        await self._examine(backend.config.with_credentials(backend.credentials()))
 
 
 def _findings(config: Gateway, origin: str, cancelled: threading.Event) -> list[Finding]:

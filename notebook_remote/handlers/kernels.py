@@ -14,7 +14,7 @@ from jupyter_server.services.kernels.handlers import (
 )
 from tornado import web
 
-from ..exceptions import LeftToPages
+from ..exceptions import BrowserModeOnly
 from ..services.kernel_manager import RoutedKernelManager
 from .base import KERNEL_BODY, CheckedHandler
 
@@ -46,8 +46,8 @@ class RemoteKernelHandler(CheckedHandler, KernelHandler):
         manager = self.kernel_manager
         if isinstance(manager, RoutedKernelManager):
             backend = manager.backends.of_kernel(kernel_id)
-            if backend is not None and backend.by_pages:
-                raise LeftToPages
+            if backend is not None and backend.browser_mode:
+                raise BrowserModeOnly
         await super().delete(kernel_id)
 
 
@@ -102,6 +102,6 @@ class LinksHandler(CheckedHandler):
     @authorized
     async def get(self) -> None:
         """Every link between a page and a kernel on a gateway, and what is known of it."""
-        gateways = self.kernel_manager.backends.gateways()
-        links = [link for gateway in gateways for link in gateway.links.models()]
+        backends = self.kernel_manager.backends
+        links = [link for backend in backends for link in backend.links()]
         self.finish(json.dumps(links))

@@ -22,22 +22,22 @@ from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_
 from ..client.messages import MAX_PARTS, V1, Table, _bad_table, _no, too_large
 from ..net.frames import (
     BINARY,
-    BrowserFrames,
-    Control,
+    ClientFrameParser,
+    ControlFrame,
     FrameError,
-    Head,
-    Payload,
+    FrameHeader,
+    PayloadChunk,
     first_payload,
     frame,
     masked,
 )
-from ..net.leg import Answer
+from ..net.leg import Rejection
 
 MAX_HEADER = 64 * 1024  # bytes of a message that are kept, to answer it if it is refused
 MAX_HELD = 8 * (MAX_PARTS + 1) + MAX_HEADER  # bytes that wait for the table, with their frames
 
 
-class MessageGuard:
+class MessageFilter:
     """What a browser sends, minus what must not reach a gateway.
 
     One for each connection; the relay gives it every byte from the browser. ``max_size`` is in
@@ -57,7 +57,7 @@ class MessageGuard:
         self.max_size = max_size
         self.refused = refused
         self._latest_from_kernel, self._is_busy = latest_from_kernel, is_busy
-        self.frames = BrowserFrames()
+        self.frames = ClientFrameParser()
         self.between_frames = True  # whether what was passed on ends with a frame
         self.messages = 0  # that have ended
         self._new_message()
@@ -83,15 +83,15 @@ class MessageGuard:
         self._begun = False  # whether a part of it has been passed on
         self._refused = False
 
-    def feed(self, data: bytes) -> Iterator[bytes | Control | Answer]:
+    def feed(self, data: bytes) -> Iterator[bytes | ControlFrame | Rejection]:
         """Take what came; yield what to pass on, control frames, and what was kept back.
 
         Raises FrameError for what no browser sends; the connection has to end then.
         """
         for item in self.frames.feed(data):
-            if isinstance(item, Control):
+            if isinstance(item, ControlFrame):
                 yield item
-            elif isinstance(item, Head):
+            elif isinstance(item, FrameHeader):
                 self._begin(item)
                 yield from self._pass(item.raw, frame_ends=False)
             else:
@@ -100,7 +100,7 @@ class MessageGuard:
                 if item.ends and self._last:
                     yield from self._end()
 
-    def _begin(self, head: Head) -> None:
+    def _begin(self, head: FrameHeader) -> None:
         self._new = False
         if head.opcode == BINARY:
             self._table = Table(self.v1)
@@ -110,7 +110,7 @@ class MessageGuard:
         self._last = head.fin
         self._check_end()
 
-    def _read_beginning(self, part: Payload) -> None:
+    def _read_beginning(self, part: PayloadChunk) -> None:
         """Unmask what is looked at: nothing of a text, the table and the header of the others."""
         if self._table is None or self._beginning_is_complete:
             return
@@ -144,7 +144,7 @@ class MessageGuard:
             if raw:
                 yield raw
 
-    def _end(self) -> Iterator[Answer]:
+    def _end(self) -> Iterator[Rejection]:
         if self._refused:
             text = too_large(self._size, self.max_size)
             self.refused(text)
@@ -154,7 +154,7 @@ class MessageGuard:
                 session = session_of(first_payload(self._latest_from_kernel()))
                 return error_frames(channel, header, text, session, await self._is_busy())
 
-            yield Answer(frames, text, self._begun)
+            yield Rejection(frames, text, self._begun)
         elif self._table is not None:
             self._table.check_end(self._size)
         self.messages += 1

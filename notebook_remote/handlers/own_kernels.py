@@ -10,12 +10,11 @@ from jupyter_server.auth.decorator import authorized
 from tornado import web
 
 from ..backends.base import Backend
-from ..backends.remote.multikernel_manager import RemoteMappingKernelManager
 from ..types import JsonObject
-from .api import OwnHandler
+from .api import ApiHandler
 
 
-class OurKernelsHandler(OwnHandler):
+class KernelsHandler(ApiHandler):
     """``kernels``."""
 
     body: ClassVar[Mapping[str, type]] = {"backend": str, "kernel_id": str}
@@ -29,9 +28,9 @@ class OurKernelsHandler(OwnHandler):
         for session in sessions:
             user = {"id": session["id"], "path": session["path"]}
             users.setdefault(session["kernel"]["id"], []).append(user)
-        backends = self.assembly.backends
+        backends = self.backend_manager.backends
         kernels = [m for backend in backends for m in await self._of(backend, users)]
-        starts = [m for backend in self.assembly.backends for m in backend.starts()]
+        starts = [m for backend in self.backend_manager.backends for m in backend.starts()]
         self._answer({"kernels": kernels, "starts": starts})
 
     @web.authenticated
@@ -40,21 +39,14 @@ class OurKernelsHandler(OwnHandler):
         """Adopt a kernel that runs on a gateway, by its id."""
         body = self._body()
         backend = self._backend(str(body.get("backend", "")))
-        if backend.gateway is None or not isinstance(backend.kernels, RemoteMappingKernelManager):
-            raise web.HTTPError(409, "Only kernels on a gateway are adopted.")
         kernel_id = str(body.get("kernel_id", ""))
-        model = await backend.gateway.client.kernel(kernel_id)
-        backend.kernels.adopt([model])
+        await backend.adopt(kernel_id)
         self._answer(await self.kernel_manager.kernel_model(kernel_id), 201)
 
     async def _of(self, backend: Backend, users: dict[str, list[JsonObject]]) -> list[JsonObject]:
-        kernels = backend.kernels
         models = []
-        for kernel_id in kernels.list_kernel_ids():
-            kept = backend.by_pages  # this server ends none there
-            if isinstance(kernels, RemoteMappingKernelManager):
-                kept = kernels.is_kept(kernel_id)
-            kernel = await ensure_async(kernels.kernel_model(kernel_id))
+        for kernel_id in backend.kernels.list_kernel_ids():
+            kernel = await backend.kernel_model(kernel_id)
             models.append(
                 {
                     "id": kernel_id,
@@ -62,15 +54,15 @@ class OurKernelsHandler(OwnHandler):
                     "backend": backend.name,
                     "execution_state": "unknown" if backend.down else kernel["execution_state"],
                     "last_activity": kernel["last_activity"],
-                    "on_exit": "keep" if kept else "shutdown",
-                    "can_be_kept": backend.gateway is not None,
+                    "on_exit": "keep" if backend.keeps(kernel_id) else "shutdown",
+                    "can_be_kept": backend.can_keep_kernels,
                     "sessions": users.get(kernel_id, []),
                 }
             )
         return models
 
 
-class OurKernelHandler(OwnHandler):
+class KernelHandler(ApiHandler):
     """``kernels/<id>``."""
 
     body: ClassVar[Mapping[str, type]] = {"on_exit": str}
@@ -82,27 +74,23 @@ class OurKernelHandler(OwnHandler):
         on_exit = self._body().get("on_exit")
         if on_exit not in ("keep", "shutdown"):
             raise web.HTTPError(400, "on_exit is 'keep' or 'shutdown'.")
-        backend = self.assembly.backends.of_kernel(kernel_id)
+        backend = self.backend_manager.backends.of_kernel(kernel_id)
         if backend is None:
             raise web.HTTPError(404, f"There is no kernel {kernel_id}.")
-        if not isinstance(backend.kernels, RemoteMappingKernelManager):
-            raise web.HTTPError(409, "A kernel of this computer ends with this server.")
-        backend.kernels.keep(kernel_id, on_exit == "keep")
-        kept = backend.kernels.is_kept(kernel_id)
+        backend.keep(kernel_id, on_exit == "keep")
+        kept = backend.keeps(kernel_id)
         self._answer({"id": kernel_id, "on_exit": "keep" if kept else "shutdown"})
 
 
-class StartHandler(OwnHandler):
+class StartHandler(ApiHandler):
     """``starts/<id>``."""
 
     @web.authenticated
     @authorized("execute")
     async def delete(self, kernel_id: str) -> None:
         """Cancel the start of a kernel, for good: none is left on its gateway."""
-        for backend in self.assembly.backends:
-            kernels = backend.kernels
-            if isinstance(kernels, RemoteMappingKernelManager) and kernel_id in kernels.starts:
-                kernels.cancel_start(kernel_id)
+        for backend in self.backend_manager.backends:
+            if backend.cancel_start(kernel_id):
                 self.set_status(204)
                 self.finish()
                 return

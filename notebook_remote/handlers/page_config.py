@@ -10,7 +10,7 @@ from ..config.gateway import Gateway
 from ..types import JsonObject
 
 
-def shown_to_pages(gateways: list[Gateway], scope: Callable[[str], str]) -> JsonObject:
+def page_config(gateways: list[Gateway], scope: Callable[[str], str]) -> JsonObject:
     """What every page is told about the gateways, in its configuration: nothing of their secrets.
 
     ``scope`` makes what this server's pages share at the gateway of a URL, in browser mode.

@@ -7,12 +7,12 @@ from jupyter_server.services.contents.handlers import ContentsHandler
 from jupyter_server.services.contents.handlers import default_handlers as CONTENTS  # noqa: N812
 from tornado import web
 
-from ..backends.manager import Assembly
+from ..backends.manager import BackendManager
 from ..types import JsonObject
-from .api import OwnHandler
+from .api import ApiHandler
 from .backends import BackendHandler, BackendsHandler
 from .contents import DocumentsHandler
-from .endpoints import PlacesHandler
+from .endpoints import EndpointsHandler
 from .examinations import BackendExaminationsHandler, ExaminationsHandler
 from .kernels import (
     LinksHandler,
@@ -25,7 +25,7 @@ from .kernelspecs import (
     RemoteKernelSpecResourceHandler,
     RemoteMainKernelSpecHandler,
 )
-from .own_kernels import OurKernelHandler, OurKernelsHandler, StartHandler
+from .own_kernels import KernelHandler, KernelsHandler, StartHandler
 from .sessions import RemoteSessionHandler, RemoteSessionRootHandler
 
 NAME = r"(?P<name>[\w.-]+)"  # of a backend
@@ -50,7 +50,7 @@ ROUTED = [
         for pattern, stock in CONTENTS
         if pattern.startswith("/api/contents")
     ),
-    (rf"/notebook-remote/api/kernels/{KERNEL}/channels", PlacesHandler),
+    (rf"/notebook-remote/api/kernels/{KERNEL}/channels", EndpointsHandler),
     (r"/notebook-remote/api/links", LinksHandler),
 ]
 # Routes for kernelspecs of a gateway.
@@ -61,7 +61,7 @@ KERNELSPECS = [
 ]
 
 
-class BlockedWebSocketsHandler(OwnHandler):
+class BlockedWebSocketsHandler(ApiHandler):
     """``blocked-websockets``."""
 
     @web.authenticated
@@ -79,17 +79,17 @@ class BlockedWebSocketsHandler(OwnHandler):
         self.finish()
 
 
-def routes(assembly: Assembly) -> list[tuple[str, type, JsonObject]]:
+def routes(backend_manager: BackendManager) -> list[tuple[str, type, JsonObject]]:
     """The routes, relative to the server's base URL."""
-    given = {"assembly": assembly}
+    given = {"assembly": backend_manager}
     base = "/notebook-remote/api"
     return [
         (f"{base}/backends", BackendsHandler, given),
         (f"{base}/backends/{NAME}", BackendHandler, given),
         (f"{base}/backends/{NAME}/examinations", BackendExaminationsHandler, given),
         (f"{base}/examinations", ExaminationsHandler, given),
-        (f"{base}/kernels", OurKernelsHandler, given),
-        (f"{base}/kernels/{KERNEL}", OurKernelHandler, given),
+        (f"{base}/kernels", KernelsHandler, given),
+        (f"{base}/kernels/{KERNEL}", KernelHandler, given),
         (f"{base}/starts/{KERNEL}", StartHandler, given),
         (f"{base}/blocked-websockets", BlockedWebSocketsHandler, given),
     ]

@@ -26,14 +26,14 @@ from nbclient.exceptions import DeadKernelError
 from tornado.httputil import HTTPHeaders
 from tornado.iostream import IOStream, StreamClosedError
 
-from ..client.channels import Answered, open_channels
-from ..client.connection import GatewayBackend
+from ..client.channels import OpenChannels, open_channels
+from ..client.connection import GatewayConnection
 from ..client.messages import V1, UnreadableMessage, decode, encode, ends_kernel, too_large
 from ..exceptions import GatewayError, GatewayUnreachable, KernelNotFound, ReplyLost
 from ..net import tcp
-from ..net.frames import CLOSE, PING, PONG, FrameError, GatewayMessages, frame
+from ..net.frames import CLOSE, PING, PONG, FrameError, MessageAssembler, frame
 from ..types import JsonObject
-from .mailbox import Mailbox
+from .mailbox import MessageQueue
 
 READ_SIZE = 256 * 1024  # bytes
 TICKS = 5  # pings within the time after which a link counts as silent
@@ -67,7 +67,7 @@ class Lost(Exception):
         self.silently = silently
 
 
-class KernelLink:
+class KernelChannels:
     """The channels of one kernel for one client. ``mailbox`` gets what the kernel sends.
 
     An *epoch* ends with whatever may have cost a reply: a connection, or a message that cannot be
@@ -76,10 +76,10 @@ class KernelLink:
 
     def __init__(
         self,
-        gateway: GatewayBackend,
+        gateway: GatewayConnection,
         kernel_id: str,
         session: Session,
-        mailbox: Mailbox,
+        mailbox: MessageQueue,
         log: logging.Logger,
         on_death: Callable[[str], object] = lambda reason: None,
     ) -> None:
@@ -186,7 +186,7 @@ class KernelLink:
                 f" (Gateway.reconnect_timeout). {why}"
             )
 
-    async def _dial(self) -> Answered:
+    async def _dial(self) -> OpenChannels:
         """Open a connection, with new attempts while the gateway does not answer at all."""
         config = self._gateway.config
         pause = config.gateway_retry_interval
@@ -207,7 +207,7 @@ class KernelLink:
             await asyncio.sleep(pause)
             pause = min(2 * pause, config.gateway_retry_interval_max)
 
-    async def _use(self, answered: Answered) -> None:
+    async def _use(self, answered: OpenChannels) -> None:
         """Send and receive until the connection ends. Raises Lost."""
         stream = answered.stream
         v1 = answered.headers.get("Sec-WebSocket-Protocol") == V1
@@ -269,7 +269,7 @@ class KernelLink:
         await stream.write(frame(opcode, payload, to_gateway=True))
 
     async def _read(self, stream: IOStream, v1: bool) -> None:
-        frames = GatewayMessages()
+        frames = MessageAssembler()
         acknowledge = tcp.quick_ack(stream.socket)
         while True:
             data = await stream.read_bytes(READ_SIZE, partial=True)
@@ -391,7 +391,7 @@ class KernelLink:
         )
 
 
-async def is_gone(gateway: GatewayBackend, kernel_id: str) -> bool:
+async def is_gone(gateway: GatewayConnection, kernel_id: str) -> bool:
     """Whether a kernel is gone for certain that its gateway did not know a moment ago."""
     try:
         return await gateway.client.is_gone(kernel_id)

@@ -17,8 +17,8 @@ from jupyter_client.session import Session
 from jupyter_core.utils import run_sync
 
 from ..types import JsonObject
-from .channels import KernelLink
-from .mailbox import Mailbox
+from .channels import KernelChannels
+from .mailbox import MessageQueue
 
 T = TypeVar("T")
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -41,10 +41,10 @@ class Manager(Protocol):
     def background(self) -> Loop:
         """Where everything towards the gateway happens."""
 
-    def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
+    def open_link(self, session: Session, mailbox: MessageQueue) -> KernelChannels:
         """Open the kernel's channels."""
 
-    def close_link(self, link: KernelLink) -> None:
+    def close_link(self, link: KernelChannels) -> None:
         """Close them."""
 
     async def _async_is_alive(self) -> bool: ...
@@ -112,8 +112,8 @@ class GatewayClientMixin(KernelClient):
         # One of its own: a gateway takes a second connection with the same id for the first one's.
         kwargs.setdefault("session", Session())
         super().__init__(**kwargs)
-        self.mailbox = Mailbox()
-        self._link: KernelLink | None = None
+        self.mailbox = MessageQueue()
+        self._link: KernelChannels | None = None
         for name in CHANNELS:
             setattr(self, f"_{name}_channel", self.channel_class(self, name))
 
@@ -139,7 +139,7 @@ class GatewayClientMixin(KernelClient):
         """
         self.allow_stdin = stdin
         if self._link is None:
-            self.mailbox = Mailbox()
+            self.mailbox = MessageQueue()
             self._link = self.owner.open_link(self.session, self.mailbox)
 
     def stop_channels(self) -> None:

@@ -39,7 +39,7 @@ class Quiet(logging.Filter):
 QUIET = Quiet()
 
 
-class Background:
+class EventLoopThread:
     """The thread. Its owner calls ``stop``; it does not keep a process from ending."""
 
     def __init__(self, name: str) -> None:

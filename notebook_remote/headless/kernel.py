@@ -12,14 +12,14 @@ from collections.abc import Mapping
 import httpx
 from jupyter_client.session import Session
 
-from ..client.connection import GatewayBackend
-from ..concurrency import Shared
+from ..client.connection import GatewayConnection
+from ..concurrency import SingleFlight
 from ..config.gateway import Gateway
 from ..exceptions import GatewayAuthError, GatewayError, GatewayUnreachable, KernelNotFound
 from ..redaction import without_secrets
 from ..types import JsonObject
-from .channels import KernelLink, is_gone
-from .mailbox import Mailbox
+from .channels import KernelChannels, is_gone
+from .mailbox import MessageQueue
 from .selection import choose, kernelspec_metadata
 
 SHUTDOWN_TIMEOUT = 15.0  # seconds; a kernel that works gets some to end by itself
@@ -30,19 +30,19 @@ class HeadlessKernel:
     """A kernel that runs; made by ``start_kernel``. All of it runs in one event loop."""
 
     def __init__(
-        self, gateway: GatewayBackend, kernel_id: str, name: str, log: logging.Logger
+        self, gateway: GatewayConnection, kernel_id: str, name: str, log: logging.Logger
     ) -> None:
         """``name`` is the gateway's own for the kernelspec."""
         self.gateway, self.kernel_id, self.name, self._log = gateway, kernel_id, name, log
-        self._links: set[KernelLink] = set()
+        self._links: set[KernelChannels] = set()
         self._dead = ""
         self._gone = False
-        self._asking = Shared(f"look at kernel {kernel_id}", self._ask)
+        self._asking = SingleFlight(f"look at kernel {kernel_id}", self._ask)
         self._watching = self._watch_task()
 
-    def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
+    def open_link(self, session: Session, mailbox: MessageQueue) -> KernelChannels:
         """Open its channels for a client."""
-        link = KernelLink(
+        link = KernelChannels(
             self.gateway, self.kernel_id, session, mailbox, self._log, on_death=self._died
         )
         self._links.add(link)
@@ -50,7 +50,7 @@ class HeadlessKernel:
             link.died(self._dead)
         return link
 
-    async def close_link(self, link: KernelLink) -> None:
+    async def close_link(self, link: KernelChannels) -> None:
         """Close a client's channels."""
         self._links.discard(link)
         await link.close()
@@ -144,7 +144,7 @@ async def start_kernel(
     ``folder`` is where it should start, if the gateway's computer has it too. A start that is
     given up, or gets no answer, leaves no kernel.
     """
-    gateways = [GatewayBackend(config) for config in configs]
+    gateways = [GatewayConnection(config) for config in configs]
     kernel: HeadlessKernel | None = None
     try:
         gateway, own_name = await choose(gateways, name)
@@ -161,7 +161,7 @@ async def start_kernel(
 
 
 async def _start(
-    gateway: GatewayBackend,
+    gateway: GatewayConnection,
     name: str,
     folder: str | None,
     env: Mapping[str, str],
@@ -186,7 +186,7 @@ async def _start(
 
 
 async def _shut_down(
-    gateway: GatewayBackend, kernel_id: str, log: logging.Logger, start_deadline: float = 0.0
+    gateway: GatewayConnection, kernel_id: str, log: logging.Logger, start_deadline: float = 0.0
 ) -> bool:
     """Shut a kernel down. Return whether it is gone.
 
@@ -212,7 +212,7 @@ async def _shut_down(
         return True
 
 
-def shut_down_at_exit(gateway: GatewayBackend, kernel_id: str, log: logging.Logger) -> bool:
+def shut_down_at_exit(gateway: GatewayConnection, kernel_id: str, log: logging.Logger) -> bool:
     """Shut a kernel down when the interpreter ends, and asyncio cannot resolve names any more.
 
     Return whether it is gone. What goes wrong is told.
@@ -238,7 +238,7 @@ def shut_down_at_exit(gateway: GatewayBackend, kernel_id: str, log: logging.Logg
 
 
 def tell_left_behind(
-    log: logging.Logger, gateway: GatewayBackend, kernel_id: str, why: str
+    log: logging.Logger, gateway: GatewayConnection, kernel_id: str, why: str
 ) -> None:
     """Say that a kernel may be left, on stderr if nobody reads the log of this program."""
     config = gateway.config

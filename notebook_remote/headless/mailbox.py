@@ -10,7 +10,7 @@ from queue import Empty
 from ..types import JsonObject
 
 
-class Mailbox:
+class MessageQueue:
     """What has come from a kernel and was not fetched yet, by channel.
 
     It has no limit: all channels share one WebSocket, so that one nobody reads from would stop the

@@ -27,11 +27,11 @@ from traitlets import DottedObjectName, TraitError, Type, Unicode, default
 
 from ..config.base_app import configuration
 from ..config.gateway import Gateway
-from .channels import KernelLink
+from .channels import KernelChannels
 from .client import BlockingGatewayKernelClient, GatewayKernelClient
-from .event_loop_thread import Background
+from .event_loop_thread import EventLoopThread
 from .kernel import HeadlessKernel, shut_down_at_exit, start_kernel
-from .mailbox import Mailbox
+from .mailbox import MessageQueue
 from .selection import configured_gateways
 
 SOON = 2.0  # seconds that nobody needs an explanation for
@@ -41,7 +41,7 @@ NO_GATEWAY = (
 )
 
 
-class OnGateway(KernelManager):
+class GatewayManagerMixin(KernelManager):
     """What both managers have in common: one kernel on one of the configured gateways."""
 
     kernel_name = Unicode(
@@ -54,14 +54,14 @@ class OnGateway(KernelManager):
         """``gateways`` are those to choose from; None stands for the configured ones."""
         super().__init__(**kwargs)
         self._gateways = gateways
-        self._background: Background | None = None
+        self._background: EventLoopThread | None = None
         self._started: Future[HeadlessKernel] | None = None
         self._pid = os.getpid()
         self._start_limit = 0.0  # seconds that a start takes at most
-        self.left_behind = False  # whether a kernel could not be shut down; the log says why
+        self.orphaned_kernels = False  # whether a kernel could not be shut down; the log says why
 
     @property
-    def background(self) -> Background:
+    def background(self) -> EventLoopThread:
         """Where everything towards the gateway happens; asked by clients. Raises RuntimeError."""
         if self._background is None:
             raise RuntimeError("No kernel is running!")
@@ -104,7 +104,7 @@ class OnGateway(KernelManager):
         folder, env = kwargs.get("cwd"), kwargs.get("env") or {}
         self._pid = os.getpid()
         self._start_limit = max(g.start_timeout + g.request_timeout for g in gateways)
-        self._background = Background(f"kernel {self.kernel_name}")
+        self._background = EventLoopThread(f"kernel {self.kernel_name}")
         self._started = self._background.submit(
             start_kernel(
                 gateways, self.kernel_name, None if folder is None else str(folder), env, self.log
@@ -146,7 +146,7 @@ class OnGateway(KernelManager):
             with contextlib.suppress(Exception):  # that of its start is known already
                 if started is not None:
                     kernel = await asyncio.shield(asyncio.wrap_future(started))
-                    self.left_behind = not await background.run(kernel.close())
+                    self.orphaned_kernels = not await background.run(kernel.close())
             background.stop()
         self._forget()
 
@@ -169,11 +169,11 @@ class OnGateway(KernelManager):
             kernel = self._started_at_last(started)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the program has to end
             if isinstance(error, (FutureTimeout, KeyboardInterrupt)):
-                self.left_behind = True
+                self.orphaned_kernels = True
                 sys.stderr.write("The kernel that was being started may come up on its gateway.\n")
         else:
             gone = shut_down_at_exit(kernel.gateway, kernel.kernel_id, self.log)
-            self.left_behind = not gone
+            self.orphaned_kernels = not gone
         background.stop()
 
     def _started_at_last(self, started: Future[HeadlessKernel]) -> HeadlessKernel:
@@ -206,21 +206,21 @@ class OnGateway(KernelManager):
         """A client for the kernel; more than one is possible."""
         return self.client_factory(parent=self, **kwargs)
 
-    def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
+    def open_link(self, session: Session, mailbox: MessageQueue) -> KernelChannels:
         """Open the kernel's channels; called by a client."""
 
-        async def opening() -> KernelLink:
+        async def opening() -> KernelChannels:
             return self.kernel.open_link(session, mailbox)
 
         return self.background.submit(opening()).result()
 
-    def close_link(self, link: KernelLink) -> None:
+    def close_link(self, link: KernelChannels) -> None:
         """Close them; called by a client. They may be closed with the kernel already."""
         if self._background is not None:
             self._background.submit(self.kernel.close_link(link)).result()
 
 
-class GatewayKernelManager(OnGateway, AsyncKernelManager):
+class GatewayKernelManager(GatewayManagerMixin, AsyncKernelManager):
     """jupyter_client's ``AsyncKernelManager``, for a kernel on a gateway.
 
     The ``kernel_manager_class`` for nbclient, nbconvert and papermill.
@@ -229,26 +229,26 @@ class GatewayKernelManager(OnGateway, AsyncKernelManager):
     client_class = DottedObjectName("notebook_remote.headless.client.GatewayKernelClient")
     client_factory = Type(GatewayKernelClient)
 
-    start_kernel = OnGateway._async_start_kernel
-    shutdown_kernel = OnGateway._async_shutdown_kernel
-    restart_kernel = OnGateway._async_restart_kernel
-    interrupt_kernel = OnGateway._async_interrupt_kernel
-    is_alive = OnGateway._async_is_alive
-    cleanup_resources = OnGateway._async_cleanup_resources
+    start_kernel = GatewayManagerMixin._async_start_kernel
+    shutdown_kernel = GatewayManagerMixin._async_shutdown_kernel
+    restart_kernel = GatewayManagerMixin._async_restart_kernel
+    interrupt_kernel = GatewayManagerMixin._async_interrupt_kernel
+    is_alive = GatewayManagerMixin._async_is_alive
+    cleanup_resources = GatewayManagerMixin._async_cleanup_resources
 
 
-class BlockingGatewayKernelManager(OnGateway):
+class BlockingGatewayKernelManager(GatewayManagerMixin):
     """jupyter_client's ``KernelManager``, for a kernel on a gateway: every method waits."""
 
     client_class = DottedObjectName("notebook_remote.headless.client.BlockingGatewayKernelClient")
     client_factory = Type(BlockingGatewayKernelClient)
 
-    start_kernel = run_sync(OnGateway._async_start_kernel)
-    shutdown_kernel = run_sync(OnGateway._async_shutdown_kernel)
-    restart_kernel = run_sync(OnGateway._async_restart_kernel)
-    interrupt_kernel = run_sync(OnGateway._async_interrupt_kernel)
-    is_alive = run_sync(OnGateway._async_is_alive)
-    cleanup_resources = run_sync(OnGateway._async_cleanup_resources)
+    start_kernel = run_sync(GatewayManagerMixin._async_start_kernel)
+    shutdown_kernel = run_sync(GatewayManagerMixin._async_shutdown_kernel)
+    restart_kernel = run_sync(GatewayManagerMixin._async_restart_kernel)
+    interrupt_kernel = run_sync(GatewayManagerMixin._async_interrupt_kernel)
+    is_alive = run_sync(GatewayManagerMixin._async_is_alive)
+    cleanup_resources = run_sync(GatewayManagerMixin._async_cleanup_resources)
 
 
 class GatewayNotebookClient(NotebookClient):

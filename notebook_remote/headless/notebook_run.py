@@ -16,7 +16,8 @@ from nbformat import NotebookNode
 
 from ..client.messages import ends_kernel, put_right
 from ..config.gateway import Gateway
-from .manager import GatewayKernelManager, OnGateway
+from ..kernelspec_names import split
+from .manager import GatewayKernelManager, GatewayManagerMixin
 from .notebook_file import NotebookFile, read_notebook, sign
 from .selection import kernelspec_metadata
 
@@ -57,7 +58,7 @@ class Run(NotebookClient):
         """Make the kernel's manager; called by nbclient. Raises NoSuchKernel."""
         spec = self.nb.metadata.get("kernelspec", {})
         name = str(self.kernel_name or spec.get("name") or "")
-        own, _, where = name.rpartition("@")
+        own, where = split(name)
         here = where in THIS_COMPUTER
         self.kernel_name: str = own if here else name
         if here or not self._gateways:
@@ -160,7 +161,7 @@ class Run(NotebookClient):
 
     def _note_kernelspec(self) -> None:
         """Have the notebook name the kernel that runs, as its gateway calls it."""
-        kernel = self.km.kernel if isinstance(self.km, OnGateway) else None
+        kernel = self.km.kernel if isinstance(self.km, GatewayManagerMixin) else None
         name = kernel.name if kernel is not None else self.kernel_name or NATIVE_KERNEL_NAME
         if name == self.nb.metadata.get("kernelspec", {}).get("name"):
             return
@@ -178,7 +179,7 @@ class Run(NotebookClient):
             self.nb.metadata["language_info"] = reply["content"]["language_info"]
 
     def _where(self) -> str:
-        if isinstance(self.km, OnGateway):
+        if isinstance(self.km, GatewayManagerMixin):
             return str(self.km.kernel.gateway.config.label)
         return "this computer"
 
@@ -187,10 +188,10 @@ class Run(NotebookClient):
 
         Returns whether there is none.
         """
-        if not isinstance(self._manager, OnGateway):
+        if not isinstance(self._manager, GatewayManagerMixin):
             return True
         self._manager.end()
-        return not self._manager.left_behind
+        return not self._manager.orphaned_kernels
 
     def save(self) -> None:
         """Save the notebook as it is now, signed. Raises OSError."""

@@ -8,7 +8,8 @@ from papermill.engines import NBClientEngine
 from traitlets.config import Config
 
 from ..config.base_app import configuration
-from .event_loop_thread import Background
+from ..kernelspec_names import split
+from .event_loop_thread import EventLoopThread
 from .manager import GatewayKernelManager
 from .selection import configured_gateways, describe
 
@@ -26,8 +27,8 @@ class GatewayEngine(NBClientEngine):
         wanted = str(super().nb_kernel_name(nb, name))
         known = nb.metadata.get("kernelspec", {}).get("name")
         gateways = configured_gateways(configuration(Config()))
-        if gateways and known not in (wanted, wanted.rpartition("@")[0]):
-            background = Background("papermill")
+        if gateways and known not in (wanted, split(wanted)[0]):
+            background = EventLoopThread("papermill")
             try:
                 spec = background.submit(describe(gateways, wanted)).result()
             finally:

@@ -8,11 +8,11 @@ from pathlib import Path
 from jupyter_core.paths import jupyter_data_dir
 from traitlets.config import Config
 
-from ..client.connection import GatewayBackend
+from ..client.connection import GatewayConnection
 from ..config.gateway import Gateway
 from ..config.named import Gateways
 from ..exceptions import GatewayError, KernelSpecNotFound
-from ..kernelspec_names import public_names, told_apart
+from ..kernelspec_names import qualify, split, unique_names
 from ..storage.saved_gateways import SavedGateways
 
 
@@ -29,17 +29,17 @@ def configured_gateways(config: Config) -> list[Gateway]:
     return [gateway for gateway in every if gateway.url and gateway.mode != "local"]
 
 
-async def choose(gateways: list[GatewayBackend], name: str) -> tuple[GatewayBackend, str]:
+async def choose(gateways: list[GatewayConnection], name: str) -> tuple[GatewayConnection, str]:
     """The gateway that a kernel's name means, and the gateway's own name for the kernel.
 
     As in a page: ``python3@gpu`` says it, and a name that only one gateway has means that one.
     Empty is the default of the only gateway. Raises GatewayError.
     """
-    own, at, where = name.rpartition("@")
+    own, where = split(name)
     for gateway in gateways:
-        if at and gateway.config.name == where:
+        if where and gateway.config.name == where:
             return gateway, own
-    if at:
+    if where:
         names = ", ".join(gateway.config.name for gateway in gateways)
         raise KernelSpecNotFound(name, f"There is no gateway {where!r}. There are: {names}.")
     if len(gateways) == 1:
@@ -49,13 +49,13 @@ async def choose(gateways: list[GatewayBackend], name: str) -> tuple[GatewayBack
     if len(having) == 1:
         return having[0], name
     if having:
-        choices = " or ".join(told_apart(name, g.config.name) for g in having)
+        choices = " or ".join(qualify(name, g.config.name) for g in having)
         raise KernelSpecNotFound(
             name, f"More than one gateway has a kernel {name!r}: choose {choices}."
         )
     if not listed:
         raise next(iter(errors.values()))
-    known = ", ".join(sorted(public_names(listed).values()))
+    known = ", ".join(sorted(unique_names(listed).values()))
     down = "".join(f" (The gateway {gateway!r}: {e.message})" for gateway, e in errors.items())
     what = f"No gateway has a kernel {name!r}." if name else "No kernel was named."
     raise KernelSpecNotFound(name, f"{what} Choose one of {known}.{down}")
@@ -66,7 +66,7 @@ async def describe(configs: list[Gateway], name: str) -> dict[str, str]:
 
     Raises GatewayError.
     """
-    gateways = [GatewayBackend(config) for config in configs]
+    gateways = [GatewayConnection(config) for config in configs]
     try:
         gateway, own = await choose(gateways, name)
         return kernelspec_metadata(
@@ -85,7 +85,7 @@ def kernelspec_metadata(name: str, model: object) -> dict[str, str]:
 
 
 async def _kernelspecs(
-    gateways: list[GatewayBackend],
+    gateways: list[GatewayConnection],
 ) -> tuple[dict[str, list[str]], dict[str, GatewayError]]:
     """The names of kernelspecs by gateway, and why others do not tell."""
     answers = await asyncio.gather(

@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 
 # Reads of up to LITTLE bytes that are taken as they come: so many at once, and so many a second.
-LITTLE, AT_ONCE, STEADILY = 2048, 16, 2000
-MOMENT = 0.001  # seconds in which the others come together
+SMALL_READ, BURST, READS_PER_SECOND = 2048, 16, 2000
+COALESCE_DELAY = 0.001  # seconds in which the others come together
 
 
-class Pace:
+class ReadCoalescer:
     """Of what one gateway sends. Owned by the relay, which waits a MOMENT when it is rushed."""
 
     def __init__(self) -> None:
@@ -23,13 +23,13 @@ class Pace:
 
     def hurry(self) -> None:
         """Take the next reads as they come."""
-        self._allowed = float(AT_ONCE)
+        self._allowed = float(BURST)
 
     def is_rushed(self, size: int) -> bool:
         """Whether this read, of ``size`` bytes, is one more than are taken as they come."""
-        if size > LITTLE:
+        if size > SMALL_READ:
             return False
         now = time.monotonic()
-        earned = (now - self._last) * STEADILY
-        self._last, self._allowed = now, min(AT_ONCE, self._allowed + earned) - 1
+        earned = (now - self._last) * READS_PER_SECOND
+        self._last, self._allowed = now, min(BURST, self._allowed + earned) - 1
         return self._allowed < 0

@@ -33,7 +33,7 @@ class FrameError(Exception):
 
 
 @dataclass(frozen=True)
-class Control:
+class ControlFrame:
     """A control frame: what it says, and its bytes as they came."""
 
     opcode: int
@@ -47,7 +47,7 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Head:
+class FrameHeader:
     """The head of a data frame."""
 
     opcode: int
@@ -58,7 +58,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Payload:
+class PayloadChunk:
     """A part of a data frame's payload, as it came; ``offset`` is where in the frame it begins."""
 
     raw: bytes
@@ -92,7 +92,7 @@ def frame(opcode: int, payload: bytes, to_gateway: bool = False) -> bytes:
     return head + mask + masked(payload, mask)
 
 
-def close_frame(code: int, reason: str) -> bytes:
+def encode_close_frame(code: int, reason: str) -> bytes:
     """A close frame for the browser."""
     text = reason.encode()[:LONGEST_REASON].decode(errors="ignore").encode()
     return frame(CLOSE, code.to_bytes(2, "big") + text)
@@ -104,7 +104,7 @@ def first_payload(data: bytes) -> bytes:
     return b"" if found is None else data[found[1] : found[1] + found[0].length]
 
 
-def _head(data: bytes, position: int) -> tuple[Head, int] | None:
+def _head(data: bytes, position: int) -> tuple[FrameHeader, int] | None:
     """The head at a position and where the payload begins, or None if not all of it is there."""
     size = len(data) - position
     if size < 2:
@@ -126,7 +126,7 @@ def _head(data: bytes, position: int) -> tuple[Head, int] | None:
     if opcode & 0x8 and (length > CONTROL_LIMIT or not first & FIN):
         raise FrameError("a control frame that is too long or in parts")
     raw = data[position:begin]
-    return Head(opcode, bool(first & FIN), length, raw[len(raw) - mask_size :], raw), begin
+    return FrameHeader(opcode, bool(first & FIN), length, raw[len(raw) - mask_size :], raw), begin
 
 
 def _alike(data: bytes, position: int, size: int, most: int) -> int:
@@ -143,7 +143,7 @@ def _alike(data: bytes, position: int, size: int, most: int) -> int:
     return count
 
 
-class GatewayFrames:
+class ServerFrameScanner:
     """Finds frame boundaries in what a gateway sends."""
 
     def __init__(self) -> None:
@@ -162,12 +162,12 @@ class GatewayFrames:
         """Whether what was handed out ends with a message: another message may be put in."""
         return self._left == 0 and not self._in_message
 
-    def feed(self, data: bytes) -> list[bytes | Control]:
+    def feed(self, data: bytes) -> list[bytes | ControlFrame]:
         """Take what came; return what to pass on, with control frames apart. Raises FrameError."""
         if self._held:
             data, self._held = self._held + data, b""
         size = len(data)
-        pieces: list[bytes | Control] = []
+        pieces: list[bytes | ControlFrame] = []
         begin, position, count = 0, self._left, 0
         last = alike = 0  # the last frame's size, and how many of that size came in a row
         while position + 1 < size:
@@ -201,7 +201,7 @@ class GatewayFrames:
                     break
                 pieces += [
                     data[begin:position],
-                    Control(head.opcode, data[payload:end], data[position:end]),
+                    ControlFrame(head.opcode, data[payload:end], data[position:end]),
                 ]
                 begin = end
             else:
@@ -216,7 +216,7 @@ class GatewayFrames:
         return [piece for piece in pieces if piece]
 
 
-class GatewayMessages:
+class MessageAssembler:
     """Puts together the messages that a gateway sends, of any size; for our own clients."""
 
     def __init__(self) -> None:
@@ -250,13 +250,13 @@ class GatewayMessages:
                 self._parts.clear()
 
 
-class BrowserFrames:
+class ClientFrameParser:
     """Reads the frames that a browser sends, strictly."""
 
     def __init__(self) -> None:
         self.count = 0
         self._in_message = False
-        self._head: Head | None = None  # of the frame that is passing
+        self._head: FrameHeader | None = None  # of the frame that is passing
         self._passed = 0  # bytes of its payload
         self._held = b""
 
@@ -265,7 +265,7 @@ class BrowserFrames:
         """Whether what was fed ends with a frame."""
         return self._head is None and not self._held
 
-    def feed(self, data: bytes) -> Iterator[Head | Payload | Control]:
+    def feed(self, data: bytes) -> Iterator[FrameHeader | PayloadChunk | ControlFrame]:
         """Take what came; yield what it holds, in order. Raises FrameError."""
         if self._held:
             data, self._held = self._held + data, b""
@@ -283,7 +283,7 @@ class BrowserFrames:
                         break
                     payload = masked(data[begin:end], head.mask)
                     self.count += 1
-                    yield Control(head.opcode, payload, data[position:end])
+                    yield ControlFrame(head.opcode, payload, data[position:end])
                     position = end
                     continue
                 self.count += 1
@@ -300,10 +300,10 @@ class BrowserFrames:
             ends = self._passed == self._head.length
             if ends:
                 self._head = None
-            yield Payload(part, offset, ends)
+            yield PayloadChunk(part, offset, ends)
         self._held = data[position:]
 
-    def _check(self, head: Head) -> None:
+    def _check(self, head: FrameHeader) -> None:
         if not head.mask:
             raise FrameError("a frame that is not masked")
         if head.opcode in (TEXT, BINARY) and self._in_message:

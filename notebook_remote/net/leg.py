@@ -11,7 +11,7 @@ from typing import Protocol
 
 from tornado.iostream import IOStream
 
-from .frames import PING, Control, frame
+from .frames import PING, ControlFrame, frame
 
 LINK_TIMEOUT = 15.0  # seconds until a peer that has silently gone is noticed
 BUFFER_SIZE = 64 * 1024  # bytes read at most at once, and so held at most per direction
@@ -24,7 +24,7 @@ BUSY_FACTOR = 8
 
 
 @dataclass(frozen=True)
-class Answer:
+class Rejection:
     """What the browser gets instead of having its message passed on."""
 
     frames: Callable[[], Awaitable[list[bytes]]]
@@ -32,7 +32,7 @@ class Answer:
     ends: bool  # whether the connection has to end, because a part of the message was passed on
 
 
-class Guard(Protocol):
+class Filter(Protocol):
     """What the browser's bytes go through; see ``messages.MessageGuard``."""
 
     between_frames: bool  # whether what it let pass ends with a frame
@@ -46,12 +46,12 @@ class Guard(Protocol):
     def frames_seen(self) -> int:
         """Frames that came from the browser."""
 
-    def feed(self, data: bytes) -> Iterator[bytes | Control | Answer]:
+    def feed(self, data: bytes) -> Iterator[bytes | ControlFrame | Rejection]:
         """Yield what to pass on, control frames apart, and answers. Raises FrameError."""
 
 
 @dataclass
-class Count:
+class Traffic:
     """What has come in one direction."""
 
     frames: int = 0
@@ -59,7 +59,7 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Ending:
+class CloseReason:
     """Why a relay ended: ``by`` browser, gateway or server; ``kind`` is for the metrics."""
 
     by: str
@@ -70,7 +70,7 @@ class Ending:
 class _End(Exception):
     """Ends the relay with a close frame for the page."""
 
-    def __init__(self, ending: Ending, code: int) -> None:
+    def __init__(self, ending: CloseReason, code: int) -> None:
         super().__init__(ending.text)
         self.ending, self.code = ending, code
 

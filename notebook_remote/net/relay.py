@@ -27,7 +27,7 @@ from typing import Any
 from tornado.iostream import IOStream, StreamClosedError
 
 from . import tcp
-from .coalescing import MOMENT, Pace
+from .coalescing import COALESCE_DELAY, ReadCoalescer
 from .frames import (
     BAD_GATEWAY,
     CLOSE,
@@ -36,10 +36,10 @@ from .frames import (
     PONG,
     RESTARTED,
     TOO_BIG,
-    Control,
+    ControlFrame,
     FrameError,
-    GatewayFrames,
-    close_frame,
+    ServerFrameScanner,
+    encode_close_frame,
 )
 from .leg import (
     BUFFER_SIZE,
@@ -47,11 +47,11 @@ from .leg import (
     LINK_TIMEOUT,
     MUCH_TO_READ,
     TICKS,
-    Answer,
-    Count,
-    Ending,
-    Guard,
+    CloseReason,
+    Filter,
     Leg,
+    Rejection,
+    Traffic,
     _End,
     _yes,
 )
@@ -71,7 +71,7 @@ class Relay:
         self,
         browser: IOStream,
         gateway: IOStream,
-        guard: Guard,
+        guard: Filter,
         link_timeout: float = LINK_TIMEOUT,
         buffer_size: int = BUFFER_SIZE,
         report: Callable[[], None] = lambda: None,
@@ -79,13 +79,13 @@ class Relay:
     ) -> None:
         self.browser = Leg(browser, is_gateway=False)
         self.gateway = Leg(gateway, is_gateway=True)
-        self.from_browser = Count()
-        self.from_gateway = Count()
-        self.ending: Ending | None = None
+        self.from_browser = Traffic()
+        self.from_gateway = Traffic()
+        self.ending: CloseReason | None = None
         self.latest_from_gateway = b""  # what came last that begins with a message
         self._guard = guard
-        self._frames = GatewayFrames()
-        self._pace = Pace()
+        self._frames = ServerFrameScanner()
+        self._pace = ReadCoalescer()
         self._timeout = link_timeout
         self._buffer_size = buffer_size
         self._report = report
@@ -107,7 +107,7 @@ class Relay:
         """The browser's messages that were never sent to the gateway; read after the end."""
         return b"".join(self._held[: self._whole])
 
-    async def run(self, answer: bytes = b"", unsent: bytes = b"") -> Ending:
+    async def run(self, answer: bytes = b"", unsent: bytes = b"") -> CloseReason:
         """Pass bytes both ways until one end closes or dies, then close the other.
 
         ``answer`` is the rest of the handshake, for the browser; ``unsent`` what an earlier
@@ -139,10 +139,10 @@ class Relay:
             await asyncio.gather(*tasks, return_exceptions=True)
         return self.close()
 
-    def close(self, ending: Ending | None = None, code: int = RESTARTED) -> Ending:
+    def close(self, ending: CloseReason | None = None, code: int = RESTARTED) -> CloseReason:
         """Close both ends; the page then connects again, or learns that its kernel is gone."""
         if self.ending is None:
-            self.ending = ending or Ending("server", "closed", "closed by the notebook server")
+            self.ending = ending or CloseReason("server", "closed", "closed by the notebook server")
             self._say_goodbye(code, self.ending.text)
         self.browser.stream.close()
         self.gateway.stream.close()
@@ -154,7 +154,7 @@ class Relay:
             return
         with contextlib.suppress(StreamClosedError):
             # Not awaited: a small frame goes out at once, or the page is not reading at all.
-            self.browser.stream.write(close_frame(code, text))
+            self.browser.stream.write(encode_close_frame(code, text))
 
     def _ended(self, error: BaseException | None) -> None:
         if isinstance(error, _End):
@@ -162,11 +162,11 @@ class Relay:
         elif isinstance(error, StreamClosedError):
             gateway_gone = self.gateway.stream.closed() and not self.browser.stream.closed()
             if self._page_leaves or not gateway_gone:
-                self.close(Ending("browser", "left", "closed by the browser"), NORMAL)
+                self.close(CloseReason("browser", "left", "closed by the browser"), NORMAL)
             else:
                 why = f" ({error.real_error})" if error.real_error else ""
                 text = f"the gateway closed the connection{why}"
-                self.close(Ending("gateway", "closed", text), BAD_GATEWAY)
+                self.close(CloseReason("gateway", "closed", text), BAD_GATEWAY)
         elif error is not None:
             raise error
 
@@ -187,13 +187,13 @@ class Relay:
                     self._note_whole_messages()
                     if isinstance(piece, bytes):
                         await self._to_gateway(piece)
-                    elif isinstance(piece, Control):
+                    elif isinstance(piece, ControlFrame):
                         await self._control_from_browser(piece)
                     else:
                         await self._reply(piece)
             except FrameError as error:
                 text = f"the browser sent {error.reason}"
-                raise _End(Ending("browser", "bad_frames", text), error.code) from error
+                raise _End(CloseReason("browser", "bad_frames", text), error.code) from error
             self.from_browser.frames = self._guard.frames_seen
             gateway.passing = False
             self._note_whole_messages()
@@ -214,18 +214,18 @@ class Relay:
         if self._held_size > HELD_AT_MOST:
             await self._speaks.wait()  # the browser has to wait as well
 
-    async def _control_from_browser(self, control: Control) -> None:
+    async def _control_from_browser(self, control: ControlFrame) -> None:
         if control.opcode == PONG and self.browser.is_pong(control.payload):
             return
         if control.opcode == CLOSE:
             self._page_leaves = True
         await self.gateway.write(control.raw)
 
-    async def _reply(self, answer: Answer) -> None:
+    async def _reply(self, answer: Rejection) -> None:
         self.browser.put_in(await answer.frames(), self._frames.between_messages)
         if answer.ends:
             await self.browser.wait_flushed()
-            raise _End(Ending("browser", "too_large", answer.text), TOO_BIG)
+            raise _End(CloseReason("browser", "too_large", answer.text), TOO_BIG)
 
     async def _from_gateway(self) -> None:
         page, gateway, frames = self.browser, self.gateway, self._frames
@@ -241,7 +241,7 @@ class Relay:
                 pieces = frames.feed(data)
             except FrameError as error:
                 text = f"the gateway sent {error.reason}"
-                raise _End(Ending("gateway", "bad_frames", text), BAD_GATEWAY) from error
+                raise _End(CloseReason("gateway", "bad_frames", text), BAD_GATEWAY) from error
             page.passing = True
             for piece in pieces:
                 if isinstance(piece, bytes):
@@ -255,9 +255,9 @@ class Relay:
             if self.silence is not None and gateway.asked is None:
                 self._end_silence()
             if self._pace.is_rushed(len(data)):
-                await asyncio.sleep(MOMENT)
+                await asyncio.sleep(COALESCE_DELAY)
 
-    async def _control_from_gateway(self, control: Control) -> None:
+    async def _control_from_gateway(self, control: ControlFrame) -> None:
         if control.opcode == PONG and self.gateway.is_pong(control.payload):
             return
         if control.opcode == CLOSE and not self._page_leaves:
@@ -267,7 +267,7 @@ class Relay:
             text = f"the gateway closed the connection (code {code})"
             # After 1000 and 1001 JupyterLab does not connect again.
             shown = BAD_GATEWAY if code in (NORMAL, GOING_AWAY, 1005) else code
-            raise _End(Ending("gateway", kind, text), shown)
+            raise _End(CloseReason("gateway", kind, text), shown)
         await self.browser.write(control.raw)
 
     # -- links that have silently gone ------------------------------------------------------------
@@ -332,5 +332,5 @@ class Relay:
 
 def _silent(who: str, seconds: float) -> _End:
     return _End(
-        Ending(who, "silent", f"the {who} has not answered for {seconds:.0f} s"), BAD_GATEWAY
+        CloseReason(who, "silent", f"the {who} has not answered for {seconds:.0f} s"), BAD_GATEWAY
     )

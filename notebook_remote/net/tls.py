@@ -11,7 +11,7 @@ import ssl
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 
-class RecordsStream(SSLIOStream):
+class TLSStream(SSLIOStream):
     """tornado's TLS stream, which reads all records that are here as if they were one."""
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
@@ -31,7 +31,7 @@ class RecordsStream(SSLIOStream):
         return read
 
 
-async def start_tls(stream: IOStream, context: ssl.SSLContext, host: str) -> RecordsStream:
+async def start_tls(stream: IOStream, context: ssl.SSLContext, host: str) -> TLSStream:
     """Begin TLS on a connection to ``host``. Raises OSError or StreamClosedError.
 
     As ``IOStream.start_tls`` does, which makes tornado's own kind of stream.
@@ -41,7 +41,7 @@ async def start_tls(stream: IOStream, context: ssl.SSLContext, host: str) -> Rec
     with stream.socket.dup() as sock:
         stream.close()
         wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-    secure = RecordsStream(wrapped, ssl_options=context)
+    secure = TLSStream(wrapped, ssl_options=context)
     try:
         await secure.wait_for_handshake()
     except BaseException:

@@ -94,3 +94,9 @@ def split_credentials(url: str) -> tuple[str, dict[str, str]]:
 def same_server(one: str, other: str) -> bool:
     """Whether two normalized URLs have the same scheme, host and port."""
     return urlsplit(one)[:2] == urlsplit(other)[:2]
+
+
+def websocket_url(url: str) -> str:
+    """The same URL for WebSockets: ws in place of http, wss in place of https."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))

@@ -13,10 +13,7 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from traitlets import Instance
 
 from ..backends.base import Backend
-from ..backends.browser import ReportedKernelManager
-from ..backends.registry import Backends
-from ..backends.remote.multikernel_manager import RemoteMappingKernelManager
-from ..client.models import KERNEL_ID
+from ..backends.registry import BackendRegistry
 from ..exceptions import KernelExists
 from ..types import JsonObject
 
@@ -24,7 +21,7 @@ from ..types import JsonObject
 class AllKernels(Mapping[str, KernelManager]):
     """The kernels of all backends by their ids, as they are at the moment."""
 
-    def __init__(self, backends: Backends) -> None:
+    def __init__(self, backends: BackendRegistry) -> None:
         self._backends = backends
 
     def __getitem__(self, kernel_id: str) -> KernelManager:
@@ -44,7 +41,7 @@ class AllKernels(Mapping[str, KernelManager]):
 class RoutedKernelManager(AsyncMappingKernelManager):
     """The kernels of all backends. Called by jupyter_server's handlers and session manager."""
 
-    backends = Instance(Backends)
+    backends = Instance(BackendRegistry)
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("backends", getattr(kwargs.get("parent"), "backends", None))
@@ -88,12 +85,9 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         if kernel_id is not None and kernel_id in self:
             raise KernelExists(f"A kernel with the id {kernel_id} runs already: choose another id.")
         backend, name = await self.backends.resolve(kwargs.pop("kernel_name", None))
-        if backend.gateway is None:
-            kwargs.pop("document", None)  # of use for what may take long
-        started = await backend.kernels.start_kernel(
+        return await backend.start_kernel(
             kernel_name=name or backend.specs.default_name or None, **kwargs
         )
-        return str(started)
 
     def may_report(self, kernel_id: str | None, name: str | None) -> bool:
         """Whether a page may say that it has started this kernel; ``name`` is its kernelspec's.
@@ -107,40 +101,32 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         """Take note of a kernel that a page has started, if it may; called for its session."""
         reported = self._reported_to(kernel_id, name)
         if reported is not None:
-            kernels, own = reported
-            kernels.report(str(kernel_id), own)
+            backend, own = reported
+            backend.report(str(kernel_id), own)
 
-    def _reported_to(
-        self, kernel_id: str | None, name: str | None
-    ) -> tuple[ReportedKernelManager, str] | None:
-        backend, own = self.backends.said(name or "")
-        kernels = backend.kernels if backend is not None else None
-        if not isinstance(kernels, ReportedKernelManager):
+    def _reported_to(self, kernel_id: str | None, name: str | None) -> tuple[Backend, str] | None:
+        backend, own = self.backends.split(name or "")
+        if backend is None or kernel_id in self or not backend.takes_report(kernel_id or ""):
             return None
-        if not KERNEL_ID.fullmatch(kernel_id or "") or kernel_id in self:
-            return None
-        return kernels, own
+        return backend, own
 
     async def kernel_model(self, kernel_id: str) -> JsonObject:
         """The model as of the last look at the backend. Raises 404 for a kernel not ours."""
         backend = self._backend(kernel_id)
-        return self._public(backend, await ensure_async(backend.kernels.kernel_model(kernel_id)))
+        return self._public(backend, await backend.kernel_model(kernel_id))
 
     def known_model(self, kernel_id: str) -> JsonObject | None:
         """The same of a kernel on a gateway, and None for others; for lists of many."""
         for backend in self.backends:
-            if isinstance(backend.kernels, RemoteMappingKernelManager):
-                model = backend.kernels.known_model(kernel_id)
-                if model is not None:
-                    return self._public(backend, model)
+            model = backend.known_kernel_model(kernel_id)
+            if model is not None:
+                return self._public(backend, model)
         return None
 
     async def fresh_kernel_model(self, kernel_id: str) -> JsonObject:
         """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
         backend = self._backend(kernel_id)
-        if isinstance(backend.kernels, RemoteMappingKernelManager):
-            return self._public(backend, await backend.kernels.fresh_kernel_model(kernel_id))
-        return await self.kernel_model(kernel_id)
+        return self._public(backend, await backend.fresh_kernel_model(kernel_id))
 
     async def refresh(self) -> None:
         """Look at the gateways, for lists."""
@@ -149,15 +135,11 @@ class RoutedKernelManager(AsyncMappingKernelManager):
     async def list_kernels(self) -> list[JsonObject]:
         """The models of all kernels: *unknown* while their gateway cannot be asked."""
         await self.refresh()
-        models = []
-        for backend in self.backends:
-            kernels = backend.kernels
-            if isinstance(kernels, RemoteMappingKernelManager):
-                known = kernels.known_models()
-            else:
-                known = await ensure_async(kernels.list_kernels())
-            models += [self._public(backend, model) for model in known]
-        return models
+        return [
+            self._public(backend, model)
+            for backend in self.backends
+            for model in await backend.kernel_models()
+        ]
 
     async def shutdown_kernel(
         self, kernel_id: str, now: bool = False, restart: bool = False
@@ -198,6 +180,4 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         if len(self.backends) > 1:
             name = self.backends.public_name(backend, str(model["name"]))
             model = {**model, "name": name}
-        if backend.gateway is None:
-            model = {**model, "backend": backend.name, "mode": backend.config.mode}
-        return model
+        return backend.shown(model)

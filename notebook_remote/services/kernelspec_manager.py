@@ -8,7 +8,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from traitlets import Instance
 
 from ..backends.base import Backend
-from ..backends.registry import Backends
+from ..backends.registry import BackendRegistry
 from ..backends.remote.kernelspecs import our_url
 from ..kernelspec_names import display_name
 from ..types import JsonObject
@@ -17,7 +17,7 @@ from ..types import JsonObject
 class RoutedKernelSpecManager(KernelSpecManager):
     """The kernelspecs of all backends. Called by jupyter_server's kernelspec handlers."""
 
-    backends = Instance(Backends)
+    backends = Instance(BackendRegistry)
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("backends", getattr(kwargs.get("parent"), "backends", None))
@@ -30,7 +30,7 @@ class RoutedKernelSpecManager(KernelSpecManager):
         are none at all.
         """
         await self.backends.list_kernelspecs()
-        names = self.backends.public_names()
+        names = self.backends.unique_names()
         self._set_default(names)
         return {
             public: self._public(backend, own, public)

@@ -6,12 +6,12 @@ that it opens anywhere; which backend it was is remembered in the store.
 
 from __future__ import annotations
 
-from ..backends.registry import Backends
-from ..kernelspec_names import display_name, told_apart
+from ..backends.registry import BackendRegistry
+from ..kernelspec_names import display_name, qualify, split
 from ..types import JsonObject
 
 
-def for_page(kernelspec: JsonObject, backends: Backends, last: str | None) -> JsonObject:
+def for_page(kernelspec: JsonObject, backends: BackendRegistry, last: str | None) -> JsonObject:
     """What a page gets; ``last`` is the key of the backend that the document ran on last.
 
     A name that several backends have stays as it is if none is remembered: then the page does not
@@ -23,25 +23,23 @@ def for_page(kernelspec: JsonObject, backends: Backends, last: str | None) -> Js
         return kernelspec
     spec = backend.specs.last_specs.get(own)
     if spec is None:  # its kernels are not known at the moment; another's are not what was asked
-        return {**kernelspec, "name": told_apart(own, backend.name)}
+        return {**kernelspec, "name": qualify(own, backend.name)}
     told = display_name(str(spec["spec"].get("display_name") or own), backend.label)
     return {**kernelspec, "name": backends.public_name(backend, own), "display_name": told}
 
 
-def for_file(kernelspec: JsonObject, backends: Backends) -> JsonObject:
+def for_file(kernelspec: JsonObject, backends: BackendRegistry) -> JsonObject:
     """What is saved: the kernelspec's own names."""
     name = str(kernelspec.get("name") or "")
     shown = str(kernelspec.get("display_name") or "")
-    own, at, where = name.rpartition("@")
-    if not at:  # no kernelspec of Jupyter's has one in its name
-        own = name
+    own, where = split(name)
     for backend in backends:
         spec = backend.specs.last_specs.get(own)
-        if spec is not None and (not at or where == backend.name):
+        if spec is not None and where in ("", backend.name):
             known = str(spec["spec"].get("display_name") or "")
             if shown == display_name(known or name, backend.label):
                 shown = known or own
-    if at:
+    if where:
         at_home = backends.get(where)
         shown = shown.removesuffix(display_name("", at_home.label if at_home else where))
     return {**kernelspec, "name": own, "display_name": shown} if kernelspec else kernelspec

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from jupyter_client.session import Session
 
 from ..backends.remote.kernel_manager import RemoteKernelManager
-from ..headless.channels import KernelLink
+from ..headless.channels import KernelChannels
 from ..headless.client import GatewayKernelClient
-from ..headless.mailbox import Mailbox
+from ..headless.mailbox import MessageQueue
 
 T = TypeVar("T")
 
@@ -44,14 +44,14 @@ class ClientOwner:
         """The loop in which everything happens."""
         return ServerLoop()
 
-    def open_link(self, session: Session, mailbox: Mailbox) -> KernelLink:
+    def open_link(self, session: Session, mailbox: MessageQueue) -> KernelChannels:
         """Open the kernel's channels."""
         kernel = self._kernel
-        link = KernelLink(kernel.backend, str(kernel.kernel_id), session, mailbox, kernel.log)
+        link = KernelChannels(kernel.gateway, str(kernel.kernel_id), session, mailbox, kernel.log)
         kernel.when_gone.append(link.died)
         return link
 
-    def close_link(self, link: KernelLink) -> None:
+    def close_link(self, link: KernelChannels) -> None:
         """Close them, soon."""
         self._kernel.when_gone.remove(link.died)
         loop = asyncio.get_running_loop()

@@ -14,8 +14,8 @@ from tornado import web
 from traitlets import Instance
 
 from ..compat.signals import STOPPING
-from ..kernelspec_names import told_apart
-from ..storage.session_store import Store
+from ..kernelspec_names import qualify
+from ..storage.session_store import SessionStore
 from ..types import JsonObject
 from .kernel_manager import RoutedKernelManager
 
@@ -57,9 +57,9 @@ class RemoteSessionManager(SessionManager):
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
-    def store(self) -> Store | None:
+    def store(self) -> SessionStore | None:
         """The server's store."""
-        store: Store | None = getattr(self.parent, "store", None)
+        store: SessionStore | None = getattr(self.parent, "store", None)
         return store
 
     @property
@@ -210,7 +210,7 @@ class RemoteSessionManager(SessionManager):
         if self.store is not None and document and kernel_name and len(backends) > 1:
             last = backends.of_key(self.store.last_used(document))
             if last is not None and kernel_name in last.specs.last_specs:
-                kernel_name = told_apart(kernel_name, last.name)
+                kernel_name = qualify(kernel_name, last.name)
         folder = await ensure_async(self.contents_manager.get_kernel_path(path=path))
         return await self.kernel_manager.start_kernel(
             path=folder,

@@ -244,7 +244,7 @@ def _reading(path: Path, options: str) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def left_behind(path: Path) -> tuple[str, Rows] | None:
+def orphaned_kernels(path: Path) -> tuple[str, Rows] | None:
     """The directory of a server that has stopped, and the rows of its kernels; None if it lives."""
     if is_held_elsewhere(path):
         return None

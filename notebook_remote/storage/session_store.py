@@ -34,7 +34,7 @@ from .session_file import (
     select,
     set_aside,
 )
-from .session_writer import Writer
+from .session_writer import SessionWriter
 
 # The table session is jupyter_server's, whose SQL names no columns; so the times stand beside it.
 TRIGGERS = """
@@ -74,7 +74,7 @@ class StoredKernel:
     answered: bool  # whether its gateway has said that it is there
 
 
-class Store:
+class SessionStore:
     """Owned by the server app; the managers write to it. ``connection`` is autocommitting."""
 
     def __init__(self, folder: Path, root_dir: str, log: logging.Logger) -> None:
@@ -88,7 +88,7 @@ class Store:
         self.connection.create_function("note_change", 1, self._note_change)
         self.connection.executescript("".join(map(create, TABLES)) + TRIGGERS + NOTE_CHANGES)
         self._taking_over = asyncio.Lock()
-        self._writer = Writer(self.path, root_dir, log)
+        self._writer = SessionWriter(self.path, root_dir, log)
         self._writer.start()
 
     # -- the file ---------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ class Store:
 
     # -- what earlier servers have left -----------------------------------------------------------
 
-    async def take_over(self, gateway: str) -> None:
+    async def adopt(self, gateway: str) -> None:
         """Take what servers that are no more had on a gateway; called when it is there.
 
         And where documents ran last, on any gateway. What is left in the file of such a server is
@@ -267,13 +267,13 @@ class Store:
         return [tuple(row) for row in self.connection.execute(select(table))]
 
 
-def left_behind(folder: Path) -> Iterator[tuple[str, StoredKernel]]:
+def orphaned_kernels(folder: Path) -> Iterator[tuple[str, StoredKernel]]:
     """The kernels that stopped servers have left, each with its server's directory.
 
     For people who look while no server runs. Files of living servers cannot be read.
     """
     for path in sorted(folder.glob("sessions-*.sqlite")):
-        found = session_file.left_behind(path)
+        found = session_file.orphaned_kernels(path)
         if found is not None:
             root_dir, rows = found
             for kernel in map(_kernel, rows):

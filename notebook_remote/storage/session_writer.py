@@ -12,7 +12,7 @@ from .session_file import BEAT, SessionFile, Tables
 RETRY = 5.0  # seconds until the next attempt to write, after one that failed
 
 
-class Writer(threading.Thread):
+class SessionWriter(threading.Thread):
     """Brings what is in memory into the file: the rows of tables in which something has changed.
 
     While that fails it tries again now and then, and says so once.

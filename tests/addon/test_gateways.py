@@ -258,7 +258,7 @@ def test_only_a_websocket_is_opened(addon: Server, kernel_id: str) -> None:
 def test_a_ticket_is_no_token_anywhere(addon: Server, kernel_id: str) -> None:
     nr_token = ticket(addon, kernel_id)
     name = re.sub(r"[^A-Za-z0-9]", "-", "username-" + addon.url.removeprefix("http://"))
-    places: list[dict[str, Any]] = [
+    endpoints: list[dict[str, Any]] = [
         {"headers": {"Authorization": f"token {nr_token}"}},
         {"headers": {"Authorization": f"Bearer {nr_token}"}},
         {"headers": {"Authorization": nr_token}},
@@ -289,7 +289,7 @@ def test_a_ticket_is_no_token_anywhere(addon: Server, kernel_id: str) -> None:
         ("POST", "/api/shutdown"),
     ]
     for method, path in routes:
-        for place in places:
+        for place in endpoints:
             response = requests.request(
                 method, addon.url + path, timeout=40, allow_redirects=False, **place
             )

@@ -25,7 +25,7 @@ from notebook_remote.app import OUR_ALIASES
 from notebook_remote.cli.doctor import DoctorApp
 from notebook_remote.doctor.examination import CHECKS, examine
 from notebook_remote.doctor.findings import Finding, about_server_here, is_vulnerable
-from notebook_remote.doctor.transport import Wire
+from notebook_remote.doctor.transport import Transport
 
 from ..support.doctor import PlainProxy, configured, examined, good_for
 from ..support.intermediary import Intermediary
@@ -644,7 +644,7 @@ def test_ctrl_c_later(kind: str, farm: Farm, listing: Callable[[str], Server]) -
 
 
 def test_no_secret_and_no_control_character_is_shown() -> None:
-    wire = Wire(configured("http://localhost:1", auth_token="s3cr3t/token", http_pwd="ab"))
+    wire = Transport(configured("http://localhost:1", auth_token="s3cr3t/token", http_pwd="ab"))
     wire.take_credentials()
     said = "said s3cr3t/token, s3cr3t%2Ftoken and ab\x1b[31m, about http://u:p@host/?token=xyz"
     shown = wire.shown(said)

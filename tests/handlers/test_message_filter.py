@@ -12,22 +12,22 @@ from typing import Any
 import pytest
 
 from notebook_remote.client.messages import V1
-from notebook_remote.handlers.message_filter import MessageGuard, session_of
+from notebook_remote.handlers.message_filter import MessageFilter, session_of
 from notebook_remote.net.frames import BINARY, TEXT, FrameError, frame
-from notebook_remote.net.leg import Answer
+from notebook_remote.net.leg import Rejection
 
 from ..support.frames import ABSURD, chunks, fragments, old_table, request, v1
 
 LIMIT = 1_000_000
 
 
-def passed(guard: MessageGuard, data: bytes, seed: int = 0) -> tuple[bytes, list[Answer]]:
+def passed(guard: MessageFilter, data: bytes, seed: int = 0) -> tuple[bytes, list[Rejection]]:
     out, answers = b"", []
     for chunk in chunks(data, random.Random(seed)):
         for item in guard.feed(chunk):
             if isinstance(item, bytes):
                 out += item
-            elif isinstance(item, Answer):
+            elif isinstance(item, Rejection):
                 answers.append(item)
     return out, answers
 
@@ -54,7 +54,7 @@ def test_good_messages_pass_unchanged(seed: int) -> None:
             fragments(TEXT, b"a", b"", to_gateway=True),
         ]
     )
-    guard = MessageGuard(V1, LIMIT)
+    guard = MessageFilter(V1, LIMIT)
     assert passed(guard, data, seed) == (data, [])
     assert guard.between_frames
 
@@ -63,7 +63,7 @@ def test_good_messages_pass_unchanged(seed: int) -> None:
 def test_good_messages_of_the_older_protocol_pass(seed: int) -> None:
     table = old_table(12, 12 + 2)
     data = frame(BINARY, table + b"{}" + b"\x00" * 5000, to_gateway=True)
-    assert passed(MessageGuard(None, LIMIT), data, seed) == (data, [])
+    assert passed(MessageFilter(None, LIMIT), data, seed) == (data, [])
 
 
 @pytest.mark.parametrize("payload", ABSURD.values(), ids=ABSURD.keys())
@@ -73,7 +73,7 @@ def test_an_absurd_table_reaches_no_gateway(payload: bytes) -> None:
         frame(BINARY, payload, to_gateway=True),
         fragments(BINARY, payload[:9], payload[9:], to_gateway=True),
     ):
-        guard = MessageGuard(V1, LIMIT)
+        guard = MessageFilter(V1, LIMIT)
         let_through = b""
         with pytest.raises(FrameError):  # noqa: PT012 - what came before it counts
             for chunk in chunks(data, random.Random(0)):
@@ -92,10 +92,10 @@ def test_an_absurd_table_reaches_no_gateway(payload: bytes) -> None:
 )
 def test_an_absurd_table_of_the_older_protocol_neither(payload: bytes) -> None:
     with pytest.raises(FrameError):
-        passed(MessageGuard(None, LIMIT), frame(BINARY, payload, to_gateway=True))
+        passed(MessageFilter(None, LIMIT), frame(BINARY, payload, to_gateway=True))
 
 
-def frames_of(answer: Answer) -> list[bytes]:
+def frames_of(answer: Rejection) -> list[bytes]:
     async def made() -> list[bytes]:
         return await answer.frames()
 
@@ -110,7 +110,7 @@ def test_an_answer_of_ours_is_as_one_of_the_kernel() -> None:
 
     header = json.dumps({"msg_type": "status", "session": "kernel's"}).encode()
     latest = frame(BINARY, v1("iopub", header, b"{}", b"{}", b"{}"))
-    guard = MessageGuard(V1, LIMIT, latest_from_kernel=lambda: latest, is_busy=busy)
+    guard = MessageFilter(V1, LIMIT, latest_from_kernel=lambda: latest, is_busy=busy)
     _, [answer] = passed(guard, frame(BINARY, request(LIMIT), to_gateway=True))
     messages = [parsed(f)[1] for f in frames_of(answer)]
     assert {parts[0]["session"] for parts in messages} == {"kernel's"}
@@ -126,7 +126,7 @@ def test_a_session_that_cannot_be_read(message: bytes) -> None:
 
 
 def test_empty_frames_without_end_are_refused() -> None:
-    guard = MessageGuard(V1, LIMIT)
+    guard = MessageFilter(V1, LIMIT)
     beginning = fragments(BINARY, b"\x05", b"", to_gateway=True)
     assert beginning[-6] == 0x80  # the head of the last frame
     first, empty = beginning[:-6], b"\x00" + beginning[-5:]
@@ -136,7 +136,7 @@ def test_empty_frames_without_end_are_refused() -> None:
 
 def test_a_message_that_is_too_large_is_answered_in_its_cell() -> None:
     told: list[str] = []
-    guard = MessageGuard(V1, LIMIT, told.append)
+    guard = MessageFilter(V1, LIMIT, told.append)
     small = frame(BINARY, request(), to_gateway=True)
     data = small + frame(BINARY, request(LIMIT), to_gateway=True) + small
     out, [answer] = passed(guard, data)
@@ -159,7 +159,7 @@ def test_one_in_parts_ends_the_connection_after_its_answer() -> None:
     """Chromium sends everything over 130 kB in parts; the first have passed before it is known."""
     message = request(LIMIT)
     data = fragments(BINARY, message[:500_000], message[500_000:], to_gateway=True)
-    out, [answer] = passed(MessageGuard(V1, LIMIT), data)
+    out, [answer] = passed(MessageFilter(V1, LIMIT), data)
     assert data.startswith(out)
     assert len(out) < 600_000
     assert answer.ends
@@ -169,11 +169,11 @@ def test_one_in_parts_ends_the_connection_after_its_answer() -> None:
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_what_cannot_be_answered_is_refused_all_the_same(opcode: int) -> None:
     data = frame(opcode, v1("shell", b"no JSON", b"x" * LIMIT), to_gateway=True)
-    out, [answer] = passed(MessageGuard(V1, LIMIT), data)
+    out, [answer] = passed(MessageFilter(V1, LIMIT), data)
     assert (out, frames_of(answer)) == (b"", [])
 
 
 def test_a_widgets_upload_gets_an_idle_and_no_reply() -> None:
     data = frame(BINARY, request(LIMIT, "comm_msg"), to_gateway=True)
-    _, [answer] = passed(MessageGuard(V1, LIMIT), data)
+    _, [answer] = passed(MessageFilter(V1, LIMIT), data)
     assert [parsed(f)[1][0]["msg_type"] for f in frames_of(answer)] == ["status", "status"]

@@ -13,14 +13,14 @@ from notebook_remote.net.frames import (
     PING,
     PONG,
     TEXT,
-    BrowserFrames,
-    Control,
+    ClientFrameParser,
+    ControlFrame,
     FrameError,
-    GatewayFrames,
-    GatewayMessages,
-    Head,
-    Payload,
-    close_frame,
+    FrameHeader,
+    MessageAssembler,
+    PayloadChunk,
+    ServerFrameScanner,
+    encode_close_frame,
     frame,
     masked,
 )
@@ -35,7 +35,7 @@ def test_what_a_gateway_sends_passes_unchanged(seed: int) -> None:
     sizes = random.Random(seed)
     data = b"".join(frame(sizes.choice((TEXT, BINARY)), sizes.randbytes(n)) for n in SIZES)
     data += fragments(BINARY, b"a" * 300, b"", b"b")
-    frames = GatewayFrames()
+    frames = ServerFrameScanner()
     passed = [piece for chunk in chunks(data, sizes) for piece in frames.feed(chunk)]
     assert b"".join(p for p in passed if isinstance(p, bytes)) == data
     assert frames.count == len(SIZES) + 3
@@ -49,12 +49,12 @@ def test_frames_alike_in_a_row_are_told_from_the_one_that_differs(seed: int) -> 
     alike = frame(BINARY, b"x" * sizes.choice((0, 3, 4, 200))) * sizes.randrange(100)
     other = sizes.choice((frame(PING, b"pppp"), frame(TEXT, b"y" * 201), fragments(TEXT, b"", b"")))
     data = alike + other + alike
-    frames, passed = GatewayFrames(), b""
+    frames, passed = ServerFrameScanner(), b""
     for chunk in chunks(data, sizes):
         for piece in frames.feed(chunk):
-            passed += piece.raw if isinstance(piece, Control) else piece
+            passed += piece.raw if isinstance(piece, ControlFrame) else piece
     assert passed == data
-    one_by_one = GatewayFrames()
+    one_by_one = ServerFrameScanner()
     for i in range(len(data)):
         one_by_one.feed(data[i : i + 1])
     assert (frames.count, frames.between_messages) == (one_by_one.count, True)
@@ -64,8 +64,8 @@ def test_a_control_frame_behind_frames_alike_comes_apart() -> None:
     for size in (0, 2, 200):
         for count in range(100):
             pong = frame(PONG, b"\x82" * min(size, 125))  # as long as those before it, if short
-            passed = GatewayFrames().feed(frame(BINARY, b"x" * size) * count + pong)
-            assert isinstance(passed[-1], Control)
+            passed = ServerFrameScanner().feed(frame(BINARY, b"x" * size) * count + pong)
+            assert isinstance(passed[-1], ControlFrame)
             assert passed[-1].raw == pong
 
 
@@ -73,7 +73,7 @@ def test_a_control_frame_behind_frames_alike_comes_apart() -> None:
 def test_a_frame_may_be_cut_anywhere(size: int) -> None:
     data = frame(BINARY, b"x" * size)
     for cut in range(min(len(data), 20) + 1):
-        frames = GatewayFrames()
+        frames = ServerFrameScanner()
         passed = frames.feed(data[:cut]) + frames.feed(data[cut:])
         assert b"".join(p for p in passed if isinstance(p, bytes)) == data
         assert (frames.count, frames.between_messages) == (1, True)
@@ -84,10 +84,10 @@ def test_control_frames_come_apart_and_in_order(seed: int) -> None:
     sizes = random.Random(seed)
     first, last = frame(BINARY, b"x" * 70_000), frame(TEXT, b"y")
     between = [frame(PING, b"p"), frame(PONG, b""), frame(CLOSE, b"\x03\xe9bye")]
-    frames = GatewayFrames()
+    frames = ServerFrameScanner()
     data = first + b"".join(between) + last
     passed = [piece for chunk in chunks(data, sizes) for piece in frames.feed(chunk)]
-    controls = [p for p in passed if isinstance(p, Control)]
+    controls = [p for p in passed if isinstance(p, ControlFrame)]
     assert [c.raw for c in controls] == between
     assert controls[2].close_code == 1001
     at = passed.index(controls[0])
@@ -98,12 +98,12 @@ def test_control_frames_come_apart_and_in_order(seed: int) -> None:
 def test_a_whole_frame_is_never_held_back() -> None:
     """However small it is: what is held back would wait for the next message."""
     for data in (frame(TEXT, b""), frame(TEXT, b"a"), frame(BINARY, b"x" * 126)):
-        assert GatewayFrames().feed(data) == [data]
+        assert ServerFrameScanner().feed(data) == [data]
 
 
 def test_between_messages_is_known_at_every_cut() -> None:
     message = fragments(BINARY, b"a" * 10, b"b" * 10)
-    frames = GatewayFrames()
+    frames = ServerFrameScanner()
     for i in range(len(message)):
         frames.feed(message[i : i + 1])
         assert frames.between_messages == (i == len(message) - 1 or i < 1)
@@ -115,16 +115,16 @@ def test_what_a_browser_sends_is_taken_apart(seed: int) -> None:
     payloads = [sizes.randbytes(n) for n in SIZES]
     data = b"".join(frame(BINARY, p, to_gateway=True) for p in payloads)
     data += frame(PING, b"p", to_gateway=True)
-    frames = BrowserFrames()
+    frames = ClientFrameParser()
     found: list[bytes] = []
     mask, raw = b"", b""
     for chunk in chunks(data, sizes):
         for item in frames.feed(chunk):
             raw += item.raw
-            if isinstance(item, Head):
+            if isinstance(item, FrameHeader):
                 mask = item.mask
                 found.append(b"")
-            elif isinstance(item, Payload):
+            elif isinstance(item, PayloadChunk):
                 found[-1] += masked(item.raw, mask, item.offset)
             else:
                 assert item.payload == b"p"
@@ -136,14 +136,14 @@ def test_what_a_browser_sends_is_taken_apart(seed: int) -> None:
 @pytest.mark.parametrize("data", BAD.values(), ids=BAD.keys())
 def test_what_no_browser_sends_is_an_error(data: bytes) -> None:
     with pytest.raises(FrameError):
-        list(BrowserFrames().feed(data))
+        list(ClientFrameParser().feed(data))
 
 
 def test_a_gateways_masked_frame_is_an_error() -> None:
     with pytest.raises(FrameError):
-        GatewayFrames().feed(bytes((0x89, 0x80)) + b"mask")
+        ServerFrameScanner().feed(bytes((0x89, 0x80)) + b"mask")
     with pytest.raises(FrameError):
-        GatewayFrames().feed(bytes((0xF2, 0x01)) + b"x")
+        ServerFrameScanner().feed(bytes((0xF2, 0x01)) + b"x")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -167,7 +167,7 @@ def _reader(data: bytes) -> object:
 
 
 def test_a_long_reason_is_cut_between_letters() -> None:
-    made = close_frame(1014, "ü" * 100)
+    made = encode_close_frame(1014, "ü" * 100)
     assert made[1] <= 125
     made[4:].decode()
 
@@ -180,11 +180,11 @@ def test_messages_are_put_together(seed: int) -> None:
     first, *rest = (b"a" * 300, b"", b"b")
     data += fragments(TEXT, first, *rest[:1])[:-2]  # its last frame comes after a ping
     data += frame(PING, b"?") + frame(0, b"b")
-    messages = GatewayMessages()
+    messages = MessageAssembler()
     found = [message for chunk in chunks(data, sizes) for message in messages.feed(chunk)]
     assert found == [*sent, (PING, b"?"), (TEXT, b"a" * 300 + b"b")]
 
 
 def test_a_gateway_does_not_mask() -> None:
     with pytest.raises(FrameError, match="masked"):
-        list(GatewayMessages().feed(frame(TEXT, b"x", to_gateway=True)))
+        list(MessageAssembler().feed(frame(TEXT, b"x", to_gateway=True)))

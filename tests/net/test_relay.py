@@ -11,8 +11,17 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tornado.iostream import IOStream, StreamClosedError
 
-from notebook_remote.handlers.message_filter import MessageGuard
-from notebook_remote.net.frames import BINARY, CLOSE, PING, PONG, TEXT, close_frame, frame, masked
+from notebook_remote.handlers.message_filter import MessageFilter
+from notebook_remote.net.frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    encode_close_frame,
+    frame,
+    masked,
+)
 from notebook_remote.net.leg import BUFFER_SIZE
 from notebook_remote.net.relay import Relay
 from notebook_remote.net.tcp import tune, unacknowledged_for
@@ -33,7 +42,7 @@ def relaying(
     async def run() -> None:
         page, browser = await connected(tls)
         gateway, kernel = await connected(tls)
-        guard = MessageGuard("v1.kernel.websocket.jupyter.org", 10_000_000)
+        guard = MessageFilter("v1.kernel.websocket.jupyter.org", 10_000_000)
         relay = Relay(browser, gateway, guard, link_timeout=link_timeout, **more)
         running = asyncio.create_task(relay.run())
         try:
@@ -152,7 +161,7 @@ def test_when_one_end_closes_so_does_the_other(end: str) -> None:
 def test_a_gateways_goodbye_does_not_keep_the_page_from_coming_back(code: int | None) -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
         last = frame(TEXT, b"last words")
-        goodbye = close_frame(code, "bye") if code else frame(CLOSE, b"")
+        goodbye = encode_close_frame(code, "bye") if code else frame(CLOSE, b"")
         await kernel.write(last + goodbye)
         said, close = await until_closed(page)
         assert said == (TEXT, b"last words")
@@ -163,7 +172,7 @@ def test_a_gateways_goodbye_does_not_keep_the_page_from_coming_back(code: int | 
 
 def test_a_gateways_complaint_is_passed_on() -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        await kernel.write(close_frame(1009, "message too big"))
+        await kernel.write(encode_close_frame(1009, "message too big"))
         [close] = await until_closed(page)
         assert (close[0], code_of(close[1])) == (CLOSE, 1009)
         assert relay.ending is not None

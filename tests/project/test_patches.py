@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat.v4
 import pytest
 from jupyter_server.services.contents.filemanager import AsyncFileContentsManager
+
 from patches.__main__ import LOCAL_VERSION, QUEUE, read_queue
 
 from ..support.servers import PATIENCE, wait_for

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from patches.__main__ import HEADERS, LOCAL_VERSION, main
 
 HEADER = dict.fromkeys(HEADERS, "x") | {

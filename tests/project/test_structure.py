@@ -108,7 +108,9 @@ def test_every_module_has_its_tests() -> None:
 
 def test_no_test_file_imports_another() -> None:
     for path in TESTS.rglob("test_*.py"):
-        imported = re.findall(r"^from (\S+) import (.*)", path.read_text(encoding="utf-8"), re.M)
+        imported = re.findall(
+            r"^from (\S+) import (.*)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
         assert not [line for line in imported if "test_" in line[0].rpartition(".")[2]], path
 
 
@@ -117,5 +119,7 @@ def test_documents_have_a_row_for_each_package() -> None:
         path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("__init__.py")
     }
     for document in (TOP / "CONTRIBUTING.md", TOP / "docs" / "architecture.md"):
-        rows = set(re.findall(r"^\| `([a-z_/]+)/` \|", document.read_text(encoding="utf-8"), re.M))
+        rows = set(
+            re.findall(r"^\| `([a-z_/]+)/` \|", document.read_text(encoding="utf-8"), re.MULTILINE)
+        )
         assert rows == packages - {"."}, document.name

@@ -11,10 +11,10 @@ from jupyter_server.services.sessions.sessionmanager import SessionManager
 from traitlets.config import Configurable
 
 from notebook_remote.backends.base import Backend
-from notebook_remote.backends.registry import Backends
+from notebook_remote.backends.registry import BackendRegistry
 from notebook_remote.backends.remote.kernelspecs import RemoteKernelSpecManager
 from notebook_remote.backends.remote.multikernel_manager import RemoteMappingKernelManager
-from notebook_remote.client.connection import GatewayBackend
+from notebook_remote.client.connection import GatewayConnection
 from notebook_remote.config.gateway import Gateway
 from notebook_remote.services.kernel_manager import RoutedKernelManager
 from notebook_remote.services.session_manager import RemoteSessionManager
@@ -77,7 +77,7 @@ def test_a_session_for_a_running_kernel(any_notebook: Server) -> None:
 class Owner(Configurable):
     """What the server app is to its managers."""
 
-    backends: Backends
+    backends: BackendRegistry
 
 
 @pytest.mark.parametrize("kind", ["notebook", "console"])
@@ -85,9 +85,9 @@ def test_a_session_looks_as_jupyter_server_makes_it(kind: str) -> None:
     """Ours makes the model itself, for long lists."""
 
     async def test() -> None:
-        gateway = GatewayBackend(Gateway())
+        gateway = GatewayConnection(Gateway())
         app = Owner()
-        app.backends = Backends()
+        app.backends = BackendRegistry()
         specs = RemoteKernelSpecManager(parent=app, backend=gateway)
         kernels = RemoteMappingKernelManager(parent=app, kernel_spec_manager=specs, backend=gateway)
         app.backends.add(Backend(gateway.config, kernels, specs, gateway))

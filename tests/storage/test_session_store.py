@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from notebook_remote.storage.session_file import ALIVE
-from notebook_remote.storage.session_store import Store, left_behind
+from notebook_remote.storage.session_store import SessionStore, orphaned_kernels
 
 from ..support.intermediary import Intermediary
 from ..support.recipes import new_body
@@ -31,39 +31,39 @@ from ..support.servers import STOP_PATIENCE, Farm, Server, alive, children, wait
 GPU, CPU = "http://gpu:8888", "http://cpu:8888"  # keys of gateways
 
 
-def store(folder: Path, *gateways: str, root: str = "/work") -> Store:
+def store(folder: Path, *gateways: str, root: str = "/work") -> SessionStore:
     """A store as a server has it that has these gateways."""
-    made = Store(folder, root, logging.getLogger())
-    take_over(made, *(gateways or (GPU,)))
+    made = SessionStore(folder, root, logging.getLogger())
+    adopt(made, *(gateways or (GPU,)))
     return made
 
 
-def take_over(held: Store, *gateways: str) -> None:
+def adopt(held: SessionStore, *gateways: str) -> None:
     async def take() -> None:
         for gateway in gateways:
-            await held.take_over(gateway)
+            await held.adopt(gateway)
         assert await held.written()
 
     asyncio.run(take())
 
 
-def crash(held: Store) -> None:
+def crash(held: SessionStore) -> None:
     """What is left of a store when its process dies: an unlocked file."""
     file = held.release()
     assert file is not None
     file.close()
 
 
-def session(held: Store, name: str, kernel_id: str) -> None:
+def session(held: SessionStore, name: str, kernel_id: str) -> None:
     row = (name, f"{name}.ipynb", name, "notebook", kernel_id)
     held.connection.execute("INSERT INTO session VALUES (?, ?, ?, ?, ?)", row)
 
 
-def sessions(held: Store) -> list[str]:
+def sessions(held: SessionStore) -> list[str]:
     return sorted(row[0] for row in held.connection.execute("SELECT session_id FROM session"))
 
 
-def kernels(held: Store, gateway: str = GPU) -> dict[str, str]:
+def kernels(held: SessionStore, gateway: str = GPU) -> dict[str, str]:
     return {kernel.kernel_id: kernel.name for kernel in held.kernels(gateway)}
 
 
@@ -105,7 +105,7 @@ def test_other_directories_and_gateways_are_not_ours(tmp_path: Path) -> None:
     other = store(tmp_path, CPU)
     assert kernels(other, CPU) == kernels(other) == {}
     assert kernels(store(tmp_path)) == {"k1": "python3"}
-    assert [(root, k.kernel_id) for root, k in left_behind(tmp_path)] == []
+    assert [(root, k.kernel_id) for root, k in orphaned_kernels(tmp_path)] == []
 
 
 def test_a_gateway_that_is_not_there_is_left_to_a_server_that_has_it(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_gateway_that_is_not_there_is_left_to_a_server_that_has_it(tmp_path: P
     session(first, "s1", "k1")
     session(first, "s2", "k2")
     crash(first)
-    assert {(root, k.kernel_id) for root, k in left_behind(tmp_path)} == {
+    assert {(root, k.kernel_id) for root, k in orphaned_kernels(tmp_path)} == {
         ("/work", "k1"),
         ("/work", "k2"),
     }
@@ -133,7 +133,7 @@ def test_what_was_on_a_gateway_that_is_gone_for_good_is_dropped(tmp_path: Path) 
     crash(first)
     second = store(tmp_path, root="/work")
     asyncio.run(second.forget_gateways(lambda key: key == CPU))
-    take_over(second, CPU)
+    adopt(second, CPU)
     assert kernels(second, CPU) == {}
 
 
@@ -200,9 +200,9 @@ def test_a_file_that_cannot_be_used_is_set_aside(
     crash(good)
     crash(broken)
     damage(broken.path)
-    assert "k1" in [kernel.kernel_id for _, kernel in left_behind(tmp_path)]
+    assert "k1" in [kernel.kernel_id for _, kernel in orphaned_kernels(tmp_path)]
     later = store(tmp_path)
-    take_over(later, CPU)
+    adopt(later, CPU)
     assert kernels(later) == {"k1": "python3"}
     assert broken.path.with_suffix(".unreadable").exists()
     (warning,) = caplog.messages
@@ -216,8 +216,8 @@ def test_without_a_file_sessions_are_in_memory(
     """On a file system that cannot lock, say."""
     folder = tmp_path / "a file"
     folder.write_text("")
-    held = Store(folder, "/work", logging.getLogger())
-    asyncio.run(held.take_over(GPU))
+    held = SessionStore(folder, "/work", logging.getLogger())
+    asyncio.run(held.adopt(GPU))
     held.add_kernel("k1", "python3", GPU)
     session(held, "s1", "k1")
     assert not asyncio.run(held.written())
@@ -241,7 +241,7 @@ def test_a_full_disk_keeps_nobody_from_anything(
     for number in range(500):
         held.used(f"{number}.ipynb", GPU)
     held.add_kernel("k1", "python3", GPU)
-    asyncio.run(held.take_over(GPU))  # what the disk does not take stays in the earlier file too
+    asyncio.run(held.adopt(GPU))  # what the disk does not take stays in the earlier file too
     assert kernels(held) == {"k0": "python3", "k1": "python3"}
     assert earlier.path.exists()
     (warning,) = caplog.messages
@@ -249,7 +249,7 @@ def test_a_full_disk_keeps_nobody_from_anything(
     caplog.clear()
     file._connection.execute("PRAGMA max_page_count = 1000")
     held.add_kernel("k2", "python3", GPU)
-    take_over(held, GPU)
+    adopt(held, GPU)
     assert not earlier.path.exists()
     assert "again" in caplog.text
     crash(held)
@@ -266,11 +266,11 @@ def test_where_locks_are_not_seen_a_servers_signs_of_life_are(tmp_path: Path) ->
     file.close()  # from here on its lock is not seen
     here = store(tmp_path)
     assert (kernels(here), here.lives_elsewhere()) == ({}, True)
-    assert list(left_behind(tmp_path)) == []
+    assert list(orphaned_kernels(tmp_path)) == []
     os.utime(there.path, (time.time() - ALIVE,) * 2)
     assert not here.lives_elsewhere()
-    assert [kernel.kernel_id for _, kernel in left_behind(tmp_path)] == ["k1"]
-    take_over(here, GPU)
+    assert [kernel.kernel_id for _, kernel in orphaned_kernels(tmp_path)] == ["k1"]
+    adopt(here, GPU)
     assert kernels(here) == {"k1": "python3"}
 
 
@@ -300,7 +300,7 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.servers: dict[str, Store] = {}
+        self.servers: dict[str, SessionStore] = {}
         self.left: dict[str, tuple[str, str]] = {}  # kernel: gateway and session, of no server
         self.held: dict[str, dict[str, tuple[str, str]]] = {}  # the same of each server
         self.count = 0
@@ -316,7 +316,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         self.count += 1
         name = f"server{self.count}"
-        self.servers[name] = Store(self.folder, "/work", logging.getLogger())
+        self.servers[name] = SessionStore(self.folder, "/work", logging.getLogger())
         self.held[name] = {}
         for gateway in gateways:
             self._take_over(name, gateway)
@@ -327,7 +327,7 @@ class StoreMachine(RuleBasedStateMachine):
         self._take_over(data.draw(st.sampled_from(sorted(self.servers))), gateway)
 
     def _take_over(self, name: str, gateway: str) -> None:
-        take_over(self.servers[name], gateway)
+        adopt(self.servers[name], gateway)
         taken = {k: v for k, v in self.left.items() if v[0] == gateway}
         self.held[name] |= taken
         self.left = {k: v for k, v in self.left.items() if k not in taken}
@@ -370,7 +370,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_lost(self) -> None:
-        left = {kernel.kernel_id: kernel.gateway for _, kernel in left_behind(self.folder)}
+        left = {kernel.kernel_id: kernel.gateway for _, kernel in orphaned_kernels(self.folder)}
         assert left == {k: gateway for k, (gateway, _) in self.left.items()}
 
 

@@ -28,8 +28,8 @@ def spoken(notebook: NotebookPage) -> Locator:
 
 def channels(visitor: Visitor) -> list[str]:
     """The ports that the page's kernel WebSockets went to, in their order."""
-    places = [urlsplit(url) for url in visitor.websockets if "/channels" in url]
-    return [str(place.port) for place in places]
+    endpoints = [urlsplit(url) for url in visitor.websockets if "/channels" in url]
+    return [str(place.port) for place in endpoints]
 
 
 def port(server: Server) -> str:

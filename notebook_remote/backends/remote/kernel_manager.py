@@ -16,9 +16,9 @@ from jupyter_server.services.kernels.kernelmanager import (
 )
 from traitlets import Instance, default
 
-from ...client.connection import GatewayBackend
 from ...exceptions import GatewayError, KernelNotFound
 from ...types import JsonObject
+from .gateway import ManagedGateway
 
 MISSING = "The gateway does not know this kernel at the moment; it is asked again."
 
@@ -27,7 +27,7 @@ class RemoteKernelManager(ServerKernelManager):
     """One kernel on a gateway, made by RemoteMappingKernelManager."""
 
     kernel_name: str
-    backend = Instance(GatewayBackend)
+    gateway = Instance(ManagedGateway)
 
     @default("cache_ports")
     def _default_cache_ports(self) -> bool:
@@ -35,7 +35,7 @@ class RemoteKernelManager(ServerKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._links = self.backend.links
+        self._links = self.gateway.links
         self.awaited_until = 0.0  # monotonic; until then it may come up that its gateway has not
         self._renaming: asyncio.Task[None] | None = None
         self.when_gone: list[Callable[[str], object]] = []  # called with a sentence
@@ -99,8 +99,8 @@ class RemoteKernelManager(ServerKernelManager):
                 "mode": "",
                 **({"reason": self.reason} if self.reason else {}),
             }
-        now = {"connections": self.connections, "mode": self.backend.config.mode}
-        down = self.backend.down
+        now = {"connections": self.connections, "mode": self.gateway.config.mode}
+        down = self.gateway.down
         if down is not None:
             now |= {"execution_state": "unknown", "reason": down.message}
         elif self.missing:
@@ -115,7 +115,7 @@ class RemoteKernelManager(ServerKernelManager):
     async def resolve_path(self, path: str) -> str | None:
         """Where a file of the kernel is on its computer, as its gateway says, if it does."""
         try:
-            return await self.backend.client.resolve_path(str(self.kernel_id), path)
+            return await self.gateway.client.resolve_path(str(self.kernel_id), path)
         except GatewayError:
             return None
 
@@ -124,19 +124,19 @@ class RemoteKernelManager(ServerKernelManager):
 
         Only an embedded gateway can do that.
         """
-        if self.backend.config.embedded:
+        if self.gateway.config.embedded:
             self._renaming = asyncio.create_task(self._update_env(env), name="update_env")
 
     async def _update_env(self, env: dict[str, str]) -> None:
         try:
-            await self.backend.client.update_env(self.kernel_id, env)
+            await self.gateway.client.update_env(self.kernel_id, env)
         except GatewayError as error:
             self.log.warning("Kernel %s has its old name: %s", self.kernel_id, error.message)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was started.")
     async def start_kernel(self, **kwargs: Any) -> None:
         """Start it on the gateway; ``body`` is what goes with the request beside the name."""
-        self.take(await self.backend.client.start_kernel(self.kernel_name, kwargs["body"]))
+        self.take(await self.gateway.client.start_kernel(self.kernel_name, kwargs["body"]))
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was shutdown.")
     async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
@@ -145,28 +145,28 @@ class RemoteKernelManager(ServerKernelManager):
         ``unconfirmed`` says that the gateway did not know it: another replica may have it.
         """
         try:
-            await self.backend.client.shutdown(self.kernel_id)
+            await self.gateway.client.shutdown(self.kernel_id)
         except KernelNotFound:
             self.unconfirmed = True
         # No gateway closes them by itself.
-        self.backend.links.forget(self.kernel_id)
+        self.gateway.links.forget(self.kernel_id)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was restarted.")
     async def restart_kernel(self, now: bool = False, newports: bool = False, **kw: Any) -> None:
         """Restart it on the gateway."""
         if self._renaming is not None:
             await self._renaming
-        await self.backend.client.restart(self.kernel_id)
+        await self.gateway.client.restart(self.kernel_id)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was interrupted.")
     async def interrupt_kernel(self) -> None:
         """Interrupt it on the gateway."""
-        await self.backend.client.interrupt(self.kernel_id)
+        await self.gateway.client.interrupt(self.kernel_id)
 
     async def is_alive(self) -> bool:
         """Whether the gateway has this kernel. Raises GatewayError when it cannot be asked."""
         try:
-            self.take(await self.backend.client.kernel(self.kernel_id))
+            self.take(await self.gateway.client.kernel(self.kernel_id))
         except KernelNotFound:
             return False
         self.missing = False

@@ -11,14 +11,14 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_server.utils import url_path_join
 from traitlets import Instance
 
-from ...client.connection import GatewayBackend
+from ...client.connection import GatewayConnection
 from ...types import JsonObject
 
 
 class RemoteKernelSpecManager(KernelSpecManager):
     """Lists the kernelspecs of one gateway. Called by RoutedKernelSpecManager."""
 
-    backend = Instance(GatewayBackend)
+    gateway = Instance(GatewayConnection)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -28,7 +28,7 @@ class RemoteKernelSpecManager(KernelSpecManager):
 
     async def get_all_specs(self) -> JsonObject:
         """Models of all kernelspecs by name; notes the default one too. Raises GatewayError."""
-        answer = await self.backend.client.kernelspecs(user=os.environ.get("KERNEL_USERNAME"))
+        answer = await self.gateway.client.kernelspecs(user=os.environ.get("KERNEL_USERNAME"))
         specs: JsonObject = {}
         for name, model in answer["kernelspecs"].items():
             allowed = self.allowed_kernelspecs
@@ -41,12 +41,12 @@ class RemoteKernelSpecManager(KernelSpecManager):
 
     async def get_kernel_spec(self, kernel_name: str, **kwargs: Any) -> JsonObject:
         """The model of one kernelspec. Raises KernelSpecNotFound (a KeyError), GatewayError."""
-        model = await self.backend.client.kernelspec(kernel_name)
+        model = await self.gateway.client.kernelspec(kernel_name)
         return self._with_our_urls(kernel_name, model)
 
     async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> bytes | None:
         """A kernelspec's file, such as its logo; the resource handler asks for this first."""
-        return await self.backend.client.kernelspec_resource(kernel_name, path)
+        return await self.gateway.client.kernelspec_resource(kernel_name, path)
 
     def _with_our_urls(self, name: str, model: JsonObject) -> JsonObject:
         """Let the page get logos from us: it cannot reach, or prove itself to, the gateway."""

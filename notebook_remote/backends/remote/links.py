@@ -15,7 +15,7 @@ from typing import Any
 from jupyter_events import EventLogger
 
 from ...exceptions import GatewayError
-from ...net.leg import Count, Ending
+from ...net.leg import CloseReason, Traffic
 from ...net.relay import Relay
 from . import metrics
 
@@ -43,8 +43,8 @@ class Link:
     error: str = ""
     relay: Relay | None = None
     unsent: bytes = b""  # messages of the page that wait for its next connection
-    counted: dict[str, Count] = field(default_factory=dict)  # what the metrics have already
-    earlier: dict[str, Count] = field(default_factory=dict)  # what passed before this connection
+    counted: dict[str, Traffic] = field(default_factory=dict)  # what the metrics have already
+    earlier: dict[str, Traffic] = field(default_factory=dict)  # what passed before this connection
 
     def change(self, state: str, error: str = "") -> None:
         """Note a new state; an error stays until the link stands again."""
@@ -53,21 +53,24 @@ class Link:
         self.state = state
         self.error = error or self.error
 
-    def passed(self, direction: str) -> Count:
+    def passed(self, direction: str) -> Traffic:
         """What has come from an end over all connections."""
-        now = getattr(self.relay, direction) if self.relay is not None else Count()
-        before = self.earlier.get(direction, Count())
-        return Count(before.frames + now.frames, before.bytes + now.bytes)
+        now = getattr(self.relay, direction) if self.relay is not None else Traffic()
+        before = self.earlier.get(direction, Traffic())
+        return Traffic(before.frames + now.frames, before.bytes + now.bytes)
 
 
 DIRECTIONS = ("from_browser", "from_gateway")
 LEGS = ("browser", "gateway")
 
 
+EventListener = Callable[[Event], object]
+
+
 class Links:
     """The links of one backend. ``emit`` is called with the data of an event for each change."""
 
-    def __init__(self, backend: str, emit: Callable[[Event], object] = lambda event: None) -> None:
+    def __init__(self, backend: str, emit: EventListener = lambda event: None) -> None:
         self.backend = backend
         self.emit = emit
         self._links: list[Link] = []
@@ -119,7 +122,7 @@ class Links:
         link.error = sentence
         self._emit(link, state="refused")
 
-    def ended(self, link: Link, ending: Ending) -> None:
+    def ended(self, link: Link, ending: CloseReason) -> None:
         """The connection has ended; unless the page left, it is expected to come back."""
         self.measure(link)
         if link.relay is not None:
@@ -152,11 +155,11 @@ class Links:
             link.change(state)
             self._emit(link)
         for direction in DIRECTIONS:
-            now: Count = getattr(relay, direction)
-            before = link.counted.get(direction, Count())
+            now: Traffic = getattr(relay, direction)
+            before = link.counted.get(direction, Traffic())
             metrics.FRAMES.labels(direction=direction).inc(now.frames - before.frames)
             metrics.BYTES.labels(direction=direction).inc(now.bytes - before.bytes)
-            link.counted[direction] = Count(now.frames, now.bytes)
+            link.counted[direction] = Traffic(now.frames, now.bytes)
         for leg in LEGS:
             round_trip = getattr(relay, leg).round_trip
             if round_trip is not None:
@@ -230,8 +233,8 @@ class Links:
         self.emit(event)
 
 
-def tell_events(logger: EventLogger) -> Callable[[Event], object]:
-    """What ``Links.emit`` is to be, so that jupyter_server's event logger tells every change.
+def event_listener(logger: EventLogger) -> EventListener:
+    """A listener for ``Links`` that gives every change to jupyter_server's event logger.
 
     Called once, when the app starts.
     """

@@ -15,8 +15,7 @@ from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelMana
 from traitlets import Callable as Callable_
 from traitlets import Instance, default
 
-from ...client.connection import GatewayBackend
-from ...concurrency import Shared
+from ...concurrency import SingleFlight
 from ...exceptions import (
     GatewayError,
     GatewayUnreachable,
@@ -25,6 +24,7 @@ from ...exceptions import (
     StartCancelled,
 )
 from ...types import JsonObject
+from .gateway import ManagedGateway
 from .kernel_manager import MISSING, RemoteKernelManager
 from .starts import Start
 
@@ -43,7 +43,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     """
 
     last_kernel_activity: datetime
-    backend = Instance(GatewayBackend)
+    gateway = Instance(ManagedGateway)
     client_factory = Callable_()  # makes a kernel's client, for programs within this server
 
     @default("kernel_manager_class")
@@ -56,10 +56,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._looking = Shared("look at the kernels", self._look_at_all)
+        self._looking = SingleFlight("look at the kernels", self._look_at_all)
         self._watching: asyncio.Task[None] | None = None
         self._env_starts = asyncio.Lock()
-        self._start_slots = asyncio.Semaphore(self.backend.config.max_concurrent_starts)
+        self._start_slots = asyncio.Semaphore(self.gateway.config.max_concurrent_starts)
         self.starts: dict[str, Start] = {}  # that are under way, by the kernel's id
         self._second_looks: set[asyncio.Task[None]] = set()
         self._taken_back: dict[asyncio.Task[None], str] = {}
@@ -103,21 +103,20 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             self.starts.pop(kernel_id, None)
         self._add(kernel)
         self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
-        if self.backend.store is not None:
-            # A gateway may have chosen another id; a server that is killed now needs to have it.
-            await self.backend.store.written()
+        # A gateway may have chosen another id; a server that is killed now needs to have it.
+        await self.gateway.store.written()
         return str(kernel.kernel_id)
 
     async def _start(
         self, kernel: RemoteKernelManager, start: Start, path: str | None, env: dict[str, str]
     ) -> None:
         kernel_id = start.kernel_id
-        await self.backend.ready()  # before that the store has no key for it
+        await self.gateway.ready()  # before that the store has no key for it
         body: JsonObject = {"kernel_id": kernel_id}
         if path is not None:
             body["path"] = path
         folder = None if path is None else self.cwd_for_path(path)
-        kernel_env = await self.backend.kernel_env(env, folder, kernel_id)
+        kernel_env = await self.gateway.kernel_env(env, folder, kernel_id)
         if kernel_env:
             body["env"] = kernel_env
         # Two gateways mix up the environments of starts that overlap (the Kernel Gateway's
@@ -126,8 +125,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         async with self._start_slots, alone:
             start.sent = True
             self._note(kernel_id, kernel.kernel_name)
-            if self.backend.store is not None:
-                await self.backend.store.written()
+            await self.gateway.store.written()
             try:
                 await kernel.start_kernel(body=body)
             except (GatewayUnreachable, asyncio.CancelledError) as error:
@@ -144,8 +142,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if kernel.kernel_id != kernel_id:  # it has chosen another
             self._note(kernel.kernel_id, kernel.kernel_name)
             self._forget(kernel_id)
-        if self.backend.store is not None:
-            self.backend.store.confirm_kernel(kernel.kernel_id)
+        self.gateway.store.confirm_kernel(kernel.kernel_id)
 
     def cancel_start(self, kernel_id: str) -> None:
         """Give up a start. A kernel that still comes up is shut down. Raises 404."""
@@ -167,7 +164,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         """A kernel that is there already is ours, or somebody else's; neither is started."""
         if kernel_id not in self:
             try:
-                await self.backend.client.kernel(kernel_id)
+                await self.gateway.client.kernel(kernel_id)
             except KernelNotFound:
                 return
         raise KernelExists(f"A kernel with the id {kernel_id} runs already: choose another id.")
@@ -184,10 +181,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
     async def _taking_back(self, kernel_id: str) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.backend.config.start_timeout + STOP_TIMEOUT
+        deadline = loop.time() + self.gateway.config.start_timeout + STOP_TIMEOUT
         while loop.time() < deadline:
             try:
-                await self.backend.client.shutdown(kernel_id)
+                await self.gateway.client.shutdown(kernel_id)
             except GatewayError:  # noqa: PERF203 - not up yet, or not reachable
                 await asyncio.sleep(TAKE_BACK_PAUSE)
             else:
@@ -220,17 +217,15 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
         Whether the gateway still has them is asked at the first look, and it is theirs to say.
         """
-        store, key = self.backend.store, self.backend.key
-        if store is None:
-            return
-        await store.take_over(key)
+        store, key = self.gateway.store, self.gateway.key
+        await store.adopt(key)
         stored = store.kernels(key)
         self.adopt(
             [{"id": k.kernel_id, "name": k.name, "execution_state": "unknown"} for k in stored]
         )
         self.kept |= {k.kernel_id for k in stored if k.kept}
         # Their start may be under way still: the server before had no answer.
-        deadline = time.monotonic() + self.backend.config.start_timeout
+        deadline = time.monotonic() + self.gateway.config.start_timeout
         for kernel in stored:
             if not kernel.answered and kernel.kernel_id in self._kernels:
                 self._kernels[kernel.kernel_id].awaited_until = deadline
@@ -239,20 +234,17 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         """Choose whether a kernel goes on running when this server stops. Raises 404."""
         self._ours(kernel_id)
         (self.kept.add if kept else self.kept.discard)(kernel_id)
-        if self.backend.store is not None:
-            self.backend.store.keep_kernel(kernel_id, kept)
+        self.gateway.store.keep_kernel(kernel_id, kept)
 
     def is_kept(self, kernel_id: str) -> bool:
         """Whether a kernel goes on running when this server stops."""
-        return self.backend.config.on_exit == "keep" or kernel_id in self.kept
+        return self.gateway.config.on_exit == "keep" or kernel_id in self.kept
 
     def _note(self, kernel_id: str, name: str) -> None:
-        if self.backend.store is not None:
-            self.backend.store.add_kernel(kernel_id, name, self.backend.key)
+        self.gateway.store.add_kernel(kernel_id, name, self.gateway.key)
 
     def _forget(self, kernel_id: str) -> None:
-        if self.backend.store is not None:
-            self.backend.store.drop_kernel(kernel_id)
+        self.gateway.store.drop_kernel(kernel_id)
 
     def _new_kernel(self, kernel_name: str) -> RemoteKernelManager:
         # Not the configured kernel_manager_class: that one is for the gateway's side.
@@ -261,7 +253,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             log=self.log,
             kernel_name=kernel_name,
             kernel_spec_manager=self.kernel_spec_manager,
-            backend=self.backend,
+            gateway=self.gateway,
         )
 
     def _add(self, kernel: RemoteKernelManager) -> None:
@@ -328,7 +320,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             raise GatewayUnreachable(MISSING) from None
         except GatewayError:
             # The page says "restarting" until its socket connects again.
-            self.backend.links.close(kernel_id)
+            self.gateway.links.close(kernel_id)
             raise
         self.log.info("Kernel restarted: %s", kernel_id)
 
@@ -349,7 +341,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         for task in self._second_looks:
             task.cancel()
         for kernel in list(self._kernels.values()):
-            self.backend.links.forget(kernel.kernel_id)
+            self.gateway.links.forget(kernel.kernel_id)
             self._drop(kernel)
 
     async def shutdown_all(self, now: bool = False) -> None:
@@ -361,10 +353,10 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         kernels: list[RemoteKernelManager] = list(self._kernels.values())
         kept = {kernel.kernel_id for kernel in kernels if self.is_kept(kernel.kernel_id)}
         if kept:
-            name = self.backend.config.name
+            name = self.gateway.config.name
             ids = ", ".join(sorted(kept))
             self.log.info("These kernels keep running on the gateway %r: %s", name, ids)
-        if kept or not self.backend.config.embedded:
+        if kept or not self.gateway.config.embedded:
             await self._shutdown_on_gateway([k for k in kernels if k.kernel_id not in kept])
         else:
             await self.cancel_starts()
@@ -395,7 +387,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             self.log.warning(
                 "Not shut down, because the gateway at %s did not confirm it: %s. They may still"
                 " run there.",
-                self.backend.config.url,
+                self.gateway.address.url,
                 ", ".join(sorted(left)),
             )
 
@@ -415,7 +407,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         However many pages ask for lists, a gateway is asked no more often. Raises GatewayError.
         """
         if self._kernels:
-            await self._looking.recent(self.backend.config.poll_interval)
+            await self._looking.recent(self.gateway.config.poll_interval)
 
     async def look(self) -> None:
         """Ask the gateway for all our kernels. Raises GatewayError."""
@@ -426,12 +418,12 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         try:
             await self._ask_for_all()
         except GatewayError as error:
-            self.backend.seen(error)
+            self.gateway.seen(error)
             raise
-        self.backend.seen(None)
+        self.gateway.seen(None)
 
     async def _ask_for_all(self) -> None:
-        listed = await self.backend.client.kernels()
+        listed = await self.gateway.client.kernels()
         by_id = {str(model.get("id")): model for model in listed or ()}
         unlisted = []
         for count, (kernel_id, kernel) in enumerate(list(self._kernels.items())):
@@ -477,12 +469,12 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     async def _shut_down_again(self, kernel_id: str) -> None:
         """Shut down what the replica that was asked first did not know."""
         with contextlib.suppress(GatewayError):
-            if not await self.backend.client.is_gone(kernel_id):
-                await self.backend.client.shutdown(kernel_id)
+            if not await self.gateway.client.is_gone(kernel_id):
+                await self.gateway.client.shutdown(kernel_id)
 
     async def _second_look(self, kernel: RemoteKernelManager) -> None:
         try:
-            gone = await self.backend.client.is_gone(kernel.kernel_id)
+            gone = await self.gateway.client.is_gone(kernel.kernel_id)
         except GatewayError:
             gone = False  # the next look tells
         # No other look has found it meanwhile.
@@ -492,13 +484,13 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
 
     def _confirm(self, kernel: RemoteKernelManager) -> None:
         """Its gateway has it: from now on a 404 means that it is gone."""
-        if kernel.awaited_until and self.backend.store is not None:
-            self.backend.store.confirm_kernel(kernel.kernel_id)
+        if kernel.awaited_until:
+            self.gateway.store.confirm_kernel(kernel.kernel_id)
         kernel.awaited_until = 0.0
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(self.backend.config.poll_interval)
+            await asyncio.sleep(self.gateway.config.poll_interval)
             try:
                 await self.look()
             except GatewayError:
@@ -514,9 +506,9 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self.log.warning("Kernel %s is gone from its gateway: culled, or died.", kernel.kernel_id)
         self._drop(kernel)
         self._forget(kernel.kernel_id)
-        self.backend.links.gone(
+        self.gateway.links.gone(
             kernel.kernel_id,
-            f"The kernel is gone from {self.backend.config.label}: it was culled or shut down"
+            f"The kernel is gone from {self.gateway.config.label}: it was culled or shut down"
             " there, or died. Its variables are lost; the notebook is not.",
         )
 

@@ -13,7 +13,7 @@ import websocket
 
 from ...config.gateway import LAUNCH_TIMEOUT_ENV, Gateway
 from ..channels import V1, Channels
-from ..findings import Result, Trouble, good, in_short, not_tried, words_of
+from ..findings import CheckFailed, Result, good, in_short, not_tried, words_of
 from .rest import Answers, is_object
 
 REPLICAS = 6  # connections that ask for the kernel
@@ -67,7 +67,7 @@ class KernelChecks(Answers):
             if response.status_code in (200, 201) and is_object(response):
                 self._note_id(str(response.json().get("id", "")))
         except requests.Timeout:
-            raise Trouble(
+            raise CheckFailed(
                 f"No kernel {body['name']!r} within {self.gateway.start_timeout:g} s.",
                 "Look at the gateway's log. If starts take long there (an image is pulled), allow"
                 " for it: KERNEL_LAUNCH_TIMEOUT in the environment, or Gateway.request_timeout.",
@@ -104,7 +104,7 @@ class KernelChecks(Answers):
             env.setdefault(LAUNCH_TIMEOUT_ENV, str(max(launch, 1)))
         return env
 
-    def _not_started(self, response: requests.Response, name: str) -> Trouble:
+    def _not_started(self, response: requests.Response, name: str) -> CheckFailed:
         text = f"The gateway did not start {name!r}: HTTP {response.status_code}"
         text += f", {words_of(response) or 'without a word'}"
         step = "Look at the gateway's log for why, and try the kernel on that computer by itself."
@@ -119,7 +119,7 @@ class KernelChecks(Answers):
             step = "The gateway's limit of kernels is reached: shut some down, or raise it there."
         elif name not in self.kernelspecs:
             step = f"There is no kernelspec of that name: use one of {sorted(self.kernelspecs)}."
-        return Trouble(f"{text}.", step)
+        return CheckFailed(f"{text}.", step)
 
     def stop(self) -> Result:
         """The kernel is shut down, and gone. Also called when the examination is broken off."""
@@ -135,7 +135,7 @@ class KernelChecks(Answers):
             time.sleep(0.2)
             left = self._shut_down()
         if left:
-            raise Trouble(
+            raise CheckFailed(
                 f"The kernel {', '.join(sorted(left))} may still be there.",
                 f"Shut it down: DELETE {self.gateway.url}{self.gateway.kernels_endpoint}/<id>.",
             )
@@ -174,7 +174,7 @@ class KernelChecks(Answers):
         lost = answers.count(404)
         if not lost:
             odd = next(status for status in answers if status != 200)
-            raise Trouble(
+            raise CheckFailed(
                 f"The kernel is there, and asked for it the gateway answers with HTTP {odd}.",
                 f"Let GET {path} through a proxy in between; else look at the gateway's log.",
             )
@@ -185,7 +185,7 @@ class KernelChecks(Answers):
             if cookies and not self.gateway.accept_cookies
             else ""
         )
-        raise Trouble(
+        raise CheckFailed(
             f"{lost} of {count} connections do not find the kernel that was just started: several"
             " gateways are behind this name, and each knows only its own kernels.",
             "Let the load balancer send each client to one of them (session affinity), or give each"
@@ -216,40 +216,42 @@ class KernelChecks(Answers):
             raise self._not_open(error) from None
         return good(f"Open, to a kernel that is up, within {time.monotonic() - started:.1f} s.")
 
-    def _not_open(self, error: Exception) -> Trouble:
+    def _not_open(self, error: Exception) -> CheckFailed:
         where = self.gateway.websocket_url
         if isinstance(error, websocket.WebSocketBadStatusException):
             return self._handshake_refused(error.status_code, error.resp_body)
         if isinstance(error, (TimeoutError, websocket.WebSocketTimeoutException)):
             limit = self.gateway.start_timeout
             if self.kind == "enterprise-gateway":
-                return Trouble(
+                return CheckFailed(
                     f"Enterprise Gateway took the start, and after {limit:g} s the kernel is not"
                     " up.",
                     "Its log says why the launch failed or hangs; KERNEL_LAUNCH_TIMEOUT gives it"
                     " longer.",
                 )
-            return Trouble(f"No answer to the WebSocket handshake within {limit:g} s.", UPGRADE)
+            return CheckFailed(f"No answer to the WebSocket handshake within {limit:g} s.", UPGRADE)
         if isinstance(error, OSError):
-            return Trouble(
+            return CheckFailed(
                 f"No connection to {where}: {in_short(error)}.",
                 "Correct Gateway.ws_url." if self.gateway.ws_url else UPGRADE,
             )
-        return Trouble(f"What answers at {where} speaks no WebSocket ({in_short(error)}).", UPGRADE)
+        return CheckFailed(
+            f"What answers at {where} speaks no WebSocket ({in_short(error)}).", UPGRADE
+        )
 
-    def _handshake_refused(self, status: int, body: bytes | None) -> Trouble:
+    def _handshake_refused(self, status: int, body: bytes | None) -> CheckFailed:
         said = (body or b"").decode(errors="replace")[:100]
         text = f"HTTP {status} in answer to the WebSocket handshake, after REST had worked"
         if status == 404:
-            return Trouble(
+            return CheckFailed(
                 f"{text}: the kernel is not known there.",
                 "If several gateways are behind this name, see 'replicas'; else correct"
                 " Gateway.ws_url, or the proxy's path for WebSockets.",
             )
         if status in (401, 403):
-            return Trouble(
+            return CheckFailed(
                 f"{text}.",
                 "The token got through with REST: see that the proxy in between passes the header"
                 f" {self.gateway.auth_header_key} on for WebSockets too.",
             )
-        return Trouble(f"{text} ({said or 'empty'}).", UPGRADE)
+        return CheckFailed(f"{text} ({said or 'empty'}).", UPGRADE)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import websocket
 
 from ..channels import V1, Channels, Closed, Comm
-from ..findings import Result, Trouble, good, in_short, not_tried, warning, words_of
+from ..findings import CheckFailed, Result, good, in_short, not_tried, warning, words_of
 from .kernel import KernelChecks
 from .network import is_loopback
 from .rest import KINDS, is_object
@@ -105,21 +105,21 @@ class MessageChecks(KernelChecks):
             )
         return good(text)
 
-    def _no_answer(self) -> Trouble:
+    def _no_answer(self) -> CheckFailed:
         """A kernel does not answer, though its channels are open, and so is the way to them."""
         path = f"{self.gateway.kernels_endpoint}/{self.kernel_id}"
         response = self.wire.ask("GET", path)
         model = response.json() if is_object(response) else {}
         if model.get("execution_state") == "starting":
             # Gateways pass nothing on, and answer no ping, before that or a minute has passed.
-            return Trouble(
+            return CheckFailed(
                 "The kernel was started, and its gateway has had no status of it since (busy, idle,"
                 f" starting), for {self.wire.limit:g} s and more.",
                 "Either it hangs at its start, which its log at the gateway shows, or it never"
                 " sends a status: report that to the authors of this kernel (Jupyter's messaging"
                 " protocol, 'Kernel status'). --kernel=NAME tries another one.",
             )
-        return Trouble(
+        return CheckFailed(
             f"The kernel does not answer within {self.wire.limit:g} s.",
             "Look at the gateway's log and load; --Gateway.connect_timeout sets how long to wait.",
         )
@@ -134,7 +134,7 @@ class MessageChecks(KernelChecks):
                 if states[-1] == "idle":
                     break
         except TimeoutError:
-            raise Trouble(
+            raise CheckFailed(
                 f"The kernel answers, and does not say when it is {self._missing(states)}: it sends"
                 " no such status, and cells stay marked as running.",
                 "Report it to the authors of this kernel (Jupyter's messaging protocol, 'Kernel"
@@ -163,7 +163,7 @@ class MessageChecks(KernelChecks):
         sent = (BYTES, b"\xff" * 1000, BYTES * 40)
         answer = Comm(self.open_channels, TARGET).ask("echo", *sent)
         if tuple(answer["buffers"]) != sent:
-            raise Trouble(
+            raise CheckFailed(
                 "Binary data came back changed: widgets, images and uploads will break.",
                 "Look for what is in between that rewrites messages (a proxy, a filter).",
             )
@@ -200,7 +200,7 @@ class MessageChecks(KernelChecks):
         comm = Comm(self._patient_channels(), TARGET)
         there = comm.ask("measure", data)["content"]["data"].get("sha256")
         if there != [hashlib.sha256(data).hexdigest()]:
-            raise Trouble(
+            raise CheckFailed(
                 f"{size // MIB} MiB reached the kernel changed.",
                 "Look for what is in between that rewrites messages.",
             )
@@ -237,13 +237,13 @@ class MessageChecks(KernelChecks):
             answer = Comm(self._patient_channels(), TARGET).ask("large", size=LARGE)
         except (Closed, TimeoutError) as error:
             self._drop()
-            raise Trouble(
+            raise CheckFailed(
                 f"11 MiB from the kernel do not arrive: {error}.",
                 "Look for a proxy in between that limits the size or the time of messages;"
                 " plots and tables of that size will be lost.",
             ) from None
         if answer["buffers"] != [BYTES * (LARGE // len(BYTES))]:
-            raise Trouble(
+            raise CheckFailed(
                 "11 MiB from the kernel arrived changed.",
                 "Look for what is in between that rewrites messages.",
             )
@@ -281,13 +281,13 @@ class MessageChecks(KernelChecks):
             took = channels.ping()
         except Closed as closed:
             self._drop()
-            raise Trouble(
+            raise CheckFailed(
                 f"Within {silence:g} s without messages the connection was gone: {closed}.",
                 "Raise the idle timeout of the proxy in between to a minute or more.",
             ) from None
         except TimeoutError:
             self._drop()
-            raise Trouble(
+            raise CheckFailed(
                 "WebSocket pings are not answered, so the notebook server would take the link for"
                 " dead.",
                 "Let the proxy in between pass ping and pong on.",
@@ -303,14 +303,14 @@ class MessageChecks(KernelChecks):
         base, session_id = self.gateway.page_url, uuid.uuid4().hex
         insecure = urlsplit(base).scheme == "ws" and not is_loopback(urlsplit(base).hostname or "")
         if self.origin.startswith("https:") and insecure:
-            raise Trouble(
+            raise CheckFailed(
                 f"Pages of {self.origin} may not open {base}: browsers forbid ws:// there.",
                 "Give the gateway TLS, or Gateway.page_ws_url an address that begins with wss://.",
             )
         path = f"{self.gateway.kernels_endpoint}/{self.kernel_id}/channels/ticket"
         response = self.wire.ask("POST", path, {"origin": self.origin, "session_id": session_id})
         if response.status_code != 201 or not is_object(response):
-            raise Trouble(
+            raise CheckFailed(
                 f"No ticket: HTTP {response.status_code}, {words_of(response)}.",
                 "The gateway's log has a line that begins with 'notebook-remote-gateway mint'.",
             )
@@ -329,7 +329,7 @@ class MessageChecks(KernelChecks):
             channels.request("kernel_info_request", {})
             channels.close()
         except (OSError, websocket.WebSocketException, Closed) as error:
-            raise Trouble(
+            raise CheckFailed(
                 f"A ticket does not open the channels at {self.gateway.page_url} for a page of"
                 f" {self.origin}: {in_short(error)[:100]}.",
                 "The gateway's log has a line that begins with 'notebook-remote-gateway redeem' and"

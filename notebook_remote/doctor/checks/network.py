@@ -15,8 +15,8 @@ import requests
 
 from ...config.gateway import Gateway
 from ..findings import (
+    CheckFailed,
     Result,
-    Trouble,
     about_server_here,
     good,
     in_short,
@@ -24,7 +24,7 @@ from ..findings import (
     warning,
     within,
 )
-from ..transport import ProxyRefused, Wire
+from ..transport import ProxyRefused, Transport
 
 SOON_ANSWERED = 1.5  # seconds; a wrong scheme is noticed within twice as long
 SOON = 14  # days before its end in which a certificate is warned about
@@ -38,7 +38,7 @@ class Reach:
     """
 
     def __init__(self, gateway: Gateway) -> None:
-        self.gateway, self.wire = gateway, Wire(gateway)
+        self.gateway, self.wire = gateway, Transport(gateway)
 
     def use(self, url: str) -> str:
         """The advice to give another address."""
@@ -76,7 +76,7 @@ class Reach:
         try:
             found = socket.getaddrinfo(wire.host, wire.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):  # of a name that can be none
-            raise Trouble(
+            raise CheckFailed(
                 f"The name {wire.host!r} cannot be resolved.",
                 f"Check its spelling in {self.gateway.address_option}, and the network or VPN."
                 + about_proxies(),
@@ -89,7 +89,7 @@ class Reach:
         try:
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
-            raise Trouble(
+            raise CheckFailed(
                 f"The name {host!r} of the proxy cannot be resolved.",
                 "Check its spelling in Gateway.proxy, and the network or VPN.",
             ) from None
@@ -117,36 +117,36 @@ class Reach:
             )
         return good(text)
 
-    def _unreachable(self, failed: dict[str, OSError]) -> Trouble:
+    def _unreachable(self, failed: dict[str, OSError]) -> CheckFailed:
         where = f"{self.wire.host}:{self.wire.port}"
         if self.wire.proxy.hostname:
             return self._no_way_through(where, next(iter(failed.values())))
         if all(isinstance(error, ConnectionRefusedError) for error in failed.values()):
-            return Trouble(
+            return CheckFailed(
                 f"Nothing listens at {where} (connection refused).",
                 f"Start the gateway, or correct host and port in {self.gateway.address_option}."
                 " A gateway that listens on its own loopback only (127.0.0.1) needs --ip=0.0.0.0"
                 " or an SSH tunnel.",
             )
         if any(isinstance(error, TimeoutError) for error in failed.values()):
-            return Trouble(
+            return CheckFailed(
                 f"No answer from {where} within {self.wire.limit:g} s.",
                 "Check that the computer is up and that no firewall is in the way."
                 + about_proxies(),
             )
-        return Trouble(
+        return CheckFailed(
             f"No connection to {where}: {in_short(next(iter(failed.values())))}.",
             "Check the network, VPN and routes to it." + about_proxies(),
         )
 
-    def _no_way_through(self, where: str, error: OSError) -> Trouble:
+    def _no_way_through(self, where: str, error: OSError) -> CheckFailed:
         if isinstance(error, ProxyRefused):
-            return Trouble(
+            return CheckFailed(
                 f"The proxy does not let us through to {where} ({error}).",
                 "Give it a user and password in Gateway.proxy, if it asks for them, or have it"
                 f" allow this host and port; check them in {self.gateway.address_option}, too.",
             )
-        return Trouble(
+        return CheckFailed(
             f"No connection to the proxy {self.wire.proxy.hostname}: {in_short(error)}.",
             "Correct Gateway.proxy, or start it.",
         )
@@ -206,26 +206,26 @@ class Reach:
             )
         return warning(text, "Renew it soon.") if days < SOON else good(text)
 
-    def _distrust(self, error: ssl.SSLCertVerificationError, strict: ssl.SSLContext) -> Trouble:
+    def _distrust(self, error: ssl.SSLCertVerificationError, strict: ssl.SSLContext) -> CheckFailed:
         if error.verify_code == 10:
-            return Trouble(
+            return CheckFailed(
                 "The gateway's certificate has expired.",
                 "Renew it at the gateway (or at the proxy in front of it) and restart that; check"
                 " this computer's clock, too.",
             )
         if error.verify_code == 9:
-            return Trouble(
+            return CheckFailed(
                 "The gateway's certificate is not valid yet.",
                 "Check the clock of this computer, and that of the one that made it.",
             )
         if error.verify_code in (62, 64):
-            return Trouble(
+            return CheckFailed(
                 f"The certificate is not for {self.wire.host!r} but for {self._names(strict)}.",
                 f"Use such a name in {self.gateway.address_option}, or have a certificate made for"
                 " this one.",
             )
         self_signed = error.verify_code == 18
-        return Trouble(
+        return CheckFailed(
             "The certificate is signed by itself and by nobody known here."
             if self_signed
             else f"Who signed the certificate is not known here ({error.verify_message}).",
@@ -243,9 +243,9 @@ class Reach:
             return "another name"
         return ", ".join(str(n) for _, n in certificate.get("subjectAltName", ())) or "no name"
 
-    def _no_tls(self, error: OSError) -> Trouble:
+    def _no_tls(self, error: OSError) -> CheckFailed:
         self._notice_no_tls()
-        return Trouble(
+        return CheckFailed(
             f"No TLS connection: {in_short(error)}.",
             "If the gateway asks for a certificate of yours, give one with"
             " --Gateway.client_cert and --Gateway.client_key; else look at its log, and at"
@@ -261,7 +261,7 @@ class Reach:
             return
         if answer.status_code == 400:  # as nginx answers where it speaks TLS
             return
-        raise Trouble(
+        raise CheckFailed(
             f"What listens at port {self.wire.port} speaks HTTP without TLS.",
             f"{self.use(plain)} Or switch TLS on at the gateway.",
         )

@@ -14,8 +14,8 @@ import requests
 from ...config.gateway import Gateway
 from ..findings import (
     UPDATE_SERVER,
+    CheckFailed,
     Result,
-    Trouble,
     good,
     in_short,
     is_vulnerable,
@@ -61,7 +61,7 @@ class Answers(Reach):
         if status in (401, 403) or (status == 200 and is_object(response)):
             return good(f"Answers at {self.gateway.url}/api within {_ms(response.elapsed)}.")
         if status >= 500:
-            raise Trouble(
+            raise CheckFailed(
                 f"Answers with HTTP {status} ({words_of(response)}).",
                 "Look at the gateway's log; if a proxy stands in front of it, at whether that"
                 " finds the gateway up.",
@@ -79,8 +79,8 @@ class Answers(Reach):
         for url in self._shorter_urls():
             found = self.wire.ask("GET", "/api", proof=False, base=url)
             if found.status_code in (401, 403) or (found.status_code == 200 and is_object(found)):
-                raise Trouble(text, f"One answers at {url}. {self.use(url)}")
-        raise Trouble(
+                raise CheckFailed(text, f"One answers at {url}. {self.use(url)}")
+        raise CheckFailed(
             text,
             f"Correct {self.gateway.address_option}: the gateway's /api is below it. Ask its"
             " operator for the path prefix (base_url), or look into its log at start.",
@@ -93,28 +93,28 @@ class Answers(Reach):
             path = path.rpartition("/")[0]
             yield urlunsplit(parts._replace(path=path))
 
-    def _redirected(self, response: requests.Response) -> Trouble:
+    def _redirected(self, response: requests.Response) -> CheckFailed:
         target = urljoin(response.url, response.headers.get("Location", ""))
         base = target.partition("?")[0].rstrip("/")
         if base.endswith("/api"):
-            return Trouble(f"Redirects to {base}.", self.use(base.removesuffix("/api")))
-        return Trouble(
+            return CheckFailed(f"Redirects to {base}.", self.use(base.removesuffix("/api")))
+        return CheckFailed(
             f"Redirects to {base} instead of answering.",
             "If that is a login page, something in front of the gateway wants one: ask its operator"
             " how programs get in (a header goes into Gateway.headers, a token into its option)."
             " If it is the gateway, use that URL.",
         )
 
-    def _no_http(self, error: requests.RequestException) -> Trouble:
+    def _no_http(self, error: requests.RequestException) -> CheckFailed:
         if not self.wire.secure and self._speaks_tls():
             return self._needs_https()
         if isinstance(error, requests.Timeout):
-            return Trouble(
+            return CheckFailed(
                 f"Takes the connection and says nothing for {self.wire.limit:g} s.",
                 "Check that it is the gateway's port, and that the gateway is not hanging (its log,"
                 " its CPU). --Gateway.connect_timeout sets how long to wait.",
             )
-        return Trouble(
+        return CheckFailed(
             f"The connection broke off without an answer ({in_short(error)}).",
             "Check that it is the gateway's port and not that of something else, and its log.",
         )
@@ -126,9 +126,9 @@ class Answers(Reach):
             return False
         return True
 
-    def _needs_https(self) -> Trouble:
+    def _needs_https(self) -> CheckFailed:
         url = urlunsplit(urlsplit(self.gateway.url)._replace(scheme="https"))
-        return Trouble(f"What listens at port {self.wire.port} speaks TLS.", self.use(url))
+        return CheckFailed(f"What listens at port {self.wire.port} speaks TLS.", self.use(url))
 
     def token(self) -> Result:
         """The gateway takes our token, at the kernelspecs, which it has to show us anyway."""
@@ -138,7 +138,7 @@ class Answers(Reach):
         if status in (401, 403) or 300 <= status < 400:
             raise self._refused(response)
         if status != 200 or not is_object(response):
-            raise Trouble(
+            raise CheckFailed(
                 f"{endpoint} answers with HTTP {status} ({words_of(response)[:120]}).",
                 f"Correct the path prefix in {self.gateway.address_option}, or"
                 " Gateway.kernelspecs_endpoint; if that"
@@ -157,16 +157,16 @@ class Answers(Reach):
             " Kernel and Enterprise Gateway, --IdentityProvider.token at Jupyter Server).",
         )
 
-    def _refused(self, response: requests.Response) -> Trouble:
+    def _refused(self, response: requests.Response) -> CheckFailed:
         said = words_of(response)
         answer = f"HTTP {response.status_code}{f', {said}' if said else ''}"
         wants = response.headers.get("WWW-Authenticate", "")
         give_it = f"{self.gateway.how_to_give_a_token[:1].upper()}"
         give_it += f"{self.gateway.how_to_give_a_token[1:]}."
         if not self.wire.headers:
-            return Trouble(f"The gateway wants a token ({answer}).", give_it)
+            return CheckFailed(f"The gateway wants a token ({answer}).", give_it)
         if wants.lower().startswith("basic"):
-            return Trouble(
+            return CheckFailed(
                 f"Something in front of the gateway wants a user name and password ({answer}).",
                 "Give them with Gateway.http_user and Gateway.http_pwd.",
             )
@@ -180,7 +180,7 @@ class Answers(Reach):
                 " A Jupyter Server also refuses names that are not its own:"
                 " --ServerApp.allow_remote_access=True there."
             )
-        return Trouble(f"The gateway refuses the token ({answer}).", step)
+        return CheckFailed(f"The gateway refuses the token ({answer}).", step)
 
     def kind_and_version(self) -> Result:
         """Which gateway it is, and the add-on's answer to the same question."""
@@ -248,7 +248,7 @@ class Answers(Reach):
         """There are kernelspecs, and the default one is among them."""
         names = sorted(self.kernelspecs)
         if not names:
-            raise Trouble(
+            raise CheckFailed(
                 "The gateway has no kernelspecs, so no kernel can be started.",
                 "Install a kernel in its environment (pip install ipykernel), or see what hides"
                 " them there (allowed_kernelspecs).",
@@ -270,12 +270,12 @@ class Answers(Reach):
             text = "notebook-remote-gateway is not switched on at the gateway."
             step = "Install it and switch it on there; gateway/README.md has the line."
             if mode == "browser" and not self.gateway.insecure_token_in_page:
-                raise Trouble(f"{text} Mode 'browser' needs it.", step)
+                raise CheckFailed(f"{text} Mode 'browser' needs it.", step)
             if mode == "direct" and not self.gateway.insecure_token_in_page:
                 return warning(f"{text} Pages will go through the notebook server.", step)
             return not_tried(f"{text} Mode {mode!r} does not need it.")
         if wanted and wanted not in self.features and not self.gateway.insecure_token_in_page:
-            raise Trouble(
+            raise CheckFailed(
                 f"{has} Mode {mode!r} needs {wanted}.",
                 "Set NOTEBOOK_REMOTE_ALLOWED_ORIGINS at the gateway to the origin of your pages."
                 if wanted == "passes"
