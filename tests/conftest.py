@@ -16,8 +16,39 @@ from .support.browser_pages import Visitor, chromium
 from .support.certificates import Authority, Files
 from .support.intermediary import Intermediary
 from .support.programs import find_browser, find_nginx, unset
-from .support.servers import Server
-from .support.shared_servers import EVERYWHERE, SharedServers
+from .support.servers import Farm, Server
+from .support.shared_servers import EVERYWHERE, ON_GATEWAYS, SharedServers
+
+
+@pytest.fixture(scope="session")
+def shared_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    farm = Farm(tmp_path_factory.mktemp("shared"))
+    yield farm
+    farm.close()
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    """Servers that this test may break; ended with it."""
+    farm = Farm(tmp_path)
+    yield farm
+    farm.close()
+
+
+@pytest.fixture(scope="session")
+def shared(shared_farm: Farm) -> SharedServers:
+    return SharedServers(shared_farm)
+
+
+@pytest.fixture(params=ON_GATEWAYS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def gateway(shared: SharedServers, kind: str) -> Server:
+    """A shared gateway of each kind; tests leave it as it was."""
+    return shared.gateway(kind)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -226,7 +226,7 @@ class Backend(ABC):
         return False
 
     async def status(self, timeout: float) -> JsonObject:
-        """Ask for ``state`` and ``error``, or ``kind`` and ``features``: ``timeout`` is in seconds."""
+        """``state``, with ``error`` or ``kind`` and ``features``; ``timeout`` is in seconds."""
         try:
             model = await asyncio.wait_for(self._ask_status(), timeout)
         except asyncio.TimeoutError:

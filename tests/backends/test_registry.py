@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -13,11 +14,21 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from notebook_remote.config.named import Gateways
-from notebook_remote.kernelspec_names import public_names
+from notebook_remote.kernelspec_names import unique_names
 
 from ..support.intermediary import Intermediary
 from ..support.recipes import new_session, run, several, specs
 from ..support.servers import Farm, Server, children, wait_for
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Kernels of this computer beside two gateways of different kinds."""
+    farm = Farm(tmp_path_factory.mktemp("several"))
+    js = farm.gateway("jupyter-server").start()
+    jkg = farm.gateway("kernel-gateway").start()
+    yield several(farm, "--mode=local", js=js, jkg=jkg).start()
+    farm.close()
 
 
 def runs_in(notebook: Server, kernel_id: str) -> int:
@@ -26,14 +37,14 @@ def runs_in(notebook: Server, kernel_id: str) -> int:
 
 
 def test_names_that_several_have_are_told_apart() -> None:
-    names = public_names({"local": ["python3", "r"], "gpu": ["python3", "cuda"]})
+    names = unique_names({"local": ["python3", "r"], "gpu": ["python3", "cuda"]})
     assert names == {
         ("local", "python3"): "python3@local",
         ("local", "r"): "r",
         ("gpu", "python3"): "python3@gpu",
         ("gpu", "cuda"): "cuda",
     }
-    assert public_names({"gpu": ["python3"]}) == {("gpu", "python3"): "python3"}
+    assert unique_names({"gpu": ["python3"]}) == {("gpu", "python3"): "python3"}
 
 
 def test_one_list_of_kernelspecs_says_where_each_runs(notebook: Server) -> None:

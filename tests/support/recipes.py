@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -93,16 +93,6 @@ def several(farm: Farm, *options: str, **gateways: Server) -> Server:
     named = [f"--gateway={name}={gateway.url}" for name, gateway in gateways.items()]
     env = {"KERNEL_USERNAME": "ada", **tokens}
     return farm.notebook(*named, *options, name="notebook", env=env)
-
-
-@pytest.fixture(scope="module")
-def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Kernels of this computer beside two gateways of different kinds."""
-    farm = Farm(tmp_path_factory.mktemp("several"))
-    js = farm.gateway("jupyter-server").start()
-    jkg = farm.gateway("kernel-gateway").start()
-    yield several(farm, "--mode=local", js=js, jkg=jkg).start()
-    farm.close()
 
 
 def specs(notebook: Server) -> dict[str, Any]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from .servers import Farm, Server
@@ -19,21 +16,6 @@ ON_GATEWAYS = [
 
 
 EVERYWHERE = [pytest.param("embedded", id="embedded"), *ON_GATEWAYS]
-
-
-@pytest.fixture(scope="session")
-def shared_farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    farm = Farm(tmp_path_factory.mktemp("shared"))
-    yield farm
-    farm.close()
-
-
-@pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
-    """Servers that this test may break; ended with it."""
-    farm = Farm(tmp_path)
-    yield farm
-    farm.close()
 
 
 class SharedServers:
@@ -57,19 +39,3 @@ class SharedServers:
             env = {"KERNEL_USERNAME": "ada"} if kind == "enterprise-gateway" else {}
             self.notebooks[kind] = self.farm.notebook(*options, gateway=gateway, env=env).start()
         return self.notebooks[kind]
-
-
-@pytest.fixture(scope="session")
-def shared(shared_farm: Farm) -> SharedServers:
-    return SharedServers(shared_farm)
-
-
-@pytest.fixture(params=ON_GATEWAYS)
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def gateway(shared: SharedServers, kind: str) -> Server:
-    """A shared gateway of each kind; tests leave it as it was."""
-    return shared.gateway(kind)
