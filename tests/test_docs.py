@@ -47,7 +47,9 @@ def test_pictures_and_links_exist() -> None:
 
 
 def functions(file: str) -> str:
-    return (TOP / "tests" / file).read_text(encoding="utf-8")
+    found = [path.read_text(encoding="utf-8") for path in (TOP / "tests").rglob(file)]
+    assert found, f"there is no {file}"
+    return "".join(found)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import requests
 
-from .conftest import SharedServers
-from .processes import PATIENCE, Farm, Server
+from ..conftest import SharedServers
+from ..processes import PATIENCE, Farm, Server
+from ..tickets import ORIGIN, SESSION, PageChannels, ask, handshake, kernel_body, ticket
 from .test_addon_gateways import OUR_TRACEBACK, audited
-from .tickets import ORIGIN, SESSION, PageChannels, ask, handshake, kernel_body, ticket
 
 OTHER = "http://localhost:8888"
 EVIL = "https://evil.example"

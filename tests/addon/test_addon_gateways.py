@@ -22,11 +22,11 @@ import pytest
 import requests
 import websocket
 
-from .conftest import ON_GATEWAYS, SharedServers
-from .processes import Farm, Server, wait_for
+from ..conftest import ON_GATEWAYS, SharedServers
+from ..processes import Farm, Server, wait_for
+from ..test_local_channels import TELL_OPTIONS
+from ..tickets import ORIGIN, SESSION, PageChannels, ask, handshake, kernel_body, ticket
 from .test_addon_tickets import v1
-from .test_local_channels import TELL_OPTIONS
-from .tickets import ORIGIN, SESSION, PageChannels, ask, handshake, kernel_body, ticket
 
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 OUR_TRACEBACK = re.compile(r'File ".*notebook_remote_gateway/')
