@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import printable
-from .limits import Bucket
 from .passes import PassOffice
+from .rate_limit import Bucket
 from .settings import Settings
 from .tickets import TicketOffice
+from .validation import printable
 
 PARAM = "nr_token"
 

@@ -17,8 +17,8 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from .addon import PARAM, AddOn
+from .exceptions import Refused
 from .messages import V1, fault_of
-from .refusals import Refused
 
 BAD_DATA = 1007  # RFC 6455: a message that is not what its type says
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .refusals import Refused
-from .seals import Seal
+from .exceptions import Refused
+from .signing import Seal
 from .tickets import Expiring, Holder
 
 

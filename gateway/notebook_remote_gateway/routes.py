@@ -11,15 +11,15 @@ from tornado.routing import PathMatches, Rule
 
 from .addon import AddOn, Kind
 from .channels import RedeemsTickets, TicketElsewhere, TicketElsewhereHandler
-from .pages import (
+from .pass_handlers import (
     PassHandler,
     PassHandlerOfGateway,
     PassKernelsHandler,
     PassTicketHandler,
     ProbeHandler,
 )
-from .rest import TicketHandler
 from .settings import Settings, SettingsError
+from .ticket_handlers import TicketHandler
 
 KERNEL_ID = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"  # as in the gateways' own routes
 ACTION = r"(?P<action>restart|interrupt)"

@@ -7,7 +7,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .checks import ORIGIN_RULE, is_origin
+from .validation import ORIGIN_RULE, is_origin
 
 KEY = "NOTEBOOK_REMOTE_TICKET_KEY"
 KEY_FILE = "NOTEBOOK_REMOTE_TICKET_KEY_FILE"

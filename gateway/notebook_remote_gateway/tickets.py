@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .refusals import Refused
-from .seals import Seal
+from .exceptions import Refused
+from .signing import Seal
 
 CLOCK_STEP = 300  # seconds by which the clock may be set back without a ticket working again
 FEW = 1024  # entries that may lie around before those that have expired are looked for

@@ -10,10 +10,10 @@ from typing import Any
 
 import jwt
 import pytest
-from notebook_remote_gateway import checks, messages, seals
-from notebook_remote_gateway.limits import Bucket
+from notebook_remote_gateway import messages, signing, validation
+from notebook_remote_gateway.exceptions import Refused
 from notebook_remote_gateway.passes import PassOffice
-from notebook_remote_gateway.refusals import Refused
+from notebook_remote_gateway.rate_limit import Bucket
 from notebook_remote_gateway.settings import Settings, SettingsError
 from notebook_remote_gateway.tickets import FEW, Expiring, Holder, TicketOffice
 
@@ -179,9 +179,9 @@ def test_every_changed_character_is_noticed(office: TicketOffice) -> None:
 
 def test_our_longest_ticket_is_not_too_long(office: TicketOffice) -> None:
     origin, session = "https://" + "o" * 254 + ":65535", "s" * 128
-    assert checks.is_origin(origin)
+    assert validation.is_origin(origin)
     ticket = office.mint("k" * 36, origin, session, Holder("\N{GREEK SMALL LETTER ALPHA}" * 128))
-    assert len(ticket) < seals.MAX_LENGTH
+    assert len(ticket) < signing.MAX_LENGTH
     assert reason(office, ticket, kernel_id="k" * 36, origin=origin, session_id=session) == ""
 
 
@@ -226,7 +226,7 @@ def test_a_bucket_has_some_at_once_and_then_some_a_second() -> None:
     ],
 )
 def test_origins(origin: str) -> None:
-    assert checks.is_origin(origin)
+    assert validation.is_origin(origin)
 
 
 @pytest.mark.parametrize(
@@ -262,18 +262,18 @@ def test_origins(origin: str) -> None:
     ],
 )
 def test_what_is_no_origin(origin: object) -> None:
-    assert not checks.is_origin(origin)
+    assert not validation.is_origin(origin)
 
 
 @pytest.mark.parametrize("text", [None, 1, "", "a b", "a&b", "a\n", "\u00e4", "x" * 129])
 def test_what_is_no_session_id(text: object) -> None:
-    assert not checks.is_session_id(text)
+    assert not validation.is_session_id(text)
 
 
 def test_nothing_of_others_makes_a_new_line_in_the_log() -> None:
-    assert checks.printable("a\r\nb c\x1b[1m\u2028\x85d") == "a??b?c?[1m??d"
-    assert len(checks.printable("x" * 9999)) == 200
-    assert checks.printable(None) == "-"
+    assert validation.printable("a\r\nb c\x1b[1m\u2028\x85d") == "a??b?c?[1m??d"
+    assert len(validation.printable("x" * 9999)) == 200
+    assert validation.printable(None) == "-"
 
 
 # -- messages ------------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError
 
 from ._version import __version__
-from .checks import ID_RULE, is_session_id
+from .exceptions import Refused
 from .passes import Pass
-from .refusals import Refused
-from .rest import Answers, ByTokenInHeader, Problem
+from .ticket_handlers import Answers, ByTokenInHeader, Problem
 from .tickets import Holder
+from .validation import ID_RULE, is_session_id
 
 SCHEME = "nr-pass"
 PREFLIGHT = {

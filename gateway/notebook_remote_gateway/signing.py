@@ -14,7 +14,7 @@ from typing import Any
 
 import jwt
 
-from .refusals import Refused
+from .exceptions import Refused
 
 ALGORITHM = "HS256"
 ISSUER = "notebook-remote-gateway"

@@ -15,8 +15,8 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, HTTPError, RequestHandler
 
 from .addon import PARAM, AddOn
-from .checks import ID_RULE, ORIGIN_RULE, is_origin, is_session_id
 from .tickets import Holder
+from .validation import ID_RULE, ORIGIN_RULE, is_origin, is_session_id
 
 MAX_BODY = 16 * 1024  # bytes
 if TYPE_CHECKING:
