@@ -1,4 +1,4 @@
-"""How many tickets may be made in a while: a token bucket."""
+"""Rate limit for tickets and passes: a token bucket."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import time
 from collections.abc import Callable
 
 
-class Bucket:
-    """Holds ``size`` at most and gets ``rate`` a second; whoever wants something takes one."""
+class TokenBucket:
+    """Holds up to ``capacity`` tokens and gains ``rate`` tokens a second; it is full at first."""
 
     def __init__(
-        self, rate: float, size: float, clock: Callable[[], float] = time.monotonic
+        self, rate: float, capacity: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._rate, self._size, self._clock = rate, size, clock
-        self._level, self._then = size, clock()
+        self._rate, self._capacity, self._clock = rate, capacity, clock
+        self._tokens, self._updated_at = capacity, clock()
 
     def take(self) -> float:
-        """Take one and return 0, or return the seconds until there is one."""
+        """Take one token and return 0; if there is none, return the seconds until there is one."""
         now = self._clock()
-        self._level = min(self._size, self._level + (now - self._then) * self._rate)
-        self._then = now
-        if self._level < 1:
-            return (1 - self._level) / self._rate
-        self._level -= 1
+        gained = (now - self._updated_at) * self._rate
+        self._tokens = min(self._capacity, self._tokens + gained)
+        self._updated_at = now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._rate
+        self._tokens -= 1
         return 0.0

@@ -1,8 +1,8 @@
-"""Sealed claims: JSON Web Tokens as RFC 8725 wants them, and nothing of Jupyter.
+"""Signed claims: JSON Web Tokens (JWT), issued and verified as RFC 8725 recommends.
 
-The algorithm is pinned, and so are the type in the header, issuer and audience, so that what was
-sealed for one purpose is of no use for another. Every claim has to be there. What is too long is
-not even decoded.
+The algorithm is fixed, and so are the type in the header, the issuer and the audience: a token that
+was signed for one purpose is invalid for every other. Every claim is required. A token that is too
+long is rejected before it is decoded.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 
 import jwt
 
-from .exceptions import Refused
+from .exceptions import CredentialRejected
 
 ALGORITHM = "HS256"
 ISSUER = "notebook-remote-gateway"
-MAX_LENGTH = 4096  # characters; ours have about 600, and 2,500 if all of their parts are too long
+# In characters. Our tokens have about 600, and at most 2,500 with the longest valid claims.
+MAX_LENGTH = 4096
 STANDARD_CLAIMS = ["iss", "aud", "iat", "exp", "jti", "sub"]
-REASONS: list[tuple[type[Exception], str]] = [
+REJECTION_REASONS: list[tuple[type[Exception], str]] = [
     (jwt.ExpiredSignatureError, "expired"),
     (jwt.InvalidSignatureError, "bad-signature"),
     (jwt.InvalidAlgorithmError, "bad-algorithm"),
@@ -29,11 +30,12 @@ REASONS: list[tuple[type[Exception], str]] = [
 ]
 
 
-class Seal:
-    """Seals claims for one purpose, and opens what it sealed.
+class Signer:
+    """Signs claims for one purpose, and verifies the tokens that it signed.
 
-    ``key`` has 32 bytes or more, ``lifetime`` is in seconds, ``claims`` are the names of those
-    beside the standard ones; all of them are strings. ``clock`` says when a seal is made.
+    ``key`` has at least 32 bytes, ``lifetime`` is in seconds, and ``claims`` are the names of the
+    claims beside the standard ones; the values of these are strings. ``clock`` is used for the
+    time of issue only.
     """
 
     def __init__(
@@ -49,11 +51,11 @@ class Seal:
         self.type = f"nr-{purpose}+jwt"
         self._clock = clock
 
-    def seal(self, subject: str, **claims: str) -> tuple[str, str]:
-        """Return sealed claims and their id."""
+    def sign(self, subject: str, **claims: str) -> tuple[str, str]:
+        """Return a new token and its id (``jti``)."""
         now = int(self._clock())
         jti = secrets.token_urlsafe(16)
-        whole = {
+        payload = {
             "iss": ISSUER,
             "aud": self.purpose,
             "iat": now,
@@ -62,28 +64,28 @@ class Seal:
             "sub": subject,
             **claims,
         }
-        return jwt.encode(whole, self._key, ALGORITHM, headers={"typ": self.type}), jti
+        return jwt.encode(payload, self._key, ALGORITHM, headers={"typ": self.type}), jti
 
-    def open(self, sealed: str) -> dict[str, Any]:
-        """Return the claims of what this seal made a while ago; else raise Refused."""
-        if len(sealed) > MAX_LENGTH:
-            raise Refused("too-long")
+    def verify(self, token: str) -> dict[str, Any]:
+        """Return a token's claims; raise CredentialRejected if it is not a valid one of ours."""
+        if len(token) > MAX_LENGTH:
+            raise CredentialRejected("too-long")
         try:
-            whole = jwt.decode_complete(
-                sealed,
+            decoded = jwt.decode_complete(
+                token,
                 self._key,
                 algorithms=[ALGORITHM],
                 audience=self.purpose,
                 issuer=ISSUER,
-                # Replicas' clocks differ: one that is made a second from now is no attack.
+                # The clocks of replicas differ: a time of issue in the near future is no attack.
                 options={"require": STANDARD_CLAIMS, "verify_iat": False},
             )
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-            kinds = (reason for kind, reason in REASONS if isinstance(error, kind))
-            raise Refused(next(kinds, "malformed")) from None
-        if whole["header"].get("typ") != self.type:
-            raise Refused("wrong-type")
-        claims: dict[str, Any] = whole["payload"]
+            reasons = (reason for kind, reason in REJECTION_REASONS if isinstance(error, kind))
+            raise CredentialRejected(next(reasons, "malformed")) from None
+        if decoded["header"].get("typ") != self.type:
+            raise CredentialRejected("wrong-type")
+        claims: dict[str, Any] = decoded["payload"]
         if not all(isinstance(claims.get(name), str) for name in ("sub", "jti", *self.claims)):
-            raise Refused("malformed")
+            raise CredentialRejected("malformed")
         return claims

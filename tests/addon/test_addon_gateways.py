@@ -643,7 +643,7 @@ def test_a_server_app_without_extensions_can_install_it(farm: Farm) -> None:
 def test_a_notebook_server_does_not_load_it(farm: Farm) -> None:
     """Its channels lead to a gateway; ours would be before them."""
     notebook = farm.notebook("--ServerApp.jpserver_extensions=notebook_remote_gateway=True").start()
-    assert "this server is no gateway" in notebook.log
+    assert "this server is not a gateway" in notebook.log
     with notebook.kernel() as kernel_id:
         assert ask(notebook, kernel_id).status_code == 404
         with notebook.channels(kernel_id) as channels:

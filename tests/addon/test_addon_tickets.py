@@ -11,17 +11,17 @@ from typing import Any
 import jwt
 import pytest
 from notebook_remote_gateway import messages, signing, validation
-from notebook_remote_gateway.exceptions import Refused
-from notebook_remote_gateway.passes import PassOffice
-from notebook_remote_gateway.rate_limit import Bucket
-from notebook_remote_gateway.settings import Settings, SettingsError
-from notebook_remote_gateway.tickets import FEW, Expiring, Holder, TicketOffice
+from notebook_remote_gateway.exceptions import CredentialRejected, SettingsError
+from notebook_remote_gateway.passes import PassManager
+from notebook_remote_gateway.rate_limit import TokenBucket
+from notebook_remote_gateway.settings import Settings
+from notebook_remote_gateway.tickets import MIN_PURGE_SIZE, ExpiringDict, Identity, TicketManager
 
 KEY = b"k" * 32
 KERNEL = "11111111-2222-3333-4444-555555555555"
 ORIGIN = "https://notebook.example:8443"
 SESSION = "5e55-10n"
-ADA = Holder("ada", object())
+ADA = Identity("ada", object())
 
 
 class Clock:
@@ -33,20 +33,20 @@ class Clock:
 
 
 @pytest.fixture
-def office() -> TicketOffice:
-    return TicketOffice(KEY, 45)
+def office() -> TicketManager:
+    return TicketManager(KEY, 45)
 
 
-def mint(office: TicketOffice) -> str:
+def mint(office: TicketManager) -> str:
     return office.mint(KERNEL, ORIGIN, SESSION, ADA)
 
 
-def reason(office: TicketOffice, ticket: str, **other: Any) -> str:
+def reason(office: TicketManager, ticket: str, **other: Any) -> str:
     """Why a ticket is refused, or an empty string."""
     place = {"kernel_id": KERNEL, "origin": ORIGIN, "session_id": SESSION, **other}
     try:
         office.redeem(ticket, **place)
-    except Refused as refused:
+    except CredentialRejected as refused:
         return refused.reason
     return ""
 
@@ -80,7 +80,7 @@ def unsigned(header: Any, claims: Any, signature: bytes = b"") -> str:
 # -- what a ticket opens -------------------------------------------------------------------------
 
 
-def test_a_ticket_opens_what_it_was_made_for_once(office: TicketOffice) -> None:
+def test_a_ticket_opens_what_it_was_made_for_once(office: TicketManager) -> None:
     ticket = mint(office)
     holder = office.redeem(ticket, KERNEL, ORIGIN, SESSION)
     assert holder == ADA
@@ -89,7 +89,7 @@ def test_a_ticket_opens_what_it_was_made_for_once(office: TicketOffice) -> None:
 
 
 def test_a_forgery_with_the_key_would_work_so_the_others_fail_for_their_own_reason(
-    office: TicketOffice,
+    office: TicketManager,
 ) -> None:
     assert reason(office, forged()) == ""
 
@@ -112,7 +112,7 @@ def test_a_forgery_with_the_key_would_work_so_the_others_fail_for_their_own_reas
     ],
 )
 def test_it_opens_nothing_else_and_is_not_used_up_by_that(
-    office: TicketOffice, why: str, other: dict[str, Any]
+    office: TicketManager, why: str, other: dict[str, Any]
 ) -> None:
     ticket = mint(office)
     assert reason(office, ticket, **other) == why
@@ -120,16 +120,16 @@ def test_it_opens_nothing_else_and_is_not_used_up_by_that(
 
 
 def test_it_expires() -> None:
-    made_before = TicketOffice(KEY, 45, clock=Clock(time.time() - 46))
-    made_lately = TicketOffice(KEY, 45, clock=Clock(time.time() - 40))
-    assert reason(TicketOffice(KEY, 45), mint(made_before)) == "expired"
-    assert reason(TicketOffice(KEY, 45), mint(made_lately)) == ""
+    made_before = TicketManager(KEY, 45, clock=Clock(time.time() - 46))
+    made_lately = TicketManager(KEY, 45, clock=Clock(time.time() - 40))
+    assert reason(TicketManager(KEY, 45), mint(made_before)) == "expired"
+    assert reason(TicketManager(KEY, 45), mint(made_lately)) == ""
 
 
-def test_another_replica_redeems_it_with_the_same_key_only(office: TicketOffice) -> None:
+def test_another_replica_redeems_it_with_the_same_key_only(office: TicketManager) -> None:
     ticket = mint(office)
-    assert reason(TicketOffice(b"x" * 32, 45), ticket) == "bad-signature"
-    assert TicketOffice(KEY, 45).redeem(ticket, KERNEL, ORIGIN, SESSION) == Holder("ada", None)
+    assert reason(TicketManager(b"x" * 32, 45), ticket) == "bad-signature"
+    assert TicketManager(KEY, 45).redeem(ticket, KERNEL, ORIGIN, SESSION) == Identity("ada", None)
 
 
 @pytest.mark.parametrize(
@@ -164,12 +164,12 @@ def test_another_replica_redeems_it_with_the_same_key_only(office: TicketOffice)
     ],
 )
 def test_forgeries_and_rubbish(
-    office: TicketOffice, why: str, ticket: str | dict[str, Any]
+    office: TicketManager, why: str, ticket: str | dict[str, Any]
 ) -> None:
     assert reason(office, ticket if isinstance(ticket, str) else forged(**ticket)) == why
 
 
-def test_every_changed_character_is_noticed(office: TicketOffice) -> None:
+def test_every_changed_character_is_noticed(office: TicketManager) -> None:
     ticket = mint(office)
     for at in range(len(ticket)):
         changed = ticket[:at] + ("A" if ticket[at] != "A" else "Q") + ticket[at + 1 :]
@@ -177,22 +177,22 @@ def test_every_changed_character_is_noticed(office: TicketOffice) -> None:
     assert reason(office, ticket) == ""
 
 
-def test_our_longest_ticket_is_not_too_long(office: TicketOffice) -> None:
+def test_our_longest_ticket_is_not_too_long(office: TicketManager) -> None:
     origin, session = "https://" + "o" * 254 + ":65535", "s" * 128
     assert validation.is_origin(origin)
-    ticket = office.mint("k" * 36, origin, session, Holder("\N{GREEK SMALL LETTER ALPHA}" * 128))
+    ticket = office.mint("k" * 36, origin, session, Identity("\N{GREEK SMALL LETTER ALPHA}" * 128))
     assert len(ticket) < signing.MAX_LENGTH
     assert reason(office, ticket, kernel_id="k" * 36, origin=origin, session_id=session) == ""
 
 
 def test_what_was_redeemed_is_remembered_until_it_has_expired_and_no_longer() -> None:
     clock = Clock(1000.0)
-    entries = Expiring(clock)
-    for number in range(10 * FEW):
-        entries.put(str(number), True, until=clock.now + 45)
+    entries = ExpiringDict(clock)
+    for number in range(10 * MIN_PURGE_SIZE):
+        entries.put(str(number), True, expires_at=clock.now + 45)
         assert str(max(0, number - 44)) in entries
         clock.now += 1
-    assert len(entries) <= FEW + 1
+    assert len(entries) <= MIN_PURGE_SIZE + 1
 
 
 # -- how many ------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_what_was_redeemed_is_remembered_until_it_has_expired_and_no_longer() ->
 
 def test_a_bucket_has_some_at_once_and_then_some_a_second() -> None:
     clock = Clock(5.0)
-    bucket = Bucket(2.0, 3.0, clock)
+    bucket = TokenBucket(2.0, 3.0, clock)
     assert [bucket.take() for _ in range(3)] == [0, 0, 0]
     assert bucket.take() == 0.5
     clock.now += 0.5
@@ -271,9 +271,9 @@ def test_what_is_no_session_id(text: object) -> None:
 
 
 def test_nothing_of_others_makes_a_new_line_in_the_log() -> None:
-    assert validation.printable("a\r\nb c\x1b[1m\u2028\x85d") == "a??b?c?[1m??d"
-    assert len(validation.printable("x" * 9999)) == 200
-    assert validation.printable(None) == "-"
+    assert validation.sanitize_for_log("a\r\nb c\x1b[1m\u2028\x85d") == "a??b?c?[1m??d"
+    assert len(validation.sanitize_for_log("x" * 9999)) == 200
+    assert validation.sanitize_for_log(None) == "-"
 
 
 # -- messages ------------------------------------------------------------------------------------
@@ -288,10 +288,10 @@ def v0(*offsets: int, body: bytes = b"") -> bytes:
 
 
 def test_tables_as_pages_write_them() -> None:
-    assert messages.fault_of(v1(24, 29, body=b"shell"), v1=True) is None
-    assert messages.fault_of(v1(32, 37, 37, body=b"shell"), v1=True) is None
-    assert messages.fault_of(v0(12, 14, body=b"{}x"), v1=False) is None
-    assert messages.fault_of("{}", v1=False) is None
+    assert messages.find_fault(v1(24, 29, body=b"shell"), v1=True) is None
+    assert messages.find_fault(v1(32, 37, 37, body=b"shell"), v1=True) is None
+    assert messages.find_fault(v0(12, 14, body=b"{}x"), v1=False) is None
+    assert messages.find_fault("{}", v1=False) is None
 
 
 @pytest.mark.parametrize(
@@ -311,7 +311,7 @@ def test_tables_as_pages_write_them() -> None:
     ],
 )
 def test_absurd_tables(message: str | bytes) -> None:
-    assert messages.fault_of(message, v1=True)
+    assert messages.find_fault(message, v1=True)
 
 
 @pytest.mark.parametrize(
@@ -319,32 +319,34 @@ def test_absurd_tables(message: str | bytes) -> None:
     [b"", b"123", v0(), b"\xff\xff\xff\xff", v0(12, 99, body=b"{}"), v0(14, 12, body=b"{}")],
 )
 def test_absurd_tables_of_the_older_protocol(message: bytes) -> None:
-    assert messages.fault_of(message, v1=False)
+    assert messages.find_fault(message, v1=False)
 
 
 # -- settings ------------------------------------------------------------------------------------
 
 
 def test_the_key_is_random_unless_it_is_set() -> None:
-    assert Settings.take_from({}).key != Settings.take_from({}).key
-    assert len(Settings.take_from({}).key) == 32
-    assert "k" * 32 not in repr(Settings.take_from({"NOTEBOOK_REMOTE_TICKET_KEY": "k" * 32}))
+    assert Settings.from_environment({}).key != Settings.from_environment({}).key
+    assert len(Settings.from_environment({}).key) == 32
+    assert "k" * 32 not in repr(Settings.from_environment({"NOTEBOOK_REMOTE_TICKET_KEY": "k" * 32}))
 
 
 def test_kernels_do_not_inherit_the_key() -> None:
     environ = {"NOTEBOOK_REMOTE_TICKET_KEY": "k" * 32, "PATH": "/bin"}
-    assert Settings.take_from(environ).key == b"k" * 32
+    assert Settings.from_environment(environ).key == b"k" * 32
     assert environ == {"PATH": "/bin"}
 
 
 def test_a_key_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_bytes(b"f" * 40 + b"\n")
-    assert Settings.take_from({"NOTEBOOK_REMOTE_TICKET_KEY_FILE": str(file)}).key == b"f" * 40
+    assert (
+        Settings.from_environment({"NOTEBOOK_REMOTE_TICKET_KEY_FILE": str(file)}).key == b"f" * 40
+    )
 
 
 def test_the_other_settings() -> None:
-    settings = Settings.take_from(
+    settings = Settings.from_environment(
         {
             "NOTEBOOK_REMOTE_TICKET_LIFETIME": "30",
             "NOTEBOOK_REMOTE_TICKET_RATE": "0.5",
@@ -357,7 +359,7 @@ def test_the_other_settings() -> None:
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
-        ({"NOTEBOOK_REMOTE_TICKET_KEY": "short"}, "32 are needed"),
+        ({"NOTEBOOK_REMOTE_TICKET_KEY": "short"}, "at least 32 are needed"),
         ({"NOTEBOOK_REMOTE_TICKET_KEY_FILE": "/no/such/file"}, "No such file"),
         (
             {
@@ -367,14 +369,14 @@ def test_the_other_settings() -> None:
             "set one of them",
         ),
         ({"NOTEBOOK_REMOTE_TICKET_KEY_FILE": "/dev/null"}, "0 bytes is too short"),
-        ({"NOTEBOOK_REMOTE_TICKET_LIFETIME": "0"}, "no number from 1 to 600"),
-        ({"NOTEBOOK_REMOTE_TICKET_RATE": "fast"}, "no number from"),
-        ({"NOTEBOOK_REMOTE_TICKET_BURST": "nan"}, "no number from"),
+        ({"NOTEBOOK_REMOTE_TICKET_LIFETIME": "0"}, "not a number from 1 to 600"),
+        ({"NOTEBOOK_REMOTE_TICKET_RATE": "fast"}, "not a number from"),
+        ({"NOTEBOOK_REMOTE_TICKET_BURST": "nan"}, "not a number from"),
     ],
 )
 def test_what_cannot_be_meant_is_told(environ: dict[str, str], told: str) -> None:
     with pytest.raises(SettingsError, match=told) as error:
-        Settings.take_from(environ)
+        Settings.from_environment(environ)
     assert "k" * 32 not in str(error.value)
 
 
@@ -382,41 +384,43 @@ def test_what_cannot_be_meant_is_told(environ: dict[str, str], told: str) -> Non
 
 
 def test_a_pass_is_bound_to_its_origin_and_expires() -> None:
-    office = PassOffice(KEY, 3600)
+    office = PassManager(KEY, 3600)
     sealed = office.mint(ORIGIN, ADA)
-    assert office.check(sealed, ORIGIN).holder == ADA
-    assert office.check(sealed, ORIGIN) == office.check(sealed, ORIGIN)
+    assert office.verify(sealed, ORIGIN).identity == ADA
+    assert office.verify(sealed, ORIGIN) == office.verify(sealed, ORIGIN)
     for origin, why in ((None, "no-origin"), ("https://evil.example", "wrong-origin")):
-        with pytest.raises(Refused, match=why):
-            office.check(sealed, origin)
-    old = PassOffice(KEY, 3600, clock=Clock(time.time() - 3601))
-    with pytest.raises(Refused, match="expired"):
-        office.check(old.mint(ORIGIN, ADA), ORIGIN)
+        with pytest.raises(CredentialRejected, match=why):
+            office.verify(sealed, origin)
+    old = PassManager(KEY, 3600, clock=Clock(time.time() - 3601))
+    with pytest.raises(CredentialRejected, match="expired"):
+        office.verify(old.mint(ORIGIN, ADA), ORIGIN)
 
 
-def test_a_ticket_is_no_pass_and_a_pass_is_no_ticket(office: TicketOffice) -> None:
-    passes = PassOffice(KEY, 3600)
-    with pytest.raises(Refused, match="wrong-type"):
-        passes.check(mint(office), ORIGIN)
+def test_a_ticket_is_no_pass_and_a_pass_is_no_ticket(office: TicketManager) -> None:
+    passes = PassManager(KEY, 3600)
+    with pytest.raises(CredentialRejected, match="wrong-type"):
+        passes.verify(mint(office), ORIGIN)
     assert reason(office, passes.mint(ORIGIN, ADA)) == "wrong-type"
 
 
 def test_a_kernel_belongs_to_the_pass_it_was_started_with() -> None:
-    office = PassOffice(KEY, 3600)
-    one, other = (office.check(office.mint(ORIGIN, ADA), ORIGIN) for _ in range(2))
-    office.started(one, "k1", lambda kernel_id: True)
-    office.started(other, "k2", lambda kernel_id: True)
+    office = PassManager(KEY, 3600)
+    one, other = (office.verify(office.mint(ORIGIN, ADA), ORIGIN) for _ in range(2))
+    office.add_kernel(one, "k1", lambda kernel_id: True)
+    office.add_kernel(other, "k2", lambda kernel_id: True)
     assert office.owns(one, "k1")
     assert not office.owns(other, "k1")
     assert not office.owns(one, "k3")
-    assert office.kernels(one) == ["k1"]
-    office.started(one, "k4", lambda kernel_id: kernel_id != "k1")
-    assert office.kernels(one) == ["k4"]
+    assert office.kernel_ids(one) == ["k1"]
+    office.add_kernel(one, "k4", lambda kernel_id: kernel_id != "k1")
+    assert office.kernel_ids(one) == ["k4"]
 
 
 @pytest.mark.parametrize(
     "origins", ["*", "https://a.example/", "a.example", "https://a.example:443"]
 )
 def test_what_is_no_allowed_origin_is_told(origins: str) -> None:
-    with pytest.raises(SettingsError, match="is no origin"):
-        Settings.take_from({"NOTEBOOK_REMOTE_ALLOWED_ORIGINS": f"https://b.example,{origins}"})
+    with pytest.raises(SettingsError, match="is not an origin"):
+        Settings.from_environment(
+            {"NOTEBOOK_REMOTE_ALLOWED_ORIGINS": f"https://b.example,{origins}"}
+        )
