@@ -1,4 +1,4 @@
-"""What the handlers share: the kind of gateway they are part of, and one add-on for a process."""
+"""What the handlers share: the adapter to one kind of gateway, and the add-on's state."""
 
 from __future__ import annotations
 
@@ -8,53 +8,56 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .checks import printable
-from .limits import Bucket
-from .passes import PassOffice
+from .passes import PassManager
+from .rate_limit import TokenBucket
 from .settings import Settings
-from .tickets import TicketOffice
+from .tickets import TicketManager
+from .validation import sanitize_for_log
 
-PARAM = "nr_token"
 
-
-def handler_for(ending: str, handlers: list[Any]) -> type:
-    """Return a gateway's handler of the path that ends so, from a list of its routes."""
-    found: type = next(route[1] for route in handlers if route[0].endswith(ending))
+def find_handler(path_suffix: str, handlers: list[Any]) -> type:
+    """Return a gateway's handler of the path with this suffix, from a list of its routes."""
+    found: type = next(route[1] for route in handlers if route[0].endswith(path_suffix))
     return found
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A gateway's own parts, as far as the three gateways differ."""
+class GatewayAdapter:
+    """Everything in which the three kinds of gateway differ."""
 
-    name: str  # as in our answers and in the documentation
-    rest: tuple[type, ...]  # base classes of a REST handler, with the gateway's authentication
-    channels: type  # its handler of a kernel's channels; the next are its other handlers
-    kernels: type
-    kernel: type
-    action: type
-    kernelspecs: type
-    # Whether requests are authenticated at all; asked for each request to make a ticket.
-    asks_for_token: Callable[[Any], bool]
-    # Raises HTTPError 404 for a kernel that it does not have; called with its kernel manager.
+    kind: str  # as in responses and in README.md
+    rest_bases: tuple[
+        type, ...
+    ]  # base classes of a REST handler, with the gateway's authentication
+    # The gateway's own handlers.
+    channels_handler: type
+    kernels_handler: type
+    kernel_handler: type
+    kernel_action_handler: type
+    kernelspecs_handler: type
+    # Whether the gateway authenticates requests; called with a handler, for each request for a
+    # ticket or pass.
+    requires_token: Callable[[Any], bool]
+    # Raises HTTPError 404 for an unknown kernel; called with the kernel manager and an id.
     check_kernel: Callable[[Any, str], None]
-    # Sets who the user is, without the identity provider; called when a ticket is redeemed, with
-    # his name and, if the ticket was made in this process, the gateway's own object for him.
-    enter: Callable[[Any, str, Any], None]
+    # Sets the user of a request without the identity provider. Called with a handler, the user's
+    # name, and the gateway's own object for the user if this process issued the ticket or pass.
+    set_user: Callable[[Any, str, Any], None]
 
 
 class AddOn:
-    """The add-on of one gateway process; owned by its handlers."""
+    """The state of the add-on in one gateway process; its handlers have it as ``addon``."""
 
-    def __init__(self, kind: Kind, settings: Settings, log: logging.Logger) -> None:
-        self.kind, self.settings, self.log = kind, settings, log
-        self.tickets = TicketOffice(settings.key, settings.lifetime)
-        self.passes = PassOffice(settings.key, settings.pass_lifetime)
-        self.bucket = Bucket(settings.rate, settings.burst)
-        # Starts with an ``env`` must not overlap: Kernel and Enterprise Gateway mix them up.
+    def __init__(self, gateway: GatewayAdapter, settings: Settings, log: logging.Logger) -> None:
+        self.gateway, self.settings, self.log = gateway, settings, log
+        self.tickets = TicketManager(settings.key, settings.lifetime)
+        self.passes = PassManager(settings.key, settings.pass_lifetime)
+        self.rate_limit = TokenBucket(settings.rate, settings.burst)
+        # Concurrent starts with an ``env`` get each other's: a fault of Kernel Gateway and
+        # Enterprise Gateway.
         self.start_lock = asyncio.Lock()
 
-    def audit(self, what: str, outcome: str, kernel: str, origin: str | None, user: str) -> None:
-        """Log what became of a request: one line, with nothing secret in it."""
-        words = (what, outcome, *map(printable, (kernel, origin, user)))
-        self.log.info("notebook-remote-gateway %s outcome=%s kernel=%s origin=%s user=%s", *words)
+    def audit(self, event: str, outcome: str, kernel: str, origin: str | None, user: str) -> None:
+        """Log the outcome of a request: one line, without secrets. README.md has the events."""
+        fields = (event, outcome, *map(sanitize_for_log, (kernel, origin, user)))
+        self.log.info("notebook-remote-gateway %s outcome=%s kernel=%s origin=%s user=%s", *fields)

@@ -1,7 +1,7 @@
-"""The add-on for an Enterprise Gateway (3.3 or later): an authorizer, whose making adds our routes.
+"""The add-on for an Enterprise Gateway (3.3 or later): an authorizer that adds the routes.
 
-Enterprise Gateway loads no extensions, and the authorizer is the only object that it lets us make
-at start. It runs on jupyter_server 1.
+Enterprise Gateway loads no extensions; its authorizer is the only object of a configurable class
+that it creates at start. It runs on jupyter_server 1.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.services.kernels.handlers import _kernel_action_regex, _kernel_id_regex
 from tornado.ioloop import IOLoop
 
-from .addon import Kind, handler_for
+from .addon import GatewayAdapter, find_handler
 from .routes import routes
 
 
-def enter(handler: Any, name: str, user: Any) -> None:
-    """Set who the user of a request is; see ``Kind.enter``."""
+def set_user(handler: Any, name: str, user: Any) -> None:
+    """Set the user of a request; see ``GatewayAdapter.set_user``."""
     handler.current_user = user or name
 
 
-KIND = Kind(
-    name="enterprise-gateway",
-    rest=(TokenAuthorizationMixin, APIHandler),
-    channels=handler_for("/channels", default_handlers),
-    kernels=handler_for("/kernels", default_handlers),
-    kernel=handler_for("/" + _kernel_id_regex, default_handlers),
-    action=handler_for("/" + _kernel_action_regex, default_handlers),
-    kernelspecs=MainKernelSpecHandler,
-    asks_for_token=lambda handler: bool(handler.settings["eg_auth_token"]),
-    # Its own check also looks for kernels of other replicas, where they are shared.
+ADAPTER = GatewayAdapter(
+    kind="enterprise-gateway",
+    rest_bases=(TokenAuthorizationMixin, APIHandler),
+    channels_handler=find_handler("/channels", default_handlers),
+    kernels_handler=find_handler("/kernels", default_handlers),
+    kernel_handler=find_handler("/" + _kernel_id_regex, default_handlers),
+    kernel_action_handler=find_handler("/" + _kernel_action_regex, default_handlers),
+    kernelspecs_handler=MainKernelSpecHandler,
+    requires_token=lambda handler: bool(handler.settings["eg_auth_token"]),
+    # The gateway's own check also finds the kernels of other replicas that share them.
     check_kernel=lambda manager, kernel_id: manager.check_kernel_id(kernel_id),
-    enter=enter,
+    set_user=set_user,
 )
 
 
 class AddsRoutes:
-    """Adds our routes when it is made; for an authorizer of your own, put it before your class."""
+    """Mixin that adds the routes when it is created; put it before an authorizer of your own."""
 
     parent: Any
     log: Any
@@ -51,14 +51,14 @@ class AddsRoutes:
         super().__init__(*args, **kwargs)
         if self.parent.authorized_origin:
             raise SystemExit(
-                "notebook-remote-gateway: --EnterpriseGatewayApp.authorized_origin asks each"
-                " client for a certificate, which a page with a ticket does not have. Use one"
-                " of the two."
+                "notebook-remote-gateway: --EnterpriseGatewayApp.authorized_origin requires a"
+                " client certificate, which a page with a ticket does not have. Use one of the two."
             )
-        rules = routes(KIND, self.parent.base_url, self.log, os.environ)
-        # The web application is made after us, and the first request is read after this.
+        rules = routes(ADAPTER, self.parent.base_url, self.log, os.environ)
+        # The web application is created after the authorizer. This callback runs before the
+        # first request is read.
         IOLoop.current().add_callback(lambda: self.parent.web_app.add_handlers(".*$", rules))
 
 
 class TicketAuthorizer(AddsRoutes, AllowAllAuthorizer):
-    """The stock authorizer, which allows everything to whoever has the token."""
+    """The stock authorizer, which allows everything to every client that has the token."""

@@ -18,49 +18,49 @@ from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
 from jupyter_server.services.kernelspecs.handlers import MainKernelSpecHandler
 from tornado.web import HTTPError
 
-from .addon import Kind
+from .addon import GatewayAdapter
 from .routes import routes
 
 
-def enter(handler: Any, name: str, user: Any) -> None:
-    """Set who the user of a request is; see ``Kind.enter``."""
+def set_user(handler: Any, name: str, user: Any) -> None:
+    """Set the user of a request; see ``GatewayAdapter.set_user``."""
     CallContext.set(CallContext.JUPYTER_HANDLER, handler)
     handler.current_user = handler._jupyter_current_user = user or User(name)
 
 
 def check_kernel(manager: Any, kernel_id: str) -> None:
-    """Raise HTTPError 404 for a kernel that is not there; see ``Kind.check_kernel``."""
+    """Raise HTTPError 404 for an unknown kernel; see ``GatewayAdapter.check_kernel``."""
     if kernel_id not in manager:
         raise HTTPError(404, f"Kernel does not exist: {kernel_id}")
 
 
-KIND = Kind(
-    name="jupyter-server",
-    rest=(APIHandler,),
-    channels=KernelWebsocketHandler,
-    kernels=MainKernelHandler,
-    kernel=KernelHandler,
-    action=KernelActionHandler,
-    kernelspecs=MainKernelSpecHandler,
-    asks_for_token=lambda handler: bool(handler.identity_provider.auth_enabled),
+ADAPTER = GatewayAdapter(
+    kind="jupyter-server",
+    rest_bases=(APIHandler,),
+    channels_handler=KernelWebsocketHandler,
+    kernels_handler=MainKernelHandler,
+    kernel_handler=KernelHandler,
+    kernel_action_handler=KernelActionHandler,
+    kernelspecs_handler=MainKernelSpecHandler,
+    requires_token=lambda handler: bool(handler.identity_provider.auth_enabled),
     check_kernel=check_kernel,
-    enter=enter,
+    set_user=set_user,
 )
 
 
 def install(serverapp: Any, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Add our routes to a server app, once its ``web_app`` is there.
+    """Add the add-on's routes to a server app that has its ``web_app``.
 
-    For apps that load no extensions. ``environ`` has our settings; the key is taken out of it.
+    For apps that load no extensions. ``environ`` has the settings; the key is removed from it.
     """
-    rules = routes(KIND, serverapp.base_url, serverapp.log, environ)
+    rules = routes(ADAPTER, serverapp.base_url, serverapp.log, environ)
     serverapp.web_app.add_handlers(".*$", rules)
 
 
 def load(serverapp: Any) -> None:
-    """Add our routes to a server that has the extension enabled; called by it at start."""
+    """Add the add-on's routes to a server that has the extension enabled; called at its start."""
     if type(serverapp).__module__.startswith("notebook_remote."):
-        # Its own channels lead to a gateway; ours would be in front of them.
-        serverapp.log.info("notebook-remote-gateway: not loaded, since this server is no gateway")
+        # A notebook server relays its channels to a gateway; the add-on's would hide these.
+        serverapp.log.info("notebook-remote-gateway: not loaded: this server is not a gateway")
         return
     install(serverapp)

@@ -1,4 +1,4 @@
-"""The add-on for a Kernel Gateway (3 or later): a personality, named by its ``api`` option."""
+"""The add-on for a Kernel Gateway (3 or later): a personality, which its ``api`` option names."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from kernel_gateway.mixins import TokenAuthorizationMixin
 from kernel_gateway.services.kernels.handlers import default_handlers
 from kernel_gateway.services.kernelspecs.handlers import default_handlers as spec_handlers
 
-from .addon import Kind, handler_for
-from .jupyter_server import check_kernel, enter
+from .addon import GatewayAdapter, find_handler
+from .jupyter_server import check_kernel, set_user
 from .routes import routes
 
-KIND = Kind(
-    name="kernel-gateway",
-    rest=(TokenAuthorizationMixin, APIHandler),
-    channels=handler_for("/channels", default_handlers),
-    kernels=handler_for("/kernels", default_handlers),
-    kernel=handler_for("/" + _kernel_id_regex, default_handlers),
-    action=handler_for("/" + _kernel_action_regex, default_handlers),
-    kernelspecs=handler_for("/kernelspecs", spec_handlers),
-    asks_for_token=lambda handler: bool(handler.settings["kg_auth_token"]),
+ADAPTER = GatewayAdapter(
+    kind="kernel-gateway",
+    rest_bases=(TokenAuthorizationMixin, APIHandler),
+    channels_handler=find_handler("/channels", default_handlers),
+    kernels_handler=find_handler("/kernels", default_handlers),
+    kernel_handler=find_handler("/" + _kernel_id_regex, default_handlers),
+    kernel_action_handler=find_handler("/" + _kernel_action_regex, default_handlers),
+    kernelspecs_handler=find_handler("/kernelspecs", spec_handlers),
+    requires_token=lambda handler: bool(handler.settings["kg_auth_token"]),
     check_kernel=check_kernel,
-    enter=enter,
+    set_user=set_user,
 )
 
 
 class TicketPersonality(JupyterWebsocketPersonality):
-    """The stock personality, with our routes before its own."""
+    """The stock personality, with the add-on's routes before its own."""
 
     def create_request_handlers(self) -> list[Any]:
         """Return all routes; called by the gateway at start."""
-        ours = routes(KIND, self.parent.base_url, self.log, os.environ)
-        return [*ours, *super().create_request_handlers()]
+        addon_routes = routes(ADAPTER, self.parent.base_url, self.log, os.environ)
+        return [*addon_routes, *super().create_request_handlers()]
 
 
 def create_personality(*args: Any, **kwargs: Any) -> TicketPersonality:
-    """Make the personality; called by the gateway, which has been given this module's name."""
+    """Return the personality; called by the gateway whose ``api`` option names this module."""
     return TicketPersonality(*args, **kwargs)

@@ -1,8 +1,8 @@
-"""The offset table at the beginning of a binary message from a page, checked.
+"""Validation of the offset table at the beginning of a binary message from a page.
 
-A stock gateway that gets one with an absurd count or with offsets beyond the message's end spins
-and grows until it is of no use to anybody. What notebook_remote/messages.py does for the relay is
-done here for a page's own connection.
+A stock gateway that receives a table with an absurd count or with offsets beyond the message's end
+loops and allocates memory until it is useless to everybody. The relay of notebook-remote checks the
+messages that pass through a notebook server; this module does the same on a page's own connection.
 """
 
 from __future__ import annotations
@@ -10,21 +10,22 @@ from __future__ import annotations
 import struct
 
 V1 = "v1.kernel.websocket.jupyter.org"
-MAX_PARTS = 16_384  # a widget has a handful of buffers; a stock gateway makes objects of each
+# A widget's message has a handful of buffers, and a stock gateway makes objects for each part.
+MAX_PARTS = 16_384
 
 
-def fault_of(message: str | bytes, v1: bool) -> str | None:
-    """Say what is wrong with a message, or return None. Text is JSON, and has no table."""
+def find_fault(message: str | bytes, v1: bool) -> str | None:
+    """Return what is wrong with a message, or None. A text message is JSON and has no table."""
     if isinstance(message, str):
-        return "text, where only binary messages are agreed on" if v1 else None
+        return "text, although the subprotocol has binary messages only" if v1 else None
     width = 8 if v1 else 4
     count = int.from_bytes(message[:width], "little" if v1 else "big")
     if len(message) < width or not 1 <= count <= MAX_PARTS:
         return "an impossible number of parts"
-    begin = width * (count + 1)
-    if len(message) < begin:
-        return "a table that is cut off"
+    table_size = width * (count + 1)
+    if len(message) < table_size:
+        return "a truncated offset table"
     offsets = struct.unpack_from(f"<{count}Q" if v1 else f"!{count}I", message, width)
-    if offsets[0] < begin or list(offsets) != sorted(offsets) or offsets[-1] > len(message):
-        return "parts out of order or beyond its end"
+    if offsets[0] < table_size or list(offsets) != sorted(offsets) or offsets[-1] > len(message):
+        return "parts out of order or beyond the message's end"
     return None

@@ -19,7 +19,7 @@ from notebook_remote.config.named import Gateways
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text(encoding="utf-8")
 PAGES = [TOP / "README.md", TOP / "gateway" / "README.md", *sorted(TOP.glob("docs/*.md"))]
-NAMED = re.compile(r"((?:\w+/)*test_\w+\.py)::(\w+)")
+NAMED = re.compile(r"(?<!\w)(?:tests/)?((?:\w+/)*test_\w+\.py)::(\w+)")
 GATEWAYS = ("embedded", "jupyter-server", "kernel-gateway", "enterprise-gateway")
 KNOWN = {
     *(
@@ -81,7 +81,7 @@ def test_nothing_is_installed_by_a_name_that_the_index_does_not_have(page: Path)
 
 def test_each_tick_of_the_table_is_a_test_with_that_gateway() -> None:
     table = (TOP / "docs" / "compatibility.md").read_text(encoding="utf-8")
-    lines = [line.strip("|").split("|") for line in table.splitlines() if "`test_" in line]
+    lines = [line.strip("|").split("|") for line in table.splitlines() if "test_" in line]
     rows = [[cell.strip() for cell in line] for line in lines]
     assert len(rows) > 10
     named = sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -11,6 +12,7 @@ from .servers import Channels, Server
 
 ORIGIN = "https://notebook.example"
 SESSION = "5e55-10n"
+ADDON_TRACEBACK = re.compile(r'File ".*notebook_remote_gateway/')
 
 
 def kernel_body(gateway: Server) -> dict[str, Any]:
@@ -58,6 +60,11 @@ def handshake(
         verify=gateway.verify,
     ) as response:
         return response.status_code
+
+
+def audit_outcomes(gateway: Server, event: str, kernel_id: str) -> list[str]:
+    """The outcomes in the add-on's audit log for one kernel."""
+    return re.findall(rf"{event} outcome=(\S+) kernel={kernel_id} ", gateway.log)
 
 
 class PageChannels(Channels):

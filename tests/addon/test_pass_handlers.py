@@ -9,10 +9,19 @@ from typing import Any
 import pytest
 import requests
 
-from ..support.addon import OUR_TRACEBACK, audited
 from ..support.servers import PATIENCE, Farm, Server
 from ..support.shared_servers import SharedServers
-from ..support.tickets import ORIGIN, SESSION, PageChannels, ask, handshake, kernel_body, ticket
+from ..support.tickets import (
+    ADDON_TRACEBACK,
+    ORIGIN,
+    SESSION,
+    PageChannels,
+    ask,
+    audit_outcomes,
+    handshake,
+    kernel_body,
+    ticket,
+)
 
 OTHER = "http://localhost:8888"
 EVIL = "https://evil.example"
@@ -21,13 +30,13 @@ ALLOWED = {"NOTEBOOK_REMOTE_ALLOWED_ORIGINS": f"{ORIGIN}, {OTHER}"}
 
 
 class Page:
-    """A page of another origin: what it shows, it shows in a header; it reads what CORS allows."""
+    """A page of another origin, which sends ``authorization`` in a header."""
 
-    def __init__(self, gateway: Server, shows: str, origin: str | None = ORIGIN) -> None:
-        self.gateway, self.shows, self.origin = gateway, shows, origin
+    def __init__(self, gateway: Server, authorization: str, origin: str | None = ORIGIN) -> None:
+        self.gateway, self.authorization, self.origin = gateway, authorization, origin
 
     def ask(self, method: str, path: str, **options: Any) -> requests.Response:
-        headers = {"Authorization": self.shows, **options.pop("headers", {})}
+        headers = {"Authorization": self.authorization, **options.pop("headers", {})}
         if self.origin:
             headers["Origin"] = self.origin
         return requests.request(
@@ -65,10 +74,10 @@ def gateway(shared: SharedServers, kind: str) -> Iterator[Server]:
         shared.gateways[name] = gateway.start()
     yield shared.gateways[name]
     assert "eyJ" not in shared.gateways[name].log
-    assert not OUR_TRACEBACK.search(shared.gateways[name].log)
+    assert not ADDON_TRACEBACK.search(shared.gateways[name].log)
 
 
-def test_a_page_does_with_its_kernels_what_it_wants(gateway: Server) -> None:
+def test_a_page_controls_its_own_kernels(gateway: Server) -> None:
     page = visit(gateway)
     specs = page.ask("GET", f"{OURS}/kernelspecs")
     assert specs.status_code == 200
@@ -97,7 +106,7 @@ def test_a_page_does_with_its_kernels_what_it_wants(gateway: Server) -> None:
     assert page.ask("GET", f"{OURS}/kernels").json() == []
 
 
-def test_it_has_nothing_to_do_with_the_kernels_of_others(gateway: Server) -> None:
+def test_a_pass_does_not_reach_the_kernels_of_others(gateway: Server) -> None:
     page, other = visit(gateway), visit(gateway)
     theirs = other.start()
     with gateway.kernel(**kernel_body(gateway)) as somebodys:
@@ -135,20 +144,20 @@ def test_pages_of_one_scope_share_their_kernels(gateway: Server) -> None:
     assert same.ask("DELETE", path).status_code == 204
 
 
-def test_a_pass_is_good_for_its_own_page_only(gateway: Server) -> None:
-    page, kernel_id = visit(gateway), ""
+def test_a_pass_is_valid_for_its_own_origin_only(gateway: Server) -> None:
+    page = visit(gateway)
     kernel_id = page.start()
-    shown = page.shows.removeprefix("nr-pass ")
-    header, claims, signature = shown.split(".")
+    token = page.authorization.removeprefix("nr-pass ")
+    header, claims, signature = token.split(".")
     for reason, wrong in (
-        ("wrong-origin", Page(gateway, page.shows, OTHER)),
-        ("wrong-origin", Page(gateway, page.shows, EVIL)),
-        ("wrong-origin", Page(gateway, page.shows, "null")),
-        ("no-origin", Page(gateway, page.shows, None)),
+        ("wrong-origin", Page(gateway, page.authorization, OTHER)),
+        ("wrong-origin", Page(gateway, page.authorization, EVIL)),
+        ("wrong-origin", Page(gateway, page.authorization, "null")),
+        ("no-origin", Page(gateway, page.authorization, None)),
         ("no-pass", Page(gateway, "")),
-        ("no-pass", Page(gateway, shown)),
-        ("no-pass", Page(gateway, f"token {shown}")),
-        ("no-pass", Page(gateway, f"Bearer {shown}")),
+        ("no-pass", Page(gateway, token)),
+        ("no-pass", Page(gateway, f"token {token}")),
+        ("no-pass", Page(gateway, f"Bearer {token}")),
         ("no-pass", Page(gateway, f"token {gateway.token}")),
         ("malformed", Page(gateway, "nr-pass x")),
         ("malformed", Page(gateway, f"nr-pass {gateway.token}")),
@@ -174,7 +183,7 @@ def test_a_pass_is_good_for_its_own_page_only(gateway: Server) -> None:
 
 def test_a_pass_opens_nothing_of_the_gateways_own(gateway: Server) -> None:
     page = visit(gateway)
-    kernel_id, shown = page.start(), page.shows.removeprefix("nr-pass ")
+    kernel_id, token = page.start(), page.authorization.removeprefix("nr-pass ")
     for method, path in (
         ("GET", OURS),
         ("POST", f"{OURS}/pass"),
@@ -188,19 +197,19 @@ def test_a_pass_opens_nothing_of_the_gateways_own(gateway: Server) -> None:
         ("GET", "/api/kernelspecs"),
         ("GET", "/api/sessions"),
     ):
-        for shows in (page.shows, f"token {shown}", f"Bearer {shown}"):
+        for authorization in (page.authorization, f"token {token}", f"Bearer {token}"):
             for origin in (None, ORIGIN):
-                response = Page(gateway, shows, origin).ask(
+                response = Page(gateway, authorization, origin).ask(
                     method, path, json={"origin": ORIGIN, "session_id": SESSION}
                 )
                 # Jupyter Server answers 404 to what comes from another origin
                 assert response.status_code in (401, 403, 404), (method, path)
-    assert handshake(gateway, kernel_id, shown) == 403
-    assert audited(gateway, "redeem", kernel_id) == ["wrong-type"]
+    assert handshake(gateway, kernel_id, token) == 403
+    assert audit_outcomes(gateway, "redeem", kernel_id) == ["wrong-type"]
     assert page.ask("DELETE", f"{OURS}/kernels/{kernel_id}").status_code == 204
 
 
-def test_browsers_are_told_who_may_ask(gateway: Server) -> None:
+def test_preflight_requests_are_answered_for_allowed_origins_only(gateway: Server) -> None:
     kernel_id = "00000000-0000-0000-0000-000000000000"
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x"}
     paths = ("", "/pass", "/kernels", "/kernelspecs", f"/kernels/{kernel_id}")
@@ -222,11 +231,11 @@ def test_browsers_are_told_who_may_ask(gateway: Server) -> None:
                 assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_passes_are_for_allowed_origins_and_who_has_the_token(gateway: Server) -> None:
+def test_a_pass_requires_an_allowed_origin_and_the_token(gateway: Server) -> None:
     token = f"token {gateway.token}"
     url = f"{OURS}/pass"
-    for shows in ("", "token wrong", f"nr-pass {gateway.token}"):
-        response = Page(gateway, shows).ask(
+    for authorization in ("", "token wrong", f"nr-pass {gateway.token}"):
+        response = Page(gateway, authorization).ask(
             "POST", url, json={"origin": ORIGIN}, params={"token": gateway.token}
         )
         assert response.status_code in (401, 403)
@@ -248,7 +257,7 @@ def test_passes_are_for_allowed_origins_and_who_has_the_token(gateway: Server) -
     assert re.search(rf"pass outcome=ok kernel=- origin={ORIGIN} user=\S", gateway.log)
 
 
-def test_without_allowed_origins_there_are_none(shared: SharedServers, kind: str) -> None:
+def test_without_allowed_origins_there_are_no_passes(shared: SharedServers, kind: str) -> None:
     gateway = shared.gateway(kind, addon=True)
     assert gateway.get(OURS).json()["features"] == ["tickets"]
     response = gateway.post(f"{OURS}/pass", {"origin": ORIGIN})
@@ -259,7 +268,7 @@ def test_without_allowed_origins_there_are_none(shared: SharedServers, kind: str
     assert response.status_code == 403
 
 
-def test_the_gateways_rules_for_a_start_hold(farm: Farm, kind: str) -> None:
+def test_the_gateways_limits_on_starts_apply(farm: Farm, kind: str) -> None:
     """As many kernels as it allows, and of a kernel's environment what it allows."""
     app = {"kernel-gateway": "KernelGatewayApp", "enterprise-gateway": "EnterpriseGatewayApp"}
     options = [f"--{app[kind]}.max_kernels=1"] if kind in app else []
@@ -283,7 +292,7 @@ def test_the_gateways_rules_for_a_start_hold(farm: Farm, kind: str) -> None:
     assert ask(gateway, kernel_id).status_code == 201  # the token still opens everything
 
 
-def test_an_origin_that_is_taken_off_the_list_is_out(farm: Farm) -> None:
+def test_a_pass_of_an_origin_that_is_no_longer_allowed_is_rejected(farm: Farm) -> None:
     """At once, with passes that are still good; here after a restart, with the same key."""
     key = {"NOTEBOOK_REMOTE_TICKET_KEY": "k" * 32}
     before = farm.gateway("jupyter-server", addon=True, env={**ALLOWED, **key}).start()
