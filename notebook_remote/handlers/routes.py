@@ -81,7 +81,7 @@ class BlockedWebSocketsHandler(ApiHandler):
 
 def routes(backend_manager: BackendManager) -> list[tuple[str, type, JsonObject]]:
     """The routes, relative to the server's base URL."""
-    given = {"assembly": backend_manager}
+    given = {"backend_manager": backend_manager}
     base = "/notebook-remote/api"
     return [
         (f"{base}/backends", BackendsHandler, given),

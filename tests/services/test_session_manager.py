@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from jupyter_server.services.sessions.sessionmanager import SessionManager
 from traitlets.config import Configurable
 
-from notebook_remote.backends.base import Backend
 from notebook_remote.backends.registry import BackendRegistry
+from notebook_remote.backends.remote.backend import GatewayBackend
+from notebook_remote.backends.remote.gateway import ManagedGateway
 from notebook_remote.backends.remote.kernelspecs import RemoteKernelSpecManager
 from notebook_remote.backends.remote.multikernel_manager import RemoteMappingKernelManager
-from notebook_remote.client.connection import GatewayConnection
 from notebook_remote.config.gateway import Gateway
 from notebook_remote.services.kernel_manager import RoutedKernelManager
 from notebook_remote.services.session_manager import RemoteSessionManager
+from notebook_remote.storage.session_store import SessionStore
 
 from ..support.recipes import new_body
 from ..support.servers import Server, wait_for
@@ -81,16 +84,17 @@ class Owner(Configurable):
 
 
 @pytest.mark.parametrize("kind", ["notebook", "console"])
-def test_a_session_looks_as_jupyter_server_makes_it(kind: str) -> None:
+def test_a_session_looks_as_jupyter_server_makes_it(kind: str, tmp_path: Path) -> None:
     """Ours makes the model itself, for long lists."""
+    store = SessionStore(tmp_path, str(tmp_path), logging.getLogger())
 
     async def test() -> None:
-        gateway = GatewayConnection(Gateway())
+        gateway = ManagedGateway(Gateway(), store, lambda event: None)
         app = Owner()
         app.backends = BackendRegistry()
-        specs = RemoteKernelSpecManager(parent=app, backend=gateway)
-        kernels = RemoteMappingKernelManager(parent=app, kernel_spec_manager=specs, backend=gateway)
-        app.backends.add(Backend(gateway.config, kernels, specs, gateway))
+        specs = RemoteKernelSpecManager(parent=app, gateway=gateway)
+        kernels = RemoteMappingKernelManager(parent=app, kernel_spec_manager=specs, gateway=gateway)
+        app.backends.add(GatewayBackend(gateway, kernels, specs))
         kernel_id = str(uuid.uuid4())
         kernels.adopt([{"id": kernel_id, "name": "python3"}])
         routed = RoutedKernelManager(parent=app, kernel_spec_manager=specs)
@@ -104,6 +108,7 @@ def test_a_session_looks_as_jupyter_server_makes_it(kind: str) -> None:
         assert await sessions.row_to_model(row, tolerate_culled=True) is None
         sessions.close()
         await gateway.close()
+        store.close()
 
     asyncio.run(test())
 
