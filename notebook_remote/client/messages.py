@@ -175,7 +175,7 @@ def _text(value: Any) -> str:
 def ends_kernel(reply: JsonObject) -> bool:
     """Whether a reply says that the code has asked its kernel to end: exit() or quit()."""
     payload = reply["content"].get("payload")
-    return any(
+    return reply["msg_type"] == "execute_reply" and any(
         isinstance(item, dict) and item.get("source") == "ask_exit" and not item.get("keepkernel")
         for item in (payload if isinstance(payload, list) else ())
     )

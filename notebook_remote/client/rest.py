@@ -36,6 +36,7 @@ from .auth import GatewayAuth
 from .errors import WrongScheme, unreachable
 from .models import KERNEL_ID, kernel_model, kernelspec_model, says_kernel_is_gone
 from .scheme_check import check_scheme, connecting
+from .transport import async_http_client
 
 RETRIED_STATUS = (502, 503, 504)
 READ_TIMEOUT = 10.0  # seconds for what a gateway answers from memory; request_timeout if less
@@ -77,28 +78,19 @@ class RestClient:
         self._xsrf = ""  # what a Jupyter Server wants that asks for no token
         self._requests: Counter[httpx.AsyncClient] = Counter()  # that are under way
         self._closed = False
-        self._http = self._connections()
+        self._http = self._new_http_client()
 
-    def _connections(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            verify=self._tls,
-            proxy=self.config.proxy or None,
-            trust_env=False,
-            follow_redirects=False,
-            timeout=self.config.request_timeout,
-            headers={"User-Agent": "notebook-remote"},
-            cookies=self._cookies.jar,
-        )
+    def _new_http_client(self) -> httpx.AsyncClient:
+        return async_http_client(self.config, self._tls, self._cookies.jar)
 
     async def renew_connections(self) -> None:
-        """Use none of the connections of before for a new request.
+        """Replace the connection pool; requests in flight finish on the old one.
 
-        Called when a link has silently gone: they may have gone with it, and a request on one
-        would wait in vain. Those that are in use are closed after their requests.
+        Called when a link has silently gone: the pool's connections may have gone the same way.
         """
         if self._closed:
             return
-        old, self._http = self._http, self._connections()
+        old, self._http = self._http, self._new_http_client()
         if not self._requests[old]:
             await old.aclose()
 
@@ -115,7 +107,7 @@ class RestClient:
         """Whether the gateway answers HTTP on a new connection, and not a proxy for it."""
         await self._ready()
         timeout = httpx.Timeout(self.config.link_timeout, connect=self.config.connect_timeout)
-        async with self._connections() as connections:
+        async with self._new_http_client() as connections:
             try:
                 response = await connections.get(f"{self.address.url}/api", timeout=timeout)
             except httpx.HTTPError:

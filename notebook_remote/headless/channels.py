@@ -2,9 +2,8 @@
 
 It does what a page and the relay do together. A link that breaks off, or goes silent, is opened
 again with the same session id, under which a gateway keeps what the kernel said meanwhile. A
-request is never sent twice. Whether its reply was lost is found out with a question behind it: a
-kernel answers in the order it was asked, so once that answer is here, a reply that is not will
-never come, and whoever waits for it is told.
+request is never sent twice; ``pending_replies`` tells whose reply was lost, and whoever waits for
+that is told.
 
 All of it runs in one event loop.
 """
@@ -19,7 +18,6 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from jupyter_client.session import Session
 from nbclient.exceptions import DeadKernelError
@@ -33,30 +31,21 @@ from ..exceptions import GatewayError, GatewayUnreachable, KernelNotFound, Reply
 from ..net import tcp
 from ..net.frames import CLOSE, PING, PONG, FrameError, MessageAssembler, frame
 from ..types import JsonObject
-from .mailbox import MessageQueue
+from .message_queue import MessageQueue
+from .pending_replies import Delivery, PendingReplies
 
 READ_SIZE = 256 * 1024  # bytes
-TICKS = 5  # pings within the time after which a link counts as silent
+PINGS_PER_TIMEOUT = 5  # pings within the time after which a link counts as silent
 BUSY_FACTOR = 8  # so much longer it may be silent while it still takes what we send
 # Seconds for the kernel to answer before anything else is sent on a connection, as in JupyterLab: a
 # gateway that is not done with connecting drops output. A kernel that is busy takes longer.
-GREETING = 3.0
+GREETING_TIMEOUT = 3.0
 # Seconds for the kernel's output to come, too; then it is asked again. Stock gateways do not wait
 # for their subscription to it when a kernel happens to be busy as they connect.
-SUBSCRIBED = 0.5
+SUBSCRIPTION_TIMEOUT = 0.5
 # Seconds for which a reply waits for the end of its cell's output, counted from the last message.
-OUTPUT_PATIENCE = 10.0
+OUTPUT_TIMEOUT = 10.0
 ENDED_ITSELF = "The kernel was ended by the code that ran last: exit() or quit() does that."
-
-
-@dataclass
-class Request:
-    """Something that was asked of the kernel and is not answered."""
-
-    channel: str
-    epoch: int  # in which it went out; see KernelLink
-    done: bool = False  # whether the kernel has said that there is no more output
-    reply: JsonObject | None = None  # which came before the output's end
 
 
 class Lost(Exception):
@@ -68,36 +57,30 @@ class Lost(Exception):
 
 
 class KernelChannels:
-    """The channels of one kernel for one client. ``mailbox`` gets what the kernel sends.
-
-    An *epoch* ends with whatever may have cost a reply: a connection, or a message that cannot be
-    read. The answer to a question of the next one tells whether it has.
-    """
+    """The channels of one kernel for one client. ``queue`` gets what the kernel sends."""
 
     def __init__(
         self,
         gateway: GatewayConnection,
         kernel_id: str,
         session: Session,
-        mailbox: MessageQueue,
+        queue: MessageQueue,
         log: logging.Logger,
         on_death: Callable[[str], object] = lambda reason: None,
     ) -> None:
         """``on_death`` gets the reason when the kernel says that it is no more."""
         self._on_death = on_death
         self._gateway, self._kernel_id = gateway, kernel_id
-        self._session, self._mailbox, self._log = session, mailbox, log
+        self._session, self._queue, self._log = session, queue, log
         self._where = gateway.config.label
         self._outbox: deque[tuple[str, JsonObject]] = deque()
         self._to_send = asyncio.Event()
-        self._requests: dict[str, Request] = {}
-        self._questions: dict[str, int] = {}  # the ids of our own, and in which epoch they went out
-        self._answered, self._published = asyncio.Event(), asyncio.Event()
-        self._epoch = 0
-        self._heard = self._last_message = 0.0  # monotonic
-        self._trouble_since: float | None = (
-            None  # monotonic; until a connection has lasted a moment
-        )
+        self._pending = PendingReplies()
+        # What came back for the last probe: the kernel's reply, and its output.
+        self._probe_replied, self._probe_published = asyncio.Event(), asyncio.Event()
+        self._received_at = self._last_message_at = 0.0  # monotonic
+        # Monotonic, from the loss of a connection until the next one has proved good; else None.
+        self._failing_since: float | None = None
         self._opened = asyncio.Event()
         self._task = asyncio.create_task(self._keep(), name=f"channels of kernel {kernel_id}")
 
@@ -110,7 +93,7 @@ class KernelChannels:
         await asyncio.wait({opened, self._task}, return_when=asyncio.FIRST_COMPLETED)
         opened.cancel()
         if not self._opened.is_set():
-            await self._mailbox.get("", timeout=0)  # which raises why
+            await self._queue.get("", timeout=0)  # which raises why
 
     def send(self, channel: str, message: JsonObject) -> None:
         """Send it when there is a connection: once, whatever becomes of that."""
@@ -124,14 +107,13 @@ class KernelChannels:
     def died(self, reason: str) -> None:
         """Everybody who waits, now or later, is told that there is no kernel any more."""
         self._release()
-        self._mailbox.fail(DeadKernelError(reason))
+        self._queue.fail(DeadKernelError(reason))
         self._task.cancel()
 
     def restarted(self) -> None:
         """The kernel was restarted by its user: it has forgotten what it was asked."""
-        for request in self._requests.values():
-            self._mailbox.put(request.channel, ReplyLost("The kernel was restarted meanwhile."))
-        self._requests.clear()
+        for channel in self._pending.abandon():
+            self._queue.put(channel, ReplyLost("The kernel was restarted meanwhile."))
 
     async def close(self) -> None:
         """Hang up."""
@@ -144,7 +126,7 @@ class KernelChannels:
         try:
             while True:
                 answered = await self._dial()
-                self._epoch += 1
+                self._pending.begin_epoch()
                 self._opened.set()
                 try:
                     await self._use(answered)
@@ -162,25 +144,25 @@ class KernelChannels:
         except KernelNotFound as error:
             self.died(error.message)
         except GatewayError as error:
-            self._mailbox.fail(error)
+            self._queue.fail(error)
         except Exception as error:  # whatever it is, whoever waits must get an answer
-            self._mailbox.fail(error)
+            self._queue.fail(error)
             raise
 
     async def _pause_after(self, lost: Lost) -> None:
         """Connect again at once, but not again and again at once, nor for ever."""
-        if self._trouble_since is None:
-            self._trouble_since = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
         else:
             await asyncio.sleep(self._gateway.config.gateway_retry_interval)
             self._give_up_in_time(f"The connection was lost: {lost}.")
 
     def _give_up_in_time(self, why: str, pause: float = 0.0) -> None:
         """Raise GatewayUnreachable if the time for connecting ends within ``pause`` seconds."""
-        if self._trouble_since is None:
-            self._trouble_since = time.monotonic()
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
         limit = self._gateway.config.reconnect_timeout
-        if time.monotonic() + pause > self._trouble_since + limit:
+        if time.monotonic() + pause > self._failing_since + limit:
             raise GatewayUnreachable(
                 f"There was no connection to the kernel for {limit:.0f} s"
                 f" (Gateway.reconnect_timeout). {why}"
@@ -211,7 +193,7 @@ class KernelChannels:
         """Send and receive until the connection ends. Raises Lost."""
         stream = answered.stream
         v1 = answered.headers.get("Sec-WebSocket-Protocol") == V1
-        self._heard = time.monotonic()
+        self._received_at = time.monotonic()
         tcp.tune(stream.socket, None)
         jobs = {
             "read from kernel": self._read(stream, v1),
@@ -235,7 +217,7 @@ class KernelChannels:
 
     async def _write(self, stream: IOStream, v1: bool) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._greet(stream, v1), GREETING)
+            await asyncio.wait_for(self._greet(stream, v1), GREETING_TIMEOUT)
         while True:
             while self._outbox:
                 await self._send(stream, v1, *self._outbox.popleft())
@@ -244,28 +226,28 @@ class KernelChannels:
 
     async def _greet(self, stream: IOStream, v1: bool) -> None:
         """Ask the kernel something until both its answer and its output arrive here."""
-        self._answered.clear()
-        self._published.clear()
-        while not self._published.is_set():
-            self._ask(stream, v1)
-            await self._answered.wait()
+        self._probe_replied.clear()
+        self._probe_published.clear()
+        while not self._probe_published.is_set():
+            self._probe(stream, v1)
+            await self._probe_replied.wait()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._published.wait(), SUBSCRIBED)
+                await asyncio.wait_for(self._probe_published.wait(), SUBSCRIPTION_TIMEOUT)
 
-    def _ask(self, stream: IOStream, v1: bool) -> None:
-        question = self._session.msg("kernel_info_request")
-        self._questions[str(question["msg_id"])] = self._epoch
-        opcode, payload = encode(question, "shell", self._session, v1)
+    def _probe(self, stream: IOStream, v1: bool) -> None:
+        probe = self._session.msg("kernel_info_request")
+        self._pending.probe_sent(str(probe["msg_id"]))
+        opcode, payload = encode(probe, "shell", self._session, v1)
         stream.write(frame(opcode, payload, to_gateway=True))
 
     async def _send(self, stream: IOStream, v1: bool, channel: str, message: JsonObject) -> None:
         opcode, payload = encode(message, channel, self._session, v1)
         most = self._gateway.config.max_message_size
         if len(payload) > most:
-            self._mailbox.put(channel, GatewayError(too_large(len(payload), most)))
+            self._queue.put(channel, GatewayError(too_large(len(payload), most)))
             return
         if message["msg_type"].endswith("_request"):
-            self._requests[message["msg_id"]] = Request(channel, self._epoch)
+            self._pending.sent(message["msg_id"], channel)
         await stream.write(frame(opcode, payload, to_gateway=True))
 
     async def _read(self, stream: IOStream, v1: bool) -> None:
@@ -274,7 +256,7 @@ class KernelChannels:
         while True:
             data = await stream.read_bytes(READ_SIZE, partial=True)
             acknowledge()
-            self._heard = time.monotonic()
+            self._received_at = time.monotonic()
             for opcode, payload in frames.feed(data):
                 if opcode == PING:
                     stream.write(frame(PONG, payload, to_gateway=True))
@@ -293,9 +275,9 @@ class KernelChannels:
                 self._where,
                 error,
             )
-            if any(request.epoch == self._epoch for request in self._requests.values()):
-                self._epoch += 1  # it may have been a reply
-                self._ask(stream, v1)
+            if self._pending.any_sent_in_this_epoch:  # it may have been a reply
+                self._pending.begin_epoch()
+                self._probe(stream, v1)
         else:
             self._received(channel, message)
 
@@ -308,8 +290,8 @@ class KernelChannels:
         answers = False
         while True:
             stream.write(frame(PING, b"", to_gateway=True))
-            await asyncio.sleep(limit / TICKS)
-            silent = time.monotonic() - self._heard
+            await asyncio.sleep(limit / PINGS_PER_TIMEOUT)
+            silent = time.monotonic() - self._received_at
             owed = tcp.unacknowledged_for(stream.socket)
             if owed >= limit or silent >= limit * (BUSY_FACTOR if stream.writing() else 1):
                 why = f"nothing came for {max(silent, owed):.0f} s"
@@ -320,69 +302,45 @@ class KernelChannels:
                     self._give_up_in_time(f"The connection was silent: {why}.")
                 continue
             answers = False
-            if silent < limit / TICKS:  # the ping was answered
-                self._trouble_since = None
-            if time.monotonic() - self._last_message > OUTPUT_PATIENCE:
+            if silent < limit / PINGS_PER_TIMEOUT:  # the ping was answered
+                self._failing_since = None
+            if time.monotonic() - self._last_message_at > OUTPUT_TIMEOUT:
                 self._release()
 
     # -- messages -------------------------------------------------------------------------------
 
     def _received(self, channel: str, message: JsonObject) -> None:
-        self._last_message = time.monotonic()
+        self._last_message_at = time.monotonic()
         parent = message["parent_header"].get("msg_id")
-        if parent in self._questions:
+        if self._pending.is_probe(parent):
             if channel == "shell":
-                self._kernel_answered(self._questions[parent])
+                self._probe_replied.set()
+                self._deliver(self._pending.probe_answered(parent))
             else:
-                self._published.set()
+                self._probe_published.set()
             return
-        request = self._requests.get(parent)
-        kind, state = message["msg_type"], message["content"].get("execution_state")
-        if request is not None and channel == request.channel and kind.endswith("_reply"):
-            # Callers wait a few seconds for output after a reply, and no longer. But a gateway has
-            # a way of its own for each, and much output takes its time.
-            request.reply = message
-            if kind == "execute_reply" and not request.done:
-                return
-            self._deliver(parent)
-            return
-        if kind == "status" and state in ("restarting", "dead") and not parent:
+        state = message["content"].get("execution_state")
+        if message["msg_type"] == "status" and state in ("restarting", "dead") and not parent:
             self._ended(
                 f"The kernel died on {self._where}, and all it knew is lost: often it had no memory"
                 " left. The gateway's log may say more."
             )
-        self._mailbox.put(channel, message)
-        if request is not None and kind == "status" and state == "idle":
-            request.done = True
-            if request.reply is not None:
-                self._deliver(parent)
+        self._deliver(self._pending.received(channel, message))
 
-    def _deliver(self, msg_id: str) -> None:
-        request = self._requests.pop(msg_id, None)
-        if request is None or request.reply is None:
-            return
-        self._mailbox.put(request.channel, request.reply)
-        if ends_kernel(request.reply):
-            self._ended(ENDED_ITSELF)
+    def _deliver(self, deliveries: list[Delivery]) -> None:
+        for delivery in deliveries:
+            message = delivery.message
+            self._queue.put(delivery.channel, self._lost_reply() if message is None else message)
+            if message is not None and ends_kernel(message):
+                self._ended(ENDED_ITSELF)
 
     def _ended(self, reason: str) -> None:
         self.died(reason)
         self._on_death(reason)
 
     def _release(self) -> None:
-        """Hand out replies that came, whatever became of their output."""
-        for msg_id in [key for key, request in self._requests.items() if request.reply]:
-            self._deliver(msg_id)
-
-    def _kernel_answered(self, epoch: int) -> None:
-        """It has answered all that was asked in earlier epochs, or that is lost."""
-        self._answered.set()
-        self._release()
-        for msg_id, request in list(self._requests.items()):
-            if request.epoch < epoch:
-                del self._requests[msg_id]
-                self._mailbox.put(request.channel, self._lost_reply())
-        self._questions = {key: asked for key, asked in self._questions.items() if asked >= epoch}
+        """Hand on replies that came, whatever became of their output."""
+        self._deliver(self._pending.release())
 
     def _lost_reply(self) -> ReplyLost:
         return ReplyLost(

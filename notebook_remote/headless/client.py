@@ -18,7 +18,7 @@ from jupyter_core.utils import run_sync
 
 from ..types import JsonObject
 from .channels import KernelChannels
-from .mailbox import MessageQueue
+from .message_queue import MessageQueue
 
 T = TypeVar("T")
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
@@ -41,7 +41,7 @@ class Manager(Protocol):
     def background(self) -> Loop:
         """Where everything towards the gateway happens."""
 
-    def open_link(self, session: Session, mailbox: MessageQueue) -> KernelChannels:
+    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open the kernel's channels."""
 
     def close_link(self, link: KernelChannels) -> None:
@@ -84,13 +84,13 @@ class Channel(ChannelABC):
     async def get_msgs(self) -> list[JsonObject]:
         """All messages that are here."""
         messages = []
-        while self._client.mailbox.has(self._name):
+        while self._client.queue.has(self._name):
             messages.append((await self._client.receive(self._name))[1])
         return messages
 
     async def msg_ready(self) -> bool:
         """Whether a message is here."""
-        return self._client.mailbox.has(self._name)
+        return self._client.queue.has(self._name)
 
 
 class BlockingChannel(Channel):
@@ -112,7 +112,7 @@ class GatewayClientMixin(KernelClient):
         # One of its own: a gateway takes a second connection with the same id for the first one's.
         kwargs.setdefault("session", Session())
         super().__init__(**kwargs)
-        self.mailbox = MessageQueue()
+        self.queue = MessageQueue()
         self._link: KernelChannels | None = None
         for name in CHANNELS:
             setattr(self, f"_{name}_channel", self.channel_class(self, name))
@@ -139,8 +139,8 @@ class GatewayClientMixin(KernelClient):
         """
         self.allow_stdin = stdin
         if self._link is None:
-            self.mailbox = MessageQueue()
-            self._link = self.owner.open_link(self.session, self.mailbox)
+            self.queue = MessageQueue()
+            self._link = self.owner.open_link(self.session, self.queue)
 
     def stop_channels(self) -> None:
         """Close the connection."""
@@ -165,7 +165,7 @@ class GatewayClientMixin(KernelClient):
 
     async def receive(self, *channels: str, timeout: float | None = None) -> tuple[str, JsonObject]:
         """The next message of these channels, and its channel; called by the channels."""
-        return await self.owner.background.run(self.mailbox.get(*channels, timeout=timeout))
+        return await self.owner.background.run(self.queue.get(*channels, timeout=timeout))
 
     async def _async_wait_for_ready(self, timeout: float | None = None) -> None:
         """Wait until the kernel answers: for its start as long as the gateway may take, then

@@ -9,17 +9,17 @@ import time
 import uuid
 from collections.abc import Mapping
 
-import httpx
 from jupyter_client.session import Session
 
 from ..client.connection import GatewayConnection
+from ..client.transport import blocking_http_client
 from ..concurrency import SingleFlight
 from ..config.gateway import Gateway
 from ..exceptions import GatewayAuthError, GatewayError, GatewayUnreachable, KernelNotFound
 from ..redaction import without_secrets
 from ..types import JsonObject
 from .channels import KernelChannels, is_gone
-from .mailbox import MessageQueue
+from .message_queue import MessageQueue
 from .selection import choose, kernelspec_metadata
 
 SHUTDOWN_TIMEOUT = 15.0  # seconds; a kernel that works gets some to end by itself
@@ -40,10 +40,10 @@ class HeadlessKernel:
         self._asking = SingleFlight(f"look at kernel {kernel_id}", self._ask)
         self._watching = self._watch_task()
 
-    def open_link(self, session: Session, mailbox: MessageQueue) -> KernelChannels:
+    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open its channels for a client."""
         link = KernelChannels(
-            self.gateway, self.kernel_id, session, mailbox, self._log, on_death=self._died
+            self.gateway, self.kernel_id, session, queue, self._log, on_death=self._died
         )
         self._links.add(link)
         if self._dead:
@@ -218,15 +218,10 @@ def shut_down_at_exit(gateway: GatewayConnection, kernel_id: str, log: logging.L
     Return whether it is gone. What goes wrong is told.
     """
     config = gateway.config
-    url = f"{config.url}{config.kernels_endpoint}/{kernel_id}"
+    url = f"{gateway.address.url}{config.kernels_endpoint}/{kernel_id}"
     try:
         headers = asyncio.run(gateway.client.headers(url, changes=True))
-        with httpx.Client(
-            verify=gateway.tls,
-            trust_env=False,
-            proxy=config.proxy or None,
-            timeout=SHUTDOWN_TIMEOUT,
-        ) as http:
+        with blocking_http_client(config, gateway.tls, SHUTDOWN_TIMEOUT) as http:
             answer = http.delete(url, headers=headers)
     except Exception as error:  # noqa: BLE001 - whatever it is, the program has to end
         tell_left_behind(log, gateway, kernel_id, str(error) or type(error).__name__)
@@ -241,9 +236,8 @@ def tell_left_behind(
     log: logging.Logger, gateway: GatewayConnection, kernel_id: str, why: str
 ) -> None:
     """Say that a kernel may be left, on stderr if nobody reads the log of this program."""
-    config = gateway.config
     text = (
-        f"Kernel {kernel_id} may still run on the gateway at {without_secrets(config.url)}, or come"
+        f"Kernel {kernel_id} may still run on the gateway at {without_secrets(gateway.address.url)}, or come"
         f" up there ({without_secrets(why).rstrip('.')}): shut it down there."
     )
     log.error("%s", text)

@@ -31,7 +31,7 @@ from .channels import KernelChannels
 from .client import BlockingGatewayKernelClient, GatewayKernelClient
 from .event_loop_thread import EventLoopThread
 from .kernel import HeadlessKernel, shut_down_at_exit, start_kernel
-from .mailbox import MessageQueue
+from .message_queue import MessageQueue
 from .selection import configured_gateways
 
 SOON = 2.0  # seconds that nobody needs an explanation for
@@ -206,11 +206,11 @@ class GatewayManagerMixin(KernelManager):
         """A client for the kernel; more than one is possible."""
         return self.client_factory(parent=self, **kwargs)
 
-    def open_link(self, session: Session, mailbox: MessageQueue) -> KernelChannels:
+    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open the kernel's channels; called by a client."""
 
         async def opening() -> KernelChannels:
-            return self.kernel.open_link(session, mailbox)
+            return self.kernel.open_link(session, queue)
 
         return self.background.submit(opening()).result()
 

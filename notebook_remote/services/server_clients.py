@@ -15,7 +15,7 @@ from jupyter_client.session import Session
 from ..backends.remote.kernel_manager import RemoteKernelManager
 from ..headless.channels import KernelChannels
 from ..headless.client import GatewayKernelClient
-from ..headless.mailbox import MessageQueue
+from ..headless.message_queue import MessageQueue
 
 T = TypeVar("T")
 
@@ -44,10 +44,10 @@ class ClientOwner:
         """The loop in which everything happens."""
         return ServerLoop()
 
-    def open_link(self, session: Session, mailbox: MessageQueue) -> KernelChannels:
+    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open the kernel's channels."""
         kernel = self._kernel
-        link = KernelChannels(kernel.gateway, str(kernel.kernel_id), session, mailbox, kernel.log)
+        link = KernelChannels(kernel.gateway, str(kernel.kernel_id), session, queue, kernel.log)
         kernel.when_gone.append(link.died)
         return link
 

@@ -241,13 +241,13 @@ def test_a_reply_waits_for_its_output(
     """nbclient waits 4 s for output after a reply; on a slow link much of it takes longer."""
     client = on(shared.gateway("jupyter-server"))
     came: list[str] = []
-    put = client.mailbox.put
+    put = client.queue.put
 
     def note(channel: str, message: Any) -> None:
         came.append(message["content"].get("execution_state") or message["msg_type"])
         put(channel, message)
 
-    monkeypatch.setattr(client.mailbox, "put", note)
+    monkeypatch.setattr(client.queue, "put", note)
     for _ in range(20):  # a gateway sends them in this order or the other
         came.clear()
         run(client, "for i in range(20): display({'text/plain': 'x' * 1000}, raw=True)")
