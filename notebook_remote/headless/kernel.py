@@ -236,9 +236,10 @@ def tell_left_behind(
     log: logging.Logger, gateway: GatewayConnection, kernel_id: str, why: str
 ) -> None:
     """Say that a kernel may be left, on stderr if nobody reads the log of this program."""
+    where = without_secrets(gateway.address.url)
     text = (
-        f"Kernel {kernel_id} may still run on the gateway at {without_secrets(gateway.address.url)}, or come"
-        f" up there ({without_secrets(why).rstrip('.')}): shut it down there."
+        f"Kernel {kernel_id} may still run on the gateway at {where}, or come up there"
+        f" ({without_secrets(why).rstrip('.')}): shut it down there."
     )
     log.error("%s", text)
     if not is_read(log):
