@@ -20,6 +20,7 @@ setup(
         "notebook_remote": [
             "py.typed",
             "backends/remote/event_schemas/*",
+            "handlers/openapi.yaml",
             "labextension/*/*",
             "labextension/*/schemas/*/*",
             "labextension/*/static/*",
@@ -37,6 +38,8 @@ setup(
         "ipykernel>=6.29.5",
         "jupyterlab_widgets>=3.0.11,<4",  # the page's side of ipywidgets, which the kernels have
         "jupyter_events>=0.11",
+        "jsonschema>=4.18",  # this and the next as jupyter_events has them
+        "pyyaml>=6.0",
         "prometheus_client>=0.20",
         "nbclient>=0.10",
         "nbformat>=5.7",
@@ -56,6 +59,7 @@ setup(
             "hypothesis>=6.100",
             "keyring>=25",
             "nbconvert>=7.16",
+            "openapi-spec-validator>=0.7",
             "papermill>=2.6",
             "pytest>=8",
             "pytest-jupyter>=0.10",  # for tests/end_to_end/test_upstream.py
@@ -76,7 +80,7 @@ setup(
             "websocket-client>=1.8",
         ],
         "docs": ["mkdocs-material>=9.6"],
-        "lint": ["mypy>=1.11", "ruff>=0.6"],
+        "lint": ["mypy>=1.11", "ruff>=0.6", "types-jsonschema>=4", "types-PyYAML>=6"],
     },
     entry_points={
         "console_scripts": ["jupyter-notebook-remote = notebook_remote.app:main"],

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from tornado import web
 
@@ -14,20 +13,9 @@ from ..backends.manager import BackendManager
 from ..types import JsonObject
 from .base import CheckedHandler
 
-# What a page may say of a gateway. Files of this computer are not for it to name.
-OPTIONS: Mapping[str, type] = {
-    "url": str,
-    "mode": str,
-    "auth_token": str,
-    "auth_scheme": str,
-    "http_user": str,
-    "http_pwd": str,
-    "validate_cert": bool,
-}
-
 
 class ApiHandler(CheckedHandler):
-    """What the handlers below share. ``assembly`` is made by the app with the routes."""
+    """What the handlers of our own routes share. The app makes ``backend_manager``."""
 
     auth_resource = "kernels"
     backend_manager: BackendManager
@@ -54,7 +42,8 @@ class ApiHandler(CheckedHandler):
 class ChangesHandler(ApiHandler):
     """Backends are changed only if the administrator allows it."""
 
-    body: ClassVar[Mapping[str, type]] = {"name": str, **OPTIONS}
+    # Files of this computer are not among them: they are not for a page to name.
+    body_schema = "GatewayOptions"
 
     def _check_allowed(self) -> None:
         if not self.backend_manager.changes_by_pages:
@@ -72,8 +61,4 @@ class ChangesHandler(ApiHandler):
         return {"saved": kept.options, "secrets_kept": kept.secrets}
 
     def _options(self) -> JsonObject:
-        body = self._body()
-        unknown = set(body) - {"name", *OPTIONS}
-        if unknown:
-            raise web.HTTPError(400, f"Not an option of a gateway here: {', '.join(unknown)}.")
-        return {key: value for key, value in body.items() if key != "name"}
+        return {key: value for key, value in self._body().items() if key != "name"}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, ClassVar
 
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from ..client.models import KERNEL_ID
 from ..exceptions import GatewayError, causes
 from ..services.kernel_manager import RoutedKernelManager
+from .bodies import check_body
 
 
 def http_error_behind(error: BaseException | None) -> web.HTTPError | None:
@@ -33,45 +32,10 @@ def sentence_of(error: web.HTTPError) -> str:
     return (error.log_message or error.reason or "") % error.args
 
 
-# Where each value of a body may stand, and what it must be. None is allowed everywhere, as in
-# jupyter_server, where it means that the value was not given.
-KERNEL_BODY = {"name": str, "path": str, "kernel_id": str, "env": dict}
-SESSION_BODY = {"path": str, "name": str, "type": str, "kernel": dict, "notebook": dict}
-INNER_BODY = {"kernel": {"name": str, "id": str}, "notebook": {"name": str, "path": str}}
-ENDPOINTS_BODY = {"session_id": str}
-TYPE_NAMES: Mapping[type, str] = {str: "a string", dict: "an object", bool: "true or false"}
-
-
-def check_body(body: Any, allowed: Mapping[str, type]) -> None:
-    """Raise a 400 that names the value of a JSON body which is not of the type it must be."""
-    if not isinstance(body, dict):
-        raise web.HTTPError(400, "The body of this request must be a JSON object.")
-    for key, kind in allowed.items():
-        value = body.get(key)
-        if value is not None and not isinstance(value, kind):
-            raise web.HTTPError(400, f"{key!r} in the body must be {TYPE_NAMES[kind]}.")
-        if isinstance(value, str) and not value.isprintable() and not _is_text(value):
-            raise web.HTTPError(400, f"{key!r} in the body is not valid Unicode.")
-        if isinstance(value, dict) and key in INNER_BODY:
-            check_body(value, INNER_BODY[key])
-    kernel_id = body.get("kernel_id") if "kernel_id" in allowed else None
-    if kernel_id is not None and not KERNEL_ID.fullmatch(kernel_id):
-        raise web.HTTPError(400, "The id of a kernel must look like a UUID.")
-
-
-def _is_text(value: str) -> bool:
-    """Whether a string can be written as UTF-8: JSON can carry halves of surrogate pairs."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 class CheckedHandler(APIHandler):
     """Mixin for API handlers: bodies are checked, and a gateway's error is told as it is."""
 
-    body: ClassVar[Mapping[str, type]] = {}
+    body_schema: ClassVar[str | None] = None  # of openapi.yaml, for the bodies of its requests
 
     async def prepare(self) -> None:
         """Authenticate, then wait for a gateway that is still starting; called by tornado."""
@@ -88,9 +52,7 @@ class CheckedHandler(APIHandler):
             raise web.HTTPError(400, "The body of this request is not UTF-8.") from None
         if body is None and self.request.body.strip() == b"null":
             return None
-        if body is not None:
-            check_body(body, self.body)
-        return {k: v for k, v in body.items() if v is not None} if body is not None else None
+        return check_body(body, self.body_schema) if body is not None else None
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer with the error that a manager raised, and not the 500 that hides it.

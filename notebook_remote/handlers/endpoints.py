@@ -14,14 +14,14 @@ from ..backends.remote.kernel_manager import RemoteKernelManager
 from ..client.messages import V1
 from ..exceptions import GatewayAnswerError, GatewayLimitReached
 from ..types import JsonObject
-from .base import ENDPOINTS_BODY, CheckedHandler
+from .base import CheckedHandler
 
 
 class EndpointsHandler(CheckedHandler):
     """``/notebook-remote/api/kernels/<id>/channels``."""
 
     auth_resource = "kernels"
-    body = ENDPOINTS_BODY
+    body_schema = "PageSession"
 
     @web.authenticated
     @authorized("execute")

@@ -16,13 +16,13 @@ from tornado import web
 
 from ..exceptions import BrowserModeOnly
 from ..services.kernel_manager import RoutedKernelManager
-from .base import KERNEL_BODY, CheckedHandler
+from .base import CheckedHandler
 
 
 class RemoteMainKernelHandler(CheckedHandler, MainKernelHandler):
     """``/api/kernels``."""
 
-    body = KERNEL_BODY
+    body_schema = "JupyterKernelRequest"
 
 
 class RemoteKernelHandler(CheckedHandler, KernelHandler):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
-
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from tornado import web
@@ -17,7 +14,7 @@ from .api import ApiHandler
 class KernelsHandler(ApiHandler):
     """``kernels``."""
 
-    body: ClassVar[Mapping[str, type]] = {"backend": str, "kernel_id": str}
+    body_schema = "KernelToAdopt"
 
     @web.authenticated
     @authorized
@@ -65,7 +62,7 @@ class KernelsHandler(ApiHandler):
 class KernelHandler(ApiHandler):
     """``kernels/<id>``."""
 
-    body: ClassVar[Mapping[str, type]] = {"on_exit": str}
+    body_schema = "KernelChange"
 
     @web.authenticated
     @authorized("execute")

@@ -12,13 +12,13 @@ from tornado import web
 
 from ..client.models import KERNEL_ID
 from ..services.session_manager import KernelNotStarted, RemoteSessionManager
-from .base import SESSION_BODY, CheckedHandler, http_error_behind, sentence_of
+from .base import CheckedHandler, http_error_behind, sentence_of
 
 
 class RemoteSessionRootHandler(CheckedHandler, SessionRootHandler):
     """``/api/sessions``."""
 
-    body = SESSION_BODY
+    body_schema = "JupyterSessionRequest"
 
     def get_json_body(self) -> dict[str, Any] | None:
         """The body without a kernel id that no kernel can have; called by the stock handler.
@@ -35,7 +35,7 @@ class RemoteSessionRootHandler(CheckedHandler, SessionRootHandler):
 class RemoteSessionHandler(CheckedHandler, SessionHandler):
     """``/api/sessions/<id>``."""
 
-    body = SESSION_BODY
+    body_schema = "JupyterSessionRequest"
 
     @web.authenticated
     @authorized

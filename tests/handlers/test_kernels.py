@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from notebook_remote.client.models import KERNEL_ID
-from notebook_remote.handlers.base import SESSION_BODY, check_body
+from notebook_remote.handlers.bodies import check_body
 
 from ..support.servers import Server
 from ..support.shared_servers import SharedServers
@@ -96,6 +96,7 @@ def test_who_is_not_authenticated_gets_nothing(server: Server) -> None:
 
 
 def test_a_body_is_named_where_it_is_wrong() -> None:
-    with pytest.raises(Exception, match="'name' in the body must be a string"):
-        check_body({"kernel": {"name": 1}}, SESSION_BODY)
-    check_body({"kernel": {"name": "x", "id": None}, "other": 1}, SESSION_BODY)
+    with pytest.raises(Exception, match=r"'kernel\.name' in the body must be a string"):
+        check_body({"kernel": {"name": 1}}, "JupyterSessionRequest")
+    body = {"kernel": {"name": "x", "id": None}, "other": 1}
+    assert check_body(body, "JupyterSessionRequest") == {"kernel": {"name": "x"}, "other": 1}
