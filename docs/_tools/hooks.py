@@ -25,6 +25,10 @@ def on_files(files: Any, config: Any, **_: Any) -> Any:
     for source, page in ELSEWHERE.items():
         if page != "index.md":
             files.append(File.generated(config, page, content=(TOP / source).read_text("utf-8")))
+    rest_api = runpy.run_path(str(TOP / "docs" / "_tools" / "rest_api.py"))
+    files.append(File.generated(config, "rest-api.md", content=rest_api["page"]()))
+    openapi = rest_api["FILE"].read_text("utf-8")
+    files.append(File.generated(config, "openapi.yaml", content=openapi))
     options = runpy.run_path(str(TOP / "docs" / "_tools" / "options.py"))
     page = f"# Options\n\n{options['REMARK']}\n{options['table']()}"
     files.append(File.generated(config, "options.md", content=page))
