@@ -167,7 +167,7 @@ class RemoteServerApp(OrderlyServerApp):
         info: str = super().running_server_info(kernel_count)
         info = info.partition("\nKernels will be managed by the Gateway server")[0]
         if self.backends is not None:
-            return "\n".join([info, *(backend.fate() for backend in self.backends)])
+            return "\n".join([info, *(backend.description() for backend in self.backends)])
         return f"{info}\nKernels run on this computer."
 
     async def cleanup_kernels(self) -> None:

@@ -130,7 +130,7 @@ class Transport:
                 f"The TLS files cannot be used: {error}.",
                 "Correct Gateway.ca_certs, Gateway.client_cert or Gateway.client_key: PEM files.",
             ) from None
-        self.context = context if gateway.validate_cert else trusting(context)
+        self.context = context if gateway.validate_cert else trust_all(context)
         if not gateway.validate_cert:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
@@ -213,7 +213,7 @@ class Transport:
             if self.gateway.proxy:
                 session.proxies = dict.fromkeys(("http", "https"), self.gateway.proxy)
             session.verify = bool(self.gateway.validate_cert)
-            session.mount("https://", _OwnTrust(self.context, self.host if address else ""))
+            session.mount("https://", _TLSAdapter(self.context, self.host if address else ""))
             response = session.request(
                 method,
                 urlunsplit(parts),
@@ -264,7 +264,7 @@ class Transport:
         return ws
 
 
-class _OwnTrust(HTTPAdapter):
+class _TLSAdapter(HTTPAdapter):
     """Trusts what our context trusts, where requests would add a list of its own.
 
     ``name`` is the host's, where the URL has one of its addresses.
@@ -288,7 +288,7 @@ class _OwnTrust(HTTPAdapter):
         """Called by requests, to name its own list of authorities."""
 
 
-def trusting(context: ssl.SSLContext | None = None) -> ssl.SSLContext:
+def trust_all(context: ssl.SSLContext | None = None) -> ssl.SSLContext:
     """TLS settings that take any certificate."""
     context = context or ssl.create_default_context()
     context.check_hostname = False

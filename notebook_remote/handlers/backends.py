@@ -62,7 +62,7 @@ class BackendHandler(ChangesHandler):
             )
         if "url" in options:
             try:
-                backend = await self.backend_manager.move(name, options)
+                backend = await self.backend_manager.change_address(name, options)
             except TraitError as error:
                 raise web.HTTPError(400, without_secrets(str(error))) from None
             await asyncio.to_thread(self.backend_manager.saved.remove, name)

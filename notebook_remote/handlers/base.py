@@ -25,7 +25,7 @@ def http_error_behind(error: BaseException | None) -> web.HTTPError | None:
     return next((e for e in errors if e.status_code != 500), None)
 
 
-def sentence_of(error: web.HTTPError) -> str:
+def error_text(error: web.HTTPError) -> str:
     """The text of an error as a person should read it."""
     if isinstance(error, GatewayError):
         return error.message
@@ -64,7 +64,7 @@ class CheckedHandler(APIHandler):
             super().write_error(status_code, **kwargs)
             return
         self.set_status(error.status_code)
-        model = {"message": sentence_of(error), "reason": error.reason}
+        model = {"message": error_text(error), "reason": error.reason}
         self.finish(json.dumps({**model, "kind": type(error).__name__}))
 
     def log_exception(

@@ -52,19 +52,19 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         await self.kernel_manager.backends.ready()
         kernel: RemoteKernelManager = self.kernel_manager.get_kernel(kernel_id)
         links = kernel.gateway.links
-        link = links.opening(kernel_id, self.get_argument("session_id", ""))
+        link = links.open(kernel_id, self.get_argument("session_id", ""))
         self._dialling = asyncio.ensure_future(self._dial(kernel.gateway, link))
         try:
             answered = await self._dialling
         except asyncio.CancelledError:
-            links.left(link)
+            links.remove(link)
             return  # the page has gone meanwhile
         except GatewayError as error:
-            links.failed(link, error)
+            links.on_failure(link, error)
             raise
         if kernel_id not in self.kernel_manager:
             answered.close()  # it was shut down meanwhile
-            links.left(link)
+            links.remove(link)
             raise KernelNotFound(f"The kernel {kernel_id} was shut down.")
         await self._relay(kernel.gateway, link, answered)
 
@@ -98,7 +98,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         pause = config.gateway_retry_interval
         attempts = config.gateway_retry_max + 1
         for attempt in itertools.count(1):
-            gateway.links.attempting(link, attempt, attempts)
+            gateway.links.on_attempt(link, attempt, attempts)
             try:
                 return await gateway.handshakes.run(
                     (link.kernel_id, link.session_id),
@@ -120,7 +120,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         guard = MessageFilter(
             answered.headers.get("Sec-WebSocket-Protocol"),
             config.max_message_size,
-            refused=lambda sentence: links.refused(link, sentence),
+            refused=lambda sentence: links.on_message_refused(link, sentence),
             latest_from_kernel=lambda: relay.latest_from_gateway,
             is_busy=lambda: _is_busy(gateway, link.kernel_id),
         )
@@ -134,13 +134,13 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             gateway_answers=gateway.answers,
         )
         unsent, link.unsent = link.unsent, b""
-        links.connected(link, relay)
+        links.on_connected(link, relay)
         self.log.info("Channels of kernel %s opened", link.kernel_id)
         try:
             await relay.run("\r\n".join([*lines, "", ""]).encode("latin1"), unsent)
         finally:
             ending = relay.close()
-            links.ended(link, ending)
+            links.on_disconnected(link, ending)
             self.log.info("Channels of kernel %s ended: %s", link.kernel_id, ending.text)
             if (ending.by, ending.kind) == ("gateway", "silent"):
                 await gateway.client.renew_connections()

@@ -51,7 +51,7 @@ class KernelsHandler(ApiHandler):
                     "backend": backend.name,
                     "execution_state": "unknown" if backend.down else kernel["execution_state"],
                     "last_activity": kernel["last_activity"],
-                    "on_exit": "keep" if backend.keeps(kernel_id) else "shutdown",
+                    "on_exit": "keep" if backend.is_kept(kernel_id) else "shutdown",
                     "can_be_kept": backend.can_keep_kernels,
                     "sessions": users.get(kernel_id, []),
                 }
@@ -75,7 +75,7 @@ class KernelHandler(ApiHandler):
         if backend is None:
             raise web.HTTPError(404, f"There is no kernel {kernel_id}.")
         backend.keep(kernel_id, on_exit == "keep")
-        kept = backend.keeps(kernel_id)
+        kept = backend.is_kept(kernel_id)
         self._answer({"id": kernel_id, "on_exit": "keep" if kept else "shutdown"})
 
 

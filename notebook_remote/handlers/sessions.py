@@ -12,7 +12,7 @@ from tornado import web
 
 from ..client.models import KERNEL_ID
 from ..services.session_manager import KernelNotStarted, RemoteSessionManager
-from .base import CheckedHandler, http_error_behind, sentence_of
+from .base import CheckedHandler, error_text, http_error_behind
 
 
 class RemoteSessionRootHandler(CheckedHandler, SessionRootHandler):
@@ -74,7 +74,7 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
 
     def _not_started(self, name: str, error: BaseException | None) -> None:
         known = http_error_behind(error)
-        words = sentence_of(known) if known is not None else repr(str(error))
+        words = error_text(known) if known is not None else repr(str(error))
         message = f"The {name!r} kernel could not be started: {words}"
         self.log.error("Error starting kernel %s: %s", name, words)
         self.set_status(501)

@@ -38,7 +38,7 @@ class HeadlessKernel:
         self._dead = ""
         self._gone = False
         self._asking = SingleFlight(f"look at kernel {kernel_id}", self._ask)
-        self._watching = self._watch_task()
+        self._poll_task = self._watch_task()
 
     def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open its channels for a client."""
@@ -75,8 +75,8 @@ class HeadlessKernel:
         if self._dead:  # clients of before stay without it; new ones can be made
             self._dead = ""
             self._asking.forget()
-            self._watching.cancel()
-            self._watching = self._watch_task()
+            self._poll_task.cancel()
+            self._poll_task = self._watch_task()
 
     async def is_alive(self) -> bool:
         """Whether there is still a kernel, as far as is known: one out of reach may live.
@@ -90,7 +90,7 @@ class HeadlessKernel:
             try:
                 model = await self.gateway.client.kernel(self.kernel_id)
             except KernelNotFound as error:
-                await self._look_again(error)
+                await self._schedule_recheck(error)
             except GatewayError as error:
                 self._log.debug(
                     "Whether kernel %s lives is not known: %s", self.kernel_id, error.message
@@ -102,7 +102,7 @@ class HeadlessKernel:
                     )
         return not self._dead
 
-    async def _look_again(self, error: KernelNotFound) -> None:
+    async def _schedule_recheck(self, error: KernelNotFound) -> None:
         """Find out whether a kernel that its gateway did not know a moment ago is gone."""
         self._gone = await is_gone(self.gateway, self.kernel_id)
         if self._gone:
@@ -110,9 +110,9 @@ class HeadlessKernel:
 
     async def close(self) -> bool:
         """Shut it down, and close all that is open to the gateway; return whether it is gone."""
-        self._watching.cancel()
+        self._poll_task.cancel()
         await asyncio.gather(
-            self._watching, *(link.close() for link in self._links), return_exceptions=True
+            self._poll_task, *(link.close() for link in self._links), return_exceptions=True
         )
         self._gone = self._gone or await _shut_down(self.gateway, self.kernel_id, self._log)
         await self.gateway.close()
@@ -207,7 +207,7 @@ async def _shut_down(
             if left > PAUSE and not isinstance(error, GatewayAuthError):
                 await asyncio.sleep(PAUSE)
                 continue
-            tell_left_behind(log, gateway, kernel_id, str(error) or "it was not shut down in time")
+            report_orphan(log, gateway, kernel_id, str(error) or "it was not shut down in time")
             return False
         return True
 
@@ -224,15 +224,15 @@ def shut_down_at_exit(gateway: GatewayConnection, kernel_id: str, log: logging.L
         with blocking_http_client(config, gateway.tls, SHUTDOWN_TIMEOUT) as http:
             answer = http.delete(url, headers=headers)
     except Exception as error:  # noqa: BLE001 - whatever it is, the program has to end
-        tell_left_behind(log, gateway, kernel_id, str(error) or type(error).__name__)
+        report_orphan(log, gateway, kernel_id, str(error) or type(error).__name__)
         return False
     if answer.status_code not in (204, 404):
-        tell_left_behind(log, gateway, kernel_id, f"HTTP {answer.status_code}")
+        report_orphan(log, gateway, kernel_id, f"HTTP {answer.status_code}")
         return False
     return True
 
 
-def tell_left_behind(
+def report_orphan(
     log: logging.Logger, gateway: GatewayConnection, kernel_id: str, why: str
 ) -> None:
     """Say that a kernel may be left, on stderr if nobody reads the log of this program."""

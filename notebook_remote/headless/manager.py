@@ -65,7 +65,7 @@ class GatewayManagerMixin(KernelManager):
         """Where everything towards the gateway happens; asked by clients. Raises RuntimeError."""
         if self._background is None:
             raise RuntimeError("No kernel is running!")
-        if self._is_copy():
+        if self._is_forked():
             raise RuntimeError(
                 "This kernel belongs to the process that this one was forked from: start one here."
             )
@@ -110,7 +110,7 @@ class GatewayManagerMixin(KernelManager):
                 gateways, self.kernel_name, None if folder is None else str(folder), env, self.log
             )
         )
-        self._mind_the_end()
+        self._shut_down_at_exit()
         try:
             started = asyncio.shield(asyncio.wrap_future(self._started))
             self.kernel_id = (await started).kernel_id
@@ -142,7 +142,7 @@ class GatewayManagerMixin(KernelManager):
         one that started it only forgets it.
         """
         started, background = self._started, self._background
-        if background is not None and not self._is_copy():
+        if background is not None and not self._is_forked():
             with contextlib.suppress(Exception):  # that of its start is known already
                 if started is not None:
                     kernel = await asyncio.shield(asyncio.wrap_future(started))
@@ -163,10 +163,10 @@ class GatewayManagerMixin(KernelManager):
         """
         started, background = self._started, self._background
         self._forget()
-        if started is None or background is None or self._is_copy():
+        if started is None or background is None or self._is_forked():
             return
         try:
-            kernel = self._started_at_last(started)
+            kernel = self._wait_for_start(started)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the program has to end
             if isinstance(error, (FutureTimeout, KeyboardInterrupt)):
                 self.orphaned_kernels = True
@@ -176,7 +176,7 @@ class GatewayManagerMixin(KernelManager):
             self.orphaned_kernels = not gone
         background.stop()
 
-    def _started_at_last(self, started: Future[HeadlessKernel]) -> HeadlessKernel:
+    def _wait_for_start(self, started: Future[HeadlessKernel]) -> HeadlessKernel:
         """The kernel of a start that may be under way: it cannot be taken back before it is done.
 
         Raises its error, and TimeoutError.
@@ -189,11 +189,11 @@ class GatewayManagerMixin(KernelManager):
         )
         return started.result(self._start_limit)
 
-    def _is_copy(self) -> bool:
+    def _is_forked(self) -> bool:
         """Whether this process was forked from the one that has the kernel and the thread."""
         return os.getpid() != self._pid
 
-    def _mind_the_end(self) -> None:
+    def _shut_down_at_exit(self) -> None:
         """Leave no kernel behind when the program ends, or is told to by SIGTERM."""
         atexit.register(self.end)
         in_main = threading.current_thread() is threading.main_thread()

@@ -20,7 +20,7 @@ from .rest import KINDS, is_object
 MIB = 1024 * 1024
 LARGE = 11 * MIB  # one more than stock gateways take
 LARGE_LIMIT = 20.0  # seconds for such a message, on a slow line
-HELD_BACK = 0.03  # seconds more to the kernel than to the gateway: delayed acknowledgements
+ACK_DELAY = 0.03  # seconds more to the kernel than to the gateway: delayed acknowledgements
 SLOW = 0.25  # seconds to a kernel and back that a person notices at each key
 STREAM = 4 * MIB  # of output at once; stock gateways take 3 MB in 3 s
 MANY = 3500  # messages at once; stock gateways take 3000 in 3 s
@@ -94,7 +94,7 @@ class MessageChecks(KernelChecks):
         self.language = str(info.get("language_info", {}).get("name", "unknown"))
         ping, ask = statistics.median(pings), statistics.median(asks)
         text = f"{ping * 1000:.1f} ms to the gateway and back, {ask * 1000:.1f} ms to the kernel."
-        if ask - ping > HELD_BACK:
+        if ask - ping > ACK_DELAY:
             text += " (Stock gateways hold small messages back for 40 ms; on Linux our relay"
             text += " gets around that.)"
         if ask > SLOW:

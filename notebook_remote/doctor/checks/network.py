@@ -26,7 +26,7 @@ from ..findings import (
 )
 from ..transport import ProxyRefused, Transport
 
-SOON_ANSWERED = 1.5  # seconds; a wrong scheme is noticed within twice as long
+SCHEME_CHECK_TIMEOUT = 1.5  # seconds; a wrong scheme is noticed within twice as long
 SOON = 14  # days before its end in which a certificate is warned about
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
@@ -167,7 +167,7 @@ class Reach:
             strict.load_cert_chain(self.gateway.client_cert, self.gateway.client_key or None)
         try:
             try:
-                spoken, certificate = within(SOON_ANSWERED, lambda: self.shake_hands(strict))
+                spoken, certificate = within(SCHEME_CHECK_TIMEOUT, lambda: self.shake_hands(strict))
             except TimeoutError:  # a slow line, or no TLS there
                 self._notice_no_tls()
                 spoken, certificate = self.shake_hands(strict)
@@ -256,7 +256,9 @@ class Reach:
         """Raise Trouble if what listens there answers HTTP without TLS."""
         plain = urlunsplit(urlsplit(self.gateway.url)._replace(scheme="http"))
         try:
-            answer = self.wire.ask("GET", "/api", proof=False, base=plain, seconds=SOON_ANSWERED)
+            answer = self.wire.ask(
+                "GET", "/api", proof=False, base=plain, seconds=SCHEME_CHECK_TIMEOUT
+            )
         except requests.RequestException:
             return
         if answer.status_code == 400:  # as nginx answers where it speaks TLS
