@@ -1,4 +1,4 @@
-"""The contents route, in which notebooks have the public names of their kernelspecs."""
+"""The contents route: notebooks in it have the public names of their kernelspecs."""
 
 from __future__ import annotations
 
