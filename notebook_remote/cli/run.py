@@ -236,11 +236,15 @@ def _reason(error: Exception) -> str:
 
 
 def _where(run: Run) -> str:
-    return f"cell {run.number} of {len(run.cells)}" if run.number else "the start of the kernel"
+    return (
+        f"cell {run.cell_number} of {len(run.cells)}"
+        if run.cell_number
+        else "the start of the kernel"
+    )
 
 
 def _saved(run: Run) -> str:
-    return f"What ran until then is saved in {run.file.path}." if run.number else ""
+    return f"What ran until then is saved in {run.file.path}." if run.cell_number else ""
 
 
 def _shown(error: CellExecutionError) -> str:

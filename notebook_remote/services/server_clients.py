@@ -44,18 +44,18 @@ class ClientOwner:
         """The loop that runs the connections."""
         return ServerLoop()
 
-    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
+    def open_channels(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open the kernel's channels."""
         kernel = self._kernel
-        link = KernelChannels(kernel.gateway, str(kernel.kernel_id), session, queue, kernel.log)
-        kernel.gone_callbacks.append(link.died)
-        return link
+        channels = KernelChannels(kernel.gateway, str(kernel.kernel_id), session, queue, kernel.log)
+        kernel.gone_callbacks.append(channels.died)
+        return channels
 
-    def close_link(self, link: KernelChannels) -> None:
+    def close_channels(self, channels: KernelChannels) -> None:
         """Close the kernel's channels, in the background."""
-        self._kernel.gone_callbacks.remove(link.died)
+        self._kernel.gone_callbacks.remove(channels.died)
         loop = asyncio.get_running_loop()
-        task = loop.create_task(link.close(), name="close a client's channels")
+        task = loop.create_task(channels.close(), name="close a client's channels")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 

@@ -210,7 +210,7 @@ def test_saving_takes_a_small_part_of_the_time(tmp_path: Path) -> None:
     made = notebook("1")
     made.cells[0].outputs = [nbformat.v4.new_output("stream", text="x\n" * 100_000)] * 10
     assert file.may_save()
-    old, new = file.number(), file.number()
+    old, new = file.next_version(), file.next_version()
     file.save(made, new)
     assert not file.may_save()  # until five times as long has passed as that took
     file.save(notebook("older"), old)

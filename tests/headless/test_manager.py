@@ -440,7 +440,7 @@ def test_a_reply_that_cannot_be_read_is_an_error(
         with pytest.raises(ReplyLost, match="cannot be read"):
             reply(client, client.execute("x = 1"))
         assert client.kernel_info(reply=True, timeout=PATIENCE)["content"]["status"] == "ok"
-        assert len(client._link._questions) < 5
+        assert len(client._channels._pending._probes) < 5
         for _ in range(3):
             other = client.parent.client()
             other.start_channels()
