@@ -445,7 +445,7 @@ def test_a_reply_that_cannot_be_read_is_an_error(
             other = client.parent.client()
             other.start_channels()
             other.stop_channels()
-        assert len(client.parent.kernel._links) == 1
+        assert len(client.parent.kernel._channels) == 1
 
 
 def is_idle(server: Server, kernel_id: str) -> bool:
