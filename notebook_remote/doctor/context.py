@@ -90,11 +90,12 @@ class Context:
         session_id: str = "",
         query: str = "",
         origin: str = "",
-        proof: bool = True,
+        authenticated: bool = True,
     ) -> Channels:
         """Open a WebSocket to the kernel. Raises OSError or websocket.WebSocketException.
 
-        ``base`` is another address than ``Gateway.ws_url``; ``proof``: with our credentials.
+        ``base`` is another address than ``Gateway.ws_url``; ``authenticated``: with our
+        credentials.
         """
         session_id = session_id or uuid.uuid4().hex
         url = f"{base or self.gateway.websocket_url}{self.gateway.kernels_endpoint}"
@@ -104,6 +105,6 @@ class Context:
             subprotocol=V1,
             seconds=seconds or self.transport.limit,
             origin=origin,
-            proof=proof,
+            authenticated=authenticated,
         )
         return Channels(ws, session_id, self.transport.limit)

@@ -52,7 +52,7 @@ class Transport:
 
     # -- credentials ----------------------------------------------------------------------------
 
-    def take_credentials(self) -> None:
+    def load_credentials(self) -> None:
         """Read the token and build the headers with our credentials. Raises CheckFailed."""
         gateway = self.gateway
         token = self._token()
@@ -118,7 +118,7 @@ class Transport:
 
     # -- sockets --------------------------------------------------------------------------------
 
-    def take_tls_files(self) -> None:
+    def load_tls_files(self) -> None:
         """Make the TLS settings. Raises CheckFailed if a file cannot be used."""
         gateway = self.gateway
         try:
@@ -178,13 +178,13 @@ class Transport:
 
     # -- REST -----------------------------------------------------------------------------------
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
         body: Any = None,
         *,
-        proof: bool = True,
+        authenticated: bool = True,
         address: str = "",
         seconds: float = 0.0,
         base: str = "",
@@ -192,11 +192,11 @@ class Transport:
     ) -> requests.Response:
         """Send a request on a connection of its own. Raises requests.RequestException.
 
-        ``proof``: with our credentials. ``address``: to this one of the host's addresses.
+        ``authenticated``: with our credentials. ``address``: to this one of the host's addresses.
         """
         parts = urlsplit((base or self.gateway.url) + path)
         sent = {"User-Agent": "notebook-remote-doctor", **(headers or {})}
-        if proof:
+        if authenticated:
             sent |= self.headers
             cookies = dict(self.cookies)
             if self.xsrf and method != "GET":
@@ -225,9 +225,14 @@ class Transport:
         self.cookie_names |= {c.name for c in response.cookies if "xsrf" not in c.name}
         if self.gateway.accept_cookies:
             self.cookies.update({str(c.name): str(c.value) for c in response.cookies})
-        if proof and response.status_code == 403 and "_xsrf" in response.text and not self.xsrf:
+        if (
+            authenticated
+            and response.status_code == 403
+            and "_xsrf" in response.text
+            and not self.xsrf
+        ):
             self.xsrf = uuid.uuid4().hex  # any value, the same in a cookie and a header
-            return self.ask(
+            return self.request(
                 method, path, body, address=address, seconds=seconds, base=base, headers=headers
             )
         return response
@@ -235,14 +240,20 @@ class Transport:
     # -- WebSockets -----------------------------------------------------------------------------
 
     def open(
-        self, url: str, *, subprotocol: str, origin: str = "", proof: bool = True, seconds: float
+        self,
+        url: str,
+        *,
+        subprotocol: str,
+        origin: str = "",
+        authenticated: bool = True,
+        seconds: float,
     ) -> websocket.WebSocket:
         """Open a WebSocket. Raises OSError or websocket.WebSocketException."""
         # As a header of our own: websocket-client takes a server without it for broken.
         lines = [f"Sec-WebSocket-Protocol: {subprotocol}", "User-Agent: notebook-remote-doctor"]
-        if proof:
+        if authenticated:
             lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        cookie = "; ".join(f"{k}={v}" for k, v in self.cookies.items()) if proof else None
+        cookie = "; ".join(f"{k}={v}" for k, v in self.cookies.items()) if authenticated else None
         sock = self.stream(url)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(seconds)

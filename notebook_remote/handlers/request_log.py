@@ -15,7 +15,7 @@ GATEWAY_STATUSES = (501, 503, 504)  # of our managers' errors; jupyter_server us
 
 
 def log_request(handler: Any, record_prometheus_metrics: bool = True) -> None:
-    """Log a request; tornado's ``log_function``. The query is left out: it may have a token."""
+    """Log a request; tornado's ``log_function``. The query is omitted: it may have a token."""
     status, request = handler.get_status(), handler.request
     if status not in GATEWAY_STATUSES:
         log_stock_request(handler, record_prometheus_metrics=record_prometheus_metrics)

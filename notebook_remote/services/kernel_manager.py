@@ -126,7 +126,7 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         return None
 
     async def fresh_kernel_model(self, kernel_id: str) -> JsonObject:
-        """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
+        """The model, requested now. Raises KernelNotFound and other GatewayErrors."""
         backend = self._backend(kernel_id)
         return self._public(backend, await backend.fresh_kernel_model(kernel_id))
 
@@ -135,7 +135,7 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         await self.backends.refresh()
 
     async def list_kernels(self) -> list[JsonObject]:
-        """The models of all kernels: *unknown* while their gateway cannot be asked."""
+        """The models of all kernels: *unknown* while their gateway cannot be reached."""
         await self.refresh()
         return [
             self._public(backend, model)

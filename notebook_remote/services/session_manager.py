@@ -271,7 +271,7 @@ class RemoteSessionManager(SessionManager):
         return int(count)
 
     async def list_sessions(self) -> list[JsonObject]:
-        """All sessions; the state of a kernel whose gateway cannot be asked is *unknown*."""
+        """All sessions; the state of a kernel whose gateway cannot be reached is *unknown*."""
         await self.kernel_manager.refresh()
         sessions: list[JsonObject] = await super().list_sessions()
         return sessions

@@ -647,7 +647,7 @@ def test_no_secret_and_no_control_character_is_shown() -> None:
     transport = Transport(
         configured("http://localhost:1", auth_token="s3cr3t/token", http_pwd="ab")
     )
-    transport.take_credentials()
+    transport.load_credentials()
     said = "said s3cr3t/token, s3cr3t%2Ftoken and ab\x1b[31m, about http://u:p@host/?token=xyz"
     shown = transport.redact(said)
     for secret in ("s3cr3t", "ab\x1b", "ab[31", "\x1b", "u:p", "xyz"):

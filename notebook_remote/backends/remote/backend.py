@@ -55,7 +55,7 @@ class GatewayBackend(Backend):
         if config.on_exit == "keep":
             end = "go on running"
             end += f" for {config.embedded_linger:.0f} s" if config.embedded else ""
-        elif kept := len(self.kernels.kept):
+        elif kept := len(self.kernels.kept_kernels):
             end += f", but for {kept} that {'is' if kept == 1 else 'are'} kept"
         return f"{self._kernel_count()} on {where}. When this server stops, kernels there {end}."
 
@@ -82,7 +82,7 @@ class GatewayBackend(Backend):
         return await self.kernels.start_kernel(document=document, **kwargs)
 
     async def fresh_kernel_model(self, kernel_id: str) -> JsonObject:
-        """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
+        """The model, requested now. Raises KernelNotFound and other GatewayErrors."""
         return await self.kernels.fresh_kernel_model(kernel_id)
 
     def cached_kernel_model(self, kernel_id: str) -> JsonObject | None:

@@ -51,7 +51,7 @@ class RemoteKernelManager(ServerKernelManager):
 
     @property
     def has_kernel(self) -> bool:
-        """Whether a kernel has been started that we manage; asked by jupyter_client."""
+        """Whether this manages a running kernel; called by jupyter_client."""
         return self.kernel_id is not None
 
     @property
@@ -167,7 +167,7 @@ class RemoteKernelManager(ServerKernelManager):
         await self.gateway.client.interrupt(self.kernel_id)
 
     async def is_alive(self) -> bool:
-        """Whether the gateway has this kernel. Raises GatewayError when it cannot be asked."""
+        """Whether the gateway has this kernel. Raises GatewayError if it does not answer."""
         try:
             self.apply_model(await self.gateway.client.kernel(self.kernel_id))
         except KernelNotFound:

@@ -21,7 +21,7 @@ from . import metrics
 
 EVENT_SCHEMA = Path(__file__).parent / "event_schemas" / "link.yaml"
 EVENT_SCHEMA_ID = "https://events.jupyter.org/notebook_remote/link/v1"
-MAX_LOST_LINKS = 200  # that are remembered until their page comes back
+MAX_LOST_LINKS = 200  # that are remembered until their page reconnects
 Event = dict[str, Any]
 
 
@@ -80,7 +80,7 @@ class Links:
     def __iter__(self) -> Iterator[Link]:
         return iter(self._links)
 
-    # -- what the channels handler reports -------------------------------------------------------
+    # -- called by the channels handler ----------------------------------------------------------
 
     def open(self, kernel_id: str, session_id: str) -> Link:
         """A page requests a kernel's channels: a new link, or one that it had lost."""

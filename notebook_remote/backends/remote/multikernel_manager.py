@@ -54,7 +54,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
             on_update=self._note_activity,
             on_gone=self._on_kernel_gone,
         )
-        self.kept: set[str] = set()  # kernels that go on running when this server stops
+        self.kept_kernels: set[str] = set()  # kernels that go on running when this server stops
 
     # -- starting and adopting ----------------------------------------------------------------
 
@@ -125,7 +125,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self.adopt(
             [{"id": k.kernel_id, "name": k.name, "execution_state": "unknown"} for k in stored]
         )
-        self.kept |= {k.kernel_id for k in stored if k.kept}
+        self.kept_kernels |= {k.kernel_id for k in stored if k.kept}
         # A start to which the earlier server had no answer may still be under way.
         deadline = time.monotonic() + self.gateway.config.start_timeout
         for kernel in stored:
@@ -135,12 +135,12 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     def keep(self, kernel_id: str, kept: bool) -> None:
         """Choose whether a kernel goes on running when this server stops. Raises 404."""
         self._get(kernel_id)
-        (self.kept.add if kept else self.kept.discard)(kernel_id)
+        (self.kept_kernels.add if kept else self.kept_kernels.discard)(kernel_id)
         self.gateway.store.keep_kernel(kernel_id, kept)
 
     def is_kept(self, kernel_id: str) -> bool:
         """Whether a kernel goes on running when this server stops."""
-        return self.gateway.config.on_exit == "keep" or kernel_id in self.kept
+        return self.gateway.config.on_exit == "keep" or kernel_id in self.kept_kernels
 
     def _new_kernel(self, kernel_name: str) -> RemoteKernelManager:
         # Not the configured kernel_manager_class: that one is for the gateway's side.
@@ -174,14 +174,14 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         return kernel.model() if kernel is not None else None
 
     async def fresh_kernel_model(self, kernel_id: str) -> JsonObject:
-        """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
+        """The model, requested now. Raises KernelNotFound and other GatewayErrors."""
         kernel = self._get(kernel_id)
         if not await self._poller.poll_kernel(kernel):
             raise GatewayUnreachable(MISSING)
         return kernel.model()
 
     async def list_kernels(self) -> list[JsonObject]:
-        """The models of all our kernels: *unknown* while the gateway cannot be asked.
+        """The models of all our kernels: *unknown* while the gateway cannot be reached.
 
         They stay in the list: without them the pages would drop kernels that are alive.
         """
@@ -196,7 +196,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
     async def refresh(self) -> None:
         """Poll the gateway, unless that was done within ``poll_interval``. Raises GatewayError.
 
-        However many pages ask for lists, the gateway is asked no more often than that.
+        So the number of pages that request lists does not matter to the gateway.
         """
         await self._poller.refresh()
 
@@ -237,7 +237,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self.log.info("Kernel interrupted: %s", kernel_id)
 
     async def cull_kernels(self) -> None:
-        """Cull idle kernels, judged by what the gateway says of them now."""
+        """Cull idle kernels, by their current state at the gateway."""
         try:
             await self._poller.poll()
         except GatewayError:
@@ -319,7 +319,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         if self._kernels.pop(kernel.kernel_id, None) is not None:
             for callback in list(kernel.gone_callbacks):
                 callback(f"The kernel {kernel.kernel_id} is gone: it was shut down, or has died.")
-            self.kept.discard(kernel.kernel_id)
+            self.kept_kernels.discard(kernel.kernel_id)
             KERNEL_CURRENTLY_RUNNING_TOTAL.labels(type=kernel.kernel_name).dec()
             self._kernel_connections.pop(kernel.kernel_id, None)
             self.last_kernel_activity = utcnow()

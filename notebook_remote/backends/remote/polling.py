@@ -15,7 +15,7 @@ from .gateway import ManagedGateway
 from .kernel_manager import RemoteKernelManager
 
 KERNELS_PER_PAUSE = 50  # kernels of a list that are handled before other tasks get a turn
-PARALLEL_REQUESTS = 8  # when a gateway must be asked for each kernel
+PARALLEL_REQUESTS = 8  # for kernels that are missing in a gateway's list
 
 KernelListener = Callable[[RemoteKernelManager], object]
 
@@ -50,7 +50,7 @@ class KernelPoller:
             self._loop = asyncio.create_task(self._poll_regularly(), name="poll the kernels")
 
     def stop(self) -> None:
-        """Ask for nothing any more."""
+        """Stop polling, and cancel all rechecks."""
         if self._loop is not None:
             self._loop.cancel()
         for task in self._rechecks:
@@ -137,7 +137,7 @@ class KernelPoller:
             gone = await self._gateway.client.is_gone(kernel.kernel_id)
         except GatewayError:
             gone = False  # the next poll decides
-        # Unless another request has found it meanwhile, which resets ``missing``.
+        # Another request may have found the kernel meanwhile, which resets ``missing``.
         if gone and kernel.missing and kernel.kernel_id in self._kernels:
             self._on_gone(kernel)
         kernel.missing = False

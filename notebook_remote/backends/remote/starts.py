@@ -1,4 +1,4 @@
-"""Starts kernels on a gateway, and aborts starts: none leaves a kernel that nobody knows of."""
+"""Starts kernels on a gateway, and aborts starts so that they leave no unknown kernel."""
 
 from __future__ import annotations
 

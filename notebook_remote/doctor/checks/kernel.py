@@ -33,7 +33,7 @@ def check_start(context: Context) -> Result:
     context.kernel.requested = True
     started = time.monotonic()
     try:
-        response = context.transport.ask(
+        response = context.transport.request(
             "POST", context.gateway.kernels_endpoint, body, seconds=context.gateway.start_timeout
         )
         if response.status_code in (200, 201) and is_object(response):
@@ -129,11 +129,11 @@ def _gone(context: Context, kernel_id: str) -> bool:
         # It may run at one of several gateways behind this name, which the others do not know.
         for turn in range(2 * CONNECTIONS):
             address = addresses[turn % len(addresses)]
-            deleted = context.transport.ask(
+            deleted = context.transport.request(
                 "DELETE", path, address=address, seconds=SHUTDOWN_TIMEOUT
             )
             if deleted.status_code != 404:
-                return context.transport.ask("GET", path, address=address).status_code == 404
+                return context.transport.request("GET", path, address=address).status_code == 404
     except requests.RequestException:
         return False
     return True
@@ -146,7 +146,7 @@ def check_replicas(context: Context) -> Result:
     count = max(CONNECTIONS, len(addresses))
     answers = []
     for turn in range(count):
-        response = context.transport.ask("GET", path, address=addresses[turn % len(addresses)])
+        response = context.transport.request("GET", path, address=addresses[turn % len(addresses)])
         answers.append(response.status_code)
     if set(answers) == {200}:
         return passed(f"{count} connections in turn all find the kernel.")

@@ -18,14 +18,14 @@ from .network import is_loopback
 from .rest import KINDS, is_object
 
 MIB = 1024 * 1024
-LARGE = 11 * MIB  # one more than stock gateways take
+LARGE = 11 * MIB  # 1 MiB above the limit of stock gateways
 ACK_DELAY = 0.03  # seconds more to the kernel than to the gateway: delayed acknowledgements
 NOTICEABLE_DELAY = 0.25  # seconds to a kernel and back that a person notices at each key
 OUTPUT_SIZE = 4 * MIB  # of output at once; stock gateways pass 3 MB in 3 s
 OUTPUT_COUNT = 3500  # messages at once; stock gateways pass 3000 in 3 s
 ROUND_TRIPS = 5  # that are measured
-ALLOW_MORE = '{"websocket_max_message_size": 268435456}'
-LARGER_FAIL = "Uploads and widgets above 10 MiB fail."
+LIMIT_OPTION = '{"websocket_max_message_size": 268435456}'
+LARGE_MESSAGES_FAIL = "Uploads and widgets above 10 MiB fail."
 TARGET = "notebook-remote-doctor"
 BYTES = bytes(range(256))  # not valid UTF-8
 ECHO = f"""
@@ -63,22 +63,22 @@ def check_subprotocol(context: Context) -> Result:
 def check_round_trip(context: Context) -> Result:
     """The kernel answers; its latency, and by pings that of the network alone."""
     channels = context.channels
-    asks = []
+    kernel_times = []
     try:
-        pings = [channels.ping() for _ in range(ROUND_TRIPS)]
+        ping_times = [channels.ping() for _ in range(ROUND_TRIPS)]
         for _ in range(ROUND_TRIPS):
             started = time.monotonic()
             info = channels.request("kernel_info_request", {})["content"]
-            asks.append(time.monotonic() - started)
+            kernel_times.append(time.monotonic() - started)
     except TimeoutError:
         raise _no_answer(context) from None
     context.language = str(info.get("language_info", {}).get("name", "unknown"))
-    ping, ask = statistics.median(pings), statistics.median(asks)
-    text = f"{ping * 1000:.1f} ms to the gateway and back, {ask * 1000:.1f} ms to the kernel."
-    if ask - ping > ACK_DELAY:
+    ping, reply = statistics.median(ping_times), statistics.median(kernel_times)
+    text = f"{ping * 1000:.1f} ms to the gateway and back, {reply * 1000:.1f} ms to the kernel."
+    if reply - ping > ACK_DELAY:
         text += " (Stock gateways hold small messages back for 40 ms; on Linux our relay"
         text += " gets around that.)"
-    if ask > NOTICEABLE_DELAY:
+    if reply > NOTICEABLE_DELAY:
         return warned(
             text,
             "Completion and inspection will lag. If the first number is large, the network is"
@@ -90,7 +90,7 @@ def check_round_trip(context: Context) -> Result:
 def _no_answer(context: Context) -> CheckFailed:
     """The failure of a kernel that does not answer although its channels are open."""
     path = f"{context.gateway.kernels_endpoint}/{context.kernel.id}"
-    response = context.transport.ask("GET", path)
+    response = context.transport.request("GET", path)
     model = response.json() if is_object(response) else {}
     if model.get("execution_state") == "starting":
         # Gateways relay nothing, and answer no ping, before the first status or for a minute.
@@ -157,7 +157,7 @@ def check_binary(context: Context) -> Result:
 
 
 def check_large_to_kernel(context: Context) -> Result:
-    """11 MiB towards the kernel: more than stock gateways take."""
+    """The gateway accepts 11 MiB towards the kernel; stock gateways accept 10 MiB."""
     if context.no_echo:
         return skipped(f"Not tried: {context.no_echo}.")
     try:
@@ -205,9 +205,9 @@ def _too_large(context: Context, text: str) -> Result:
         )
     step = f"{KINDS.get(context.kind, 'This gateway')} has no option for that: send less at a time."
     if context.kind == "jupyter-server":
-        step = f"Allow more there, with --ServerApp.tornado_settings='{ALLOW_MORE}', and here,"
+        step = f"Allow more there, with --ServerApp.tornado_settings='{LIMIT_OPTION}', and here,"
         step += " with Gateway.max_message_size."
-    return warned(f"{text} It takes 9 MiB, as stock gateways do.", f"{LARGER_FAIL} {step}")
+    return warned(f"{text} It takes 9 MiB, as stock gateways do.", f"{LARGE_MESSAGES_FAIL} {step}")
 
 
 def check_large_from_kernel(context: Context) -> Result:
@@ -295,7 +295,7 @@ def check_ticket(context: Context) -> Result:
             "Give the gateway TLS, or Gateway.page_ws_url an address that begins with wss://.",
         )
     path = f"{context.gateway.kernels_endpoint}/{context.kernel.id}/channels/ticket"
-    response = context.transport.ask(
+    response = context.transport.request(
         "POST", path, {"origin": context.origin, "session_id": session_id}
     )
     if response.status_code != 201 or not is_object(response):
@@ -309,7 +309,11 @@ def check_ticket(context: Context) -> Result:
     return _use_ticket(
         context,
         lambda: context.connect(
-            base=base, query=query, session_id=session_id, origin=context.origin, proof=False
+            base=base,
+            query=query,
+            session_id=session_id,
+            origin=context.origin,
+            authenticated=False,
         ),
     )
 

@@ -50,8 +50,8 @@ def check_installed(context: Context) -> Result:
 def check_configuration(context: Context) -> Result:
     """Token, headers and TLS files can be read."""
     gateway = context.gateway
-    context.transport.take_credentials()
-    context.transport.take_tls_files()
+    context.transport.load_credentials()
+    context.transport.load_tls_files()
     source = "no token"
     if gateway.gateway_token_renewer_class.__name__ != "NoOpTokenRenewer":
         source = f"a token from {gateway.gateway_token_renewer_class.__name__}"
@@ -268,8 +268,8 @@ def _notice_no_tls(context: Context) -> None:
     """Raise CheckFailed if the port answers HTTP without TLS."""
     plain = urlunsplit(urlsplit(context.gateway.url)._replace(scheme="http"))
     try:
-        answer = context.transport.ask(
-            "GET", "/api", proof=False, base=plain, seconds=SCHEME_CHECK_TIMEOUT
+        answer = context.transport.request(
+            "GET", "/api", authenticated=False, base=plain, seconds=SCHEME_CHECK_TIMEOUT
         )
     except requests.RequestException:
         return

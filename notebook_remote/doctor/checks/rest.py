@@ -38,7 +38,7 @@ def check_http(context: Context) -> Result:
     """HTTP answers at the path that the URL has."""
     before = time.time()
     try:
-        response = context.transport.ask("GET", "/api", proof=False)
+        response = context.transport.request("GET", "/api", authenticated=False)
     except requests.RequestException as error:
         raise _no_http(context, error) from None
     context.clock_sample = (before, time.time(), response.headers.get("Date", ""))
@@ -61,13 +61,13 @@ def check_http(context: Context) -> Result:
 def _odd_path(context: Context, response: requests.Response) -> Result:
     """Handle an answer that is not that of a gateway's /api: a wrong path, or a proxy."""
     endpoint = context.gateway.kernelspecs_endpoint
-    specs = context.transport.ask("GET", endpoint, proof=False)
+    specs = context.transport.request("GET", endpoint, authenticated=False)
     if specs.status_code in (401, 403) or (specs.status_code == 200 and is_object(specs)):
         return passed(f"Answers at {endpoint}; {context.gateway.url}/api is not let through.")
     what = f"HTTP {response.status_code}, {error_message(response) or 'empty'}"
     text = f"No gateway answers at {context.gateway.url}/api ({what[:120]})."
     for url in _shorter_urls(context):
-        found = context.transport.ask("GET", "/api", proof=False, base=url)
+        found = context.transport.request("GET", "/api", authenticated=False, base=url)
         if found.status_code in (401, 403) or (found.status_code == 200 and is_object(found)):
             raise CheckFailed(text, f"One answers at {url}. {advise_address(context, url)}")
     raise CheckFailed(
@@ -133,7 +133,7 @@ def _needs_https(context: Context) -> CheckFailed:
 def check_token(context: Context) -> Result:
     """The gateway accepts our token, at the route of the kernelspecs, which we need anyway."""
     endpoint = context.gateway.kernelspecs_endpoint
-    response = context.transport.ask("GET", endpoint)
+    response = context.transport.request("GET", endpoint)
     status = response.status_code
     if status in (401, 403) or 300 <= status < 400:
         raise _refused(context, response)
@@ -148,7 +148,7 @@ def check_token(context: Context) -> Result:
     specs = model.get("kernelspecs")
     context.kernelspecs = specs if isinstance(specs, dict) else {}
     context.default_kernelspec = str(model.get("default") or "")
-    open_to_all = context.transport.ask("GET", endpoint, proof=False).status_code == 200
+    open_to_all = context.transport.request("GET", endpoint, authenticated=False).status_code == 200
     if not open_to_all:
         return passed("Accepted; without it the gateway refuses.")
     return warned(
@@ -225,7 +225,7 @@ def _kind(context: Context, model: dict[str, Any]) -> str:
 
 
 def _object(context: Context, path: str) -> dict[str, Any]:
-    response = context.transport.ask("GET", path)
+    response = context.transport.request("GET", path)
     usable = response.status_code == 200 and is_object(response)
     return dict(response.json()) if usable else {}
 
