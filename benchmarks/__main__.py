@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from . import latency, machine, picture, report, rest, scale, throughput
-from .effort import QUICK, Effort, Findings, say
+from . import chart, latency, machine, report, rest, scale, throughput
 from .results import Results
+from .workload import QUICK, Effort, Findings, say
 
 QUESTIONS = {
     "execute": latency.execute,
@@ -51,7 +51,7 @@ def main() -> None:
         json_path = options.output / "performance.json"
         report.write_json(json_path, described, effort, rounds, results)
         caption = "{cpu}, {cores} cores, {os}, Python {python}, {date}".format(**described)
-        picture.draw(options.output / "performance.svg", results, caption)
+        chart.draw(options.output / "performance.svg", results, caption)
 
 
 def measure(chosen: list[str], effort: Effort, number: int) -> Findings:

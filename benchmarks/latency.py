@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from tests.processes import Server
 
-from .effort import Effort, Findings
 from .page import Page
 from .servers import NGINX, Stable, stable
+from .workload import Effort, Findings
 
 WARM_UP = 2  # turns whose times are not kept; a new TCP connection acknowledges at once
 BLOCK = 10  # runs for one peer in a row, before it is the next one's turn

@@ -12,7 +12,7 @@ from websocket import WebSocketException
 
 from tests.processes import Channels, Server
 
-from .counting import FrameCounter
+from .frame_counter import FrameCounter
 
 READ_AT_ONCE = 512 * 1024  # bytes
 FLOOD_PATIENCE = 10.0  # seconds without a byte, after which a flood is lost

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .effort import Effort, Findings
 from .goals import PEERS, Panel, name_of
 from .results import Results, Spread, Verdict
+from .workload import Effort, Findings
 
 Row = tuple[str, ...]
 

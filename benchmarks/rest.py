@@ -10,10 +10,10 @@ import requests
 
 from tests.processes import Server
 
-from .effort import Effort, Findings
 from .latency import started
 from .page import Page
 from .servers import Stable, stable
+from .workload import Effort, Findings
 
 PAUSE = 1.05  # seconds between two lists; pages ask less often, but there are more of them
 

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .effort import Figures
 from .goals import PANELS, Goal, Panel
+from .workload import Figures
 
 
 @dataclass(frozen=True)

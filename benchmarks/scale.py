@@ -12,10 +12,10 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from tests.processes import Server
 
-from .effort import Effort, Findings
 from .meter import Meter
 from .servers import NGINX, stable
 from .synthetic_gateway import V1, encode, message
+from .workload import Effort, Findings
 
 OPENED_AT_ONCE = 10
 SETTLING = 2.0  # seconds until memory is read and the load begins

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from tests.processes import Server
 
-from .effort import Effort, Findings
 from .goals import LEGS
 from .latency import relays, started
 from .meter import Meter
 from .page import Lost, Page
 from .servers import NGINX, stable
+from .workload import Effort, Findings
 
 
 @dataclass(frozen=True)
