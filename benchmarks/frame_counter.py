@@ -1,4 +1,4 @@
-"""Counts a WebSocket's messages in passing, so quickly that counting is not what is measured."""
+"""Counts the messages of a WebSocket, so fast that the count does not distort a benchmark."""
 
 from __future__ import annotations
 
@@ -6,66 +6,66 @@ CONTROL, CLOSE, PING = 0x8, 0x8, 0x9
 
 
 class FrameCounter:
-    """Counts data frames from a server. Frames that follow each other and are alike cost little.
+    """Counts data frames from a server; runs of frames with equal headers are counted at once.
 
-    Feed it what arrives; it gives the payloads of pings, which want an answer.
+    Feed it the bytes from the socket; it returns the payloads of pings, which need a pong.
     """
 
     def __init__(self) -> None:
         self.frames = 0
-        self._left = 0  # bytes of the last frame that are still to come
-        self._held = b""  # the beginning of a frame that cannot be read yet
+        self._remaining = 0  # bytes of the last frame that have not arrived yet
+        self._buffer = b""  # the beginning of a frame whose header is incomplete
 
     @property
     def between_frames(self) -> bool:
-        """Whether the last frame is here as a whole."""
-        return not self._left and not self._held
+        """Whether the last frame has arrived completely."""
+        return not self._remaining and not self._buffer
 
     def feed(self, data: memoryview) -> list[bytes]:
-        """Count; return the payloads of the pings among the frames."""
-        if self._held:
-            data, self._held = memoryview(self._held + data.tobytes()), b""
+        """Count the frames in ``data``; return the payloads of the pings among them."""
+        if self._buffer:
+            data, self._buffer = memoryview(self._buffer + data.tobytes()), b""
         pings: list[bytes] = []
-        size, position = len(data), self._left
+        size, position = len(data), self._remaining
         while position < size:
-            head, length = _head(data, position)
-            control = bool(head) and head[0] & CONTROL
-            if not head or (control and position + len(head) + length > size):
-                self._held = data[position:].tobytes()
+            header, length = _read_header(data, position)
+            control = bool(header) and header[0] & CONTROL
+            if not header or (control and position + len(header) + length > size):
+                self._buffer = data[position:].tobytes()
                 position = size
             elif control:
-                begin = position + len(head)
+                begin = position + len(header)
                 position = begin + length
-                if head[0] & 0x0F == CLOSE:
+                if header[0] & 0x0F == CLOSE:
                     raise ConnectionError("closed")
-                if head[0] & 0x0F == PING:
+                if header[0] & 0x0F == PING:
                     pings.append(data[begin:position].tobytes())
             else:
-                alike = _alike(data, position, head, len(head) + length)
-                self.frames += alike
-                position += alike * (len(head) + length)
-        self._left = position - size
+                count = _count_equal_frames(data, position, header, len(header) + length)
+                self.frames += count
+                position += count * (len(header) + length)
+        self._remaining = position - size
         return pings
 
 
-def _head(data: memoryview, position: int) -> tuple[bytes, int]:
-    """The head of the frame at a position, empty if not all of it is there; the payload's size."""
-    head = data[position : position + 10].tobytes()
-    if len(head) < 2:
+def _read_header(data: memoryview, position: int) -> tuple[bytes, int]:
+    """The header of the frame at a position, empty if it is incomplete; the payload's size."""
+    header = data[position : position + 10].tobytes()
+    if len(header) < 2:
         return b"", 0
-    extended = {126: 2, 127: 8}.get(head[1], 0)
-    if len(head) < 2 + extended:
+    extended = {126: 2, 127: 8}.get(header[1], 0)
+    if len(header) < 2 + extended:
         return b"", 0
-    head = head[: 2 + extended]
-    return head, int.from_bytes(head[2:], "big") if extended else head[1]
+    header = header[: 2 + extended]
+    return header, int.from_bytes(header[2:], "big") if extended else header[1]
 
 
-def _alike(data: memoryview, position: int, head: bytes, size: int) -> int:
-    """How many frames of ``size`` bytes with this head begin here: all that are here, or one."""
+def _count_equal_frames(data: memoryview, position: int, header: bytes, size: int) -> int:
+    """How many frames begin here: all the complete ones if their headers are equal, or one."""
     count = (len(data) - position) // size
     if count > 1:
         end = position + count * size
-        columns = (data[position + i : end : size].tobytes() for i in range(len(head)))
-        if all(column == head[i : i + 1] * count for i, column in enumerate(columns)):
+        columns = (data[position + i : end : size].tobytes() for i in range(len(header)))
+        if all(column == header[i : i + 1] * count for i, column in enumerate(columns)):
             return count
     return 1
