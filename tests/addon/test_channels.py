@@ -180,7 +180,8 @@ def test_the_session_cannot_be_replaced_in_the_body(gateway: Server, kernel_id: 
             timeout=40,
         ) as response:
             assert response.status_code == 101
-        assert page.run("6 * 7") == "42"  # a second connection of this session would have closed this one
+        # a second connection of this session would have closed this one
+        assert page.run("6 * 7") == "42"
     assert f"Replacing stale connection: {kernel_id}" not in gateway.log
 
 
@@ -302,7 +303,8 @@ def test_the_authorizer_is_asked_again_when_a_ticket_is_used(farm: Farm, kind: s
     gateway.start()
     with gateway.kernel() as kernel_id:
         assert handshake(gateway, kernel_id, ticket(gateway, kernel_id)) == 403
-        assert audit_outcomes(gateway, "redeem", kernel_id) == ["ok"]  # the ticket is used up nevertheless
+        # the ticket is used up nevertheless
+        assert audit_outcomes(gateway, "redeem", kernel_id) == ["ok"]
 
 
 def test_without_a_ticket_the_channels_are_the_gateways_own(

@@ -33,7 +33,7 @@ def test_the_readmes_line_for_jupyter_server_works(farm: Farm) -> None:
     installed = Path(sys.prefix, "etc/jupyter/jupyter_server_config.d/notebook_remote_gateway.json")
     gateway = farm.gateway("jupyter-server")
     gateway.command.remove("--ServerApp.jpserver_extensions={}")
-    gateway.env["JUPYTER_PREFER_ENV_PATH"] = "0"  # the test's settings take precedence over the environment's
+    gateway.env["JUPYTER_PREFER_ENV_PATH"] = "0"  # so that the test's settings take precedence
     gateway.start()
     assert gateway.get("/api/notebook-remote").status_code == 404  # it is disabled by default
     gateway.stop()
