@@ -1,24 +1,24 @@
-"""How much of everything is done, and what comes out of it."""
+"""The numbers of one round of benchmarks, and what a round measures."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
 
-Figures = dict[str, dict[str, float | None]]  # by panel and peer; None: what was sent got lost
+Figures = dict[str, dict[str, float | None]]  # panel -> peer -> figure; None if messages were lost
 
 
 @dataclass
-class Findings:
-    """What one round, or one question in it, has found."""
+class Measurements:
+    """The figures of one round, or of one benchmark in it."""
 
     figures: Figures = field(default_factory=dict)
-    notes: dict[str, str] = field(default_factory=dict)  # circumstances, for the record
+    notes: dict[str, str] = field(default_factory=dict)  # circumstances, for the JSON file
 
 
 @dataclass(frozen=True)
-class Effort:
-    """The numbers of one round. The defaults are for results to publish."""
+class Workload:
+    """The numbers of one round. The defaults are for results that are published."""
 
     rounds: int = 3
     cells: int = 100  # for each peer
@@ -33,7 +33,7 @@ class Effort:
     openings: int = 15
 
 
-QUICK = Effort(
+QUICK = Workload(
     rounds=1,
     cells=20,
     paused_cells=5,
@@ -48,6 +48,6 @@ QUICK = Effort(
 )
 
 
-def say(text: str) -> None:
-    """Show progress."""
+def log_progress(text: str) -> None:
+    """Print a line about the progress to stderr."""
     print(text, file=sys.stderr, flush=True)
