@@ -8,7 +8,7 @@
  * kernel is up, and hanging up on it before that confuses stock gateways.
  */
 
-import { IPlace } from './places';
+import { IPlace } from './endpoints';
 import { Why } from './routes';
 
 // Milliseconds. With the opening of the relay this must stay below three seconds.

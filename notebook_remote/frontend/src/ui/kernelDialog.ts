@@ -2,8 +2,8 @@
 
 import { Dialog, ISessionContext, SessionContextDialogs } from '@jupyterlab/apputils';
 
-import { backends } from './config';
-import { takeWanted } from './wanted';
+import { backends } from '../server/config';
+import { takeWanted } from '../services/pendingKernel';
 
 export class KernelDialogs extends SessionContextDialogs {
   async selectKernel(sessionContext: ISessionContext): Promise<void> {

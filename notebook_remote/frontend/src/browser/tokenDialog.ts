@@ -3,7 +3,7 @@
 import { InputDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { backends, IBrowserBackend } from './config';
+import { backends, IBrowserBackend } from '../server/config';
 import { Problem } from './credentials';
 
 export async function askForToken(

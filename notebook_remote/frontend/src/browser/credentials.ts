@@ -7,8 +7,8 @@
 import { PromiseDelegate } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { IBrowserBackend } from './config';
-import { isInsecure, knock } from './dial';
+import { IBrowserBackend } from '../server/config';
+import { isInsecure, knock } from '../channels/dial';
 
 /** Exactly one of the two. */
 export interface IProof {

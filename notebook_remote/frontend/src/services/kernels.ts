@@ -2,9 +2,9 @@
 
 import { Kernel, KernelAPI, ServerConnection, SessionAPI } from '@jupyterlab/services';
 
-import { servedHere } from './config';
-import { BrowserGateways } from './gateways';
-import { isAway, untilThere } from './retry';
+import { servedHere } from '../server/config';
+import { BrowserGateways } from '../browser/registry';
+import { isAway, untilThere } from '../retry';
 
 const LONGEST_PAUSE = 4000; // milliseconds before a kernel is asked for again
 

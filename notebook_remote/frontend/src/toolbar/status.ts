@@ -3,11 +3,11 @@
 import { Kernel } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { IBackend } from './config';
-import { ILink } from './links';
-import { obstacleInWords } from './obstacles';
-import { Obstacle } from './reach';
-import { IRoute, Why } from './routes';
+import { IBackend } from '../server/config';
+import { ILink } from '../server/links';
+import { obstacleInWords } from '../notifications/serverUnreachable';
+import { Obstacle } from '../server/connectivity';
+import { IRoute, Why } from '../channels/routes';
 
 const WORTH_A_WORD = 2; // seconds
 

@@ -11,8 +11,8 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
-import { labelOf } from './config';
-import { asLinkEvent, ILinkEvent } from './links';
+import { labelOf } from '../server/config';
+import { asLinkEvent, ILinkEvent } from '../server/links';
 
 /** What is used of a notebook's panel. */
 interface INotebook extends Widget {

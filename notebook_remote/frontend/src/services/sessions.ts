@@ -7,9 +7,9 @@
 import { PathExt } from '@jupyterlab/coreutils';
 import { Kernel, ServerConnection, Session, SessionAPI } from '@jupyterlab/services';
 
-import { BrowserGateways } from './gateways';
+import { BrowserGateways } from '../browser/registry';
 import { RoutedKernels } from './kernels';
-import { documentOf, opensTabs, takeWanted } from './wanted';
+import { documentOf, opensTabs, takeWanted } from './pendingKernel';
 
 export class RoutedSessions implements Session.ISessionAPIClient {
   constructor(

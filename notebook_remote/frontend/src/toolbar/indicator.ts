@@ -6,15 +6,15 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
-import { backendOf, gateways, labelOf } from './config';
-import { showDetails } from './details';
-import { IStart } from './api';
-import { BrowserGateways } from './gateways';
-import { Keep } from './keep';
-import { Links } from './links';
-import { IReach } from './reach';
-import { IRoutes } from './routes';
-import { askToCancel, startInWords, Starting } from './starting';
+import { backendOf, gateways, labelOf } from '../server/config';
+import { showDetails } from './detailsDialog';
+import { IStart } from '../server/api';
+import { BrowserGateways } from '../browser/registry';
+import { Keep } from './keepKernel';
+import { Links } from '../server/links';
+import { IReach } from '../server/connectivity';
+import { IRoutes } from '../channels/routes';
+import { askToCancel, startInWords, Starting } from './startProgress';
 import { duration, IConnection, isSilent, statusOf } from './status';
 
 const LOST_AFTER = 1500; // milliseconds without a connection: a restart is not worth a word

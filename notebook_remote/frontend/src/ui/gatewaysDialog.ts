@@ -5,11 +5,11 @@ import { ServiceManager } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { ask, IBackendState, IFinding } from './api';
-import { noteBackends } from './config';
-import { GatewayForm, ISaid, IValues, listOf } from './form';
-import { BrowserGateways } from './gateways';
-import { whatIsWrong } from './words';
+import { ask, IBackendState, IFinding } from '../server/api';
+import { noteBackends } from '../server/config';
+import { GatewayForm, ISaid, IValues, listOf } from './gatewayForm';
+import { BrowserGateways } from '../browser/registry';
+import { whatIsWrong } from '../server/errorMessages';
 
 type Action = 'test' | 'edit' | 'token' | 'remove';
 

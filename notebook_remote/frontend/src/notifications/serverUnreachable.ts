@@ -5,7 +5,7 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { IReach, Obstacle } from './reach';
+import { IReach, Obstacle } from '../server/connectivity';
 
 /** A few words for the toolbar; empty if nothing is in the way. */
 export function obstacleInWords(obstacle: Obstacle, trans: TranslationBundle): string {

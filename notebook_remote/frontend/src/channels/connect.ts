@@ -1,8 +1,8 @@
 /* Opens a kernel's channels at the best place that can be reached. */
 
 import { dial, NotOpened } from './dial';
-import { Away, IAnswer, IPlace, ITarget } from './places';
-import { untilThere } from './retry';
+import { Away, IAnswer, IPlace, ITarget } from './endpoints';
+import { untilThere } from '../retry';
 import { Routes, Why } from './routes';
 
 // Milliseconds.

@@ -4,7 +4,7 @@ import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { ask, IOurKernels } from './api';
+import { ask, IOurKernels } from '../server/api';
 
 export class Keep extends Widget {
   constructor(

@@ -9,9 +9,9 @@ import { Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { BrowserGateways } from './gateways';
-import { asLinkEvent } from './links';
-import { whatIsWrong } from './words';
+import { BrowserGateways } from '../browser/registry';
+import { asLinkEvent } from '../server/links';
+import { whatIsWrong } from '../server/errorMessages';
 
 const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
 

@@ -6,9 +6,9 @@
 
 import { KernelSpec, KernelSpecAPI, ServerConnection } from '@jupyterlab/services';
 
-import { servedHere } from './config';
-import { BrowserGateway } from './gateway';
-import { BrowserGateways } from './gateways';
+import { servedHere } from '../server/config';
+import { BrowserGateway } from '../browser/gateway';
+import { BrowserGateways } from '../browser/registry';
 
 type Specs = Record<string, KernelSpec.ISpecModel>;
 

@@ -6,8 +6,8 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { kernelIcon } from '@jupyterlab/ui-components';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { ask, IOurKernel, IOurKernels, NO_ACTIVITY } from './api';
-import { backends, IBackend } from './config';
+import { ask, IOurKernel, IOurKernels, NO_ACTIVITY } from '../server/api';
+import { backends, IBackend } from '../server/config';
 
 const WORTH_A_WORD = ['direct', 'browser']; // of the modes
 

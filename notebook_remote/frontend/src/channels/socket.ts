@@ -7,8 +7,8 @@
 
 import { ServerConnection } from '@jupyterlab/services';
 
-import { AskForPlaces, openChannels } from './opening';
-import { ITarget, target } from './places';
+import { AskForPlaces, openChannels } from './connect';
+import { ITarget, target } from './endpoints';
 import { Routes } from './routes';
 
 const EVENTS = ['open', 'message', 'error', 'close'] as const;

@@ -15,20 +15,20 @@ import {
 } from '@jupyterlab/services';
 import { Token } from '@lumino/coreutils';
 
-import { backends, gateways, startsHere } from './config';
-import { ConnectedKernels } from './connections';
-import { early, earlySpecs } from './early';
-import { channelsSocketClass } from './facade';
-import { BrowserGateways } from './gateways';
+import { backends, gateways, startsHere } from '../server/config';
+import { ConnectedKernels } from './kernelManager';
+import { early, earlySpecs } from './placeholders';
+import { channelsSocketClass } from '../channels/socket';
+import { BrowserGateways } from '../browser/registry';
 import { RoutedKernels } from './kernels';
-import { AskForPlaces } from './opening';
-import { askForPlaces } from './places';
-import { Reach } from './reach';
-import { Routes } from './routes';
+import { AskForPlaces } from '../channels/connect';
+import { askForPlaces } from '../channels/endpoints';
+import { Reach } from '../server/connectivity';
+import { Routes } from '../channels/routes';
 import { RoutedSessions } from './sessions';
-import { RoutedSpecs } from './specs';
-import { opensTabs } from './wanted';
-import { wordedForPages } from './words';
+import { RoutedSpecs } from './kernelspecs';
+import { opensTabs } from './pendingKernel';
+import { wordedForPages } from '../server/errorMessages';
 
 export const IManagers = new Token<Managers>(
   'notebook-remote:IManagers',

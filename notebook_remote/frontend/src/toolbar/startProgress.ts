@@ -5,8 +5,8 @@ import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { ask, IOurKernels, IStart, NO_ACTIVITY } from './api';
-import { gateways, labelOf } from './config';
+import { ask, IOurKernels, IStart, NO_ACTIVITY } from '../server/api';
+import { gateways, labelOf } from '../server/config';
 
 const LOOK_EVERY = 1000; // milliseconds, while the notebook waits for its kernel
 const WAITS = ['initializing', 'starting'];

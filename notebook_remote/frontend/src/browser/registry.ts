@@ -4,7 +4,7 @@ import { Kernel, ServerConnection, SessionAPI } from '@jupyterlab/services';
 import { Token } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { backends, browserBackends } from './config';
+import { backends, browserBackends } from '../server/config';
 import { Ask } from './credentials';
 import { BrowserGateway } from './gateway';
 

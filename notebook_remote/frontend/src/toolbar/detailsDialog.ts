@@ -4,10 +4,10 @@ import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { knock } from './dial';
-import { adviceOn } from './obstacles';
+import { knock } from '../channels/dial';
+import { adviceOn } from '../notifications/serverUnreachable';
 import { duration, IConnection, isFallback, isSilent, statusOf, whyNotDirect } from './status';
-import { whatIsWrong } from './words';
+import { whatIsWrong } from '../server/errorMessages';
 
 /** Show the details. Resolves with whether the user wants to connect again. */
 export async function showDetails(

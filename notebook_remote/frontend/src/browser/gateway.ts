@@ -8,9 +8,9 @@ import {
   ServerConnection
 } from '@jupyterlab/services';
 
-import { backends, IBrowserBackend } from './config';
+import { backends, IBrowserBackend } from '../server/config';
 import { Credentials, NoProof, send } from './credentials';
-import { Away, IAnswer, ITarget } from './places';
+import { Away, IAnswer, ITarget } from '../channels/endpoints';
 
 const V1 = 'v1.kernel.websocket.jupyter.org';
 const GIVE_UP = 503; // the status by which JupyterLab asks again later

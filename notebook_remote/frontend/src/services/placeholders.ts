@@ -6,7 +6,7 @@
 
 import { KernelSpec } from '@jupyterlab/services';
 
-import { backends } from './config';
+import { backends } from '../server/config';
 
 const LATE_AFTER = 1000; // milliseconds
 
