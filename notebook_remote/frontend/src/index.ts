@@ -156,7 +156,16 @@ const indicator: JupyterFrontEndPlugin<void> = {
       'Notebook',
       'notebookRemote',
       ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
-        new Indicator({ sessionContext, specs, settings, routes, browserGateways, reach, links, trans })
+        new Indicator({
+          sessionContext,
+          specs,
+          settings,
+          routes,
+          browserGateways,
+          reach,
+          links,
+          trans
+        })
     );
   }
 };
@@ -237,11 +246,8 @@ const problems: JupyterFrontEndPlugin<void> = {
   autoStart: true,
   requires: [IBrowserGateways],
   optional: [ITranslator],
-  activate: (
-    app: JupyterFrontEnd,
-    gateways: BrowserGateways,
-    translator: ITranslator | null
-  ) => watchForProblems(app, gateways, (translator ?? nullTranslator).load(DOMAIN))
+  activate: (app: JupyterFrontEnd, gateways: BrowserGateways, translator: ITranslator | null) =>
+    watchForProblems(app, gateways, (translator ?? nullTranslator).load(DOMAIN))
 };
 
 const ended: JupyterFrontEndPlugin<void> = {

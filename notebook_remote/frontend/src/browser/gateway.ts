@@ -19,7 +19,10 @@ const PATIENCE = 2000;
 const PATIENCE_WHEN_AWAY = 200;
 
 export class BrowserGateway {
-  constructor(readonly backend: IBrowserBackend, server: ServerConnection.ISettings) {
+  constructor(
+    readonly backend: IBrowserBackend,
+    server: ServerConnection.ISettings
+  ) {
     this.credentials = new Credentials(backend);
     this.settings = this._settings(server, false);
     this._quiet = this._settings(server, true);
@@ -107,7 +110,10 @@ export class BrowserGateway {
     return { ...model, name: this.publicName(model.name), ...where };
   }
 
-  private _settings(server: ServerConnection.ISettings, quiet: boolean): ServerConnection.ISettings {
+  private _settings(
+    server: ServerConnection.ISettings,
+    quiet: boolean
+  ): ServerConnection.ISettings {
     const { url, ws_url } = this.backend;
     return {
       ...server,

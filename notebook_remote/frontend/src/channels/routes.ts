@@ -8,14 +8,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 /** Why a place was not taken: one of these, or a sentence of the server. */
 export type Why =
-  | 'insecure'
-  | 'policy'
-  | 'local network'
-  | 'silent'
-  | 'refused'
-  | 'not opened'
-  | 'slow'
-  | string;
+  'insecure' | 'policy' | 'local network' | 'silent' | 'refused' | 'not opened' | 'slow' | string;
 
 export interface IRoute {
   backend: string;

@@ -57,8 +57,7 @@ export function backendOf(
 ): IBackend | undefined {
   const all = backends();
   const told = specs?.kernelspecs[kernelspec]?.metadata?.['notebook_remote'] as
-    | { backend?: string }
-    | undefined;
+    { backend?: string } | undefined;
   return all.length === 1 ? all[0] : all.find(({ name }) => name === told?.backend);
 }
 

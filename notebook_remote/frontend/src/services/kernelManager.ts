@@ -26,7 +26,9 @@ export class ConnectedKernels extends KernelManager {
   }
 
   private _waiting(): Kernel.IKernelConnection[] {
-    return [...this._connections].filter(({ connectionStatus }) => connectionStatus !== 'connected');
+    return [...this._connections].filter(
+      ({ connectionStatus }) => connectionStatus !== 'connected'
+    );
   }
 
   private readonly _connections = new Set<Kernel.IKernelConnection>();

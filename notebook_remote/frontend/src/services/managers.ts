@@ -62,7 +62,9 @@ export class Managers {
       : channelsSocketClass(this._routes, server, this._askForPlaces);
     const client = this._kernels;
     if (this._early) {
-      client.listRunning = early(client.listRunning.bind(client), [], () => manager.refreshRunning());
+      client.listRunning = early(client.listRunning.bind(client), [], () =>
+        manager.refreshRunning()
+      );
     }
     const manager: ConnectedKernels = new ConnectedKernels({
       serverSettings: { ...server, WebSocket: this._reach.watch(Socket) },
@@ -90,7 +92,9 @@ export class Managers {
   sessions(kernelManager: Kernel.IManager): Session.IManager {
     const client = new RoutedSessions(this._server, this._gateways, this._kernels);
     if (this._early) {
-      client.listRunning = early(client.listRunning.bind(client), [], () => manager.refreshRunning());
+      client.listRunning = early(client.listRunning.bind(client), [], () =>
+        manager.refreshRunning()
+      );
     }
     const manager: Session.IManager = new SessionManager({
       kernelManager,
@@ -108,8 +112,7 @@ export class Managers {
       : askForPlaces(target, protocols, this._server, signal);
   };
 
-  private readonly _standby = () =>
-    !this._connectionStatus?.isConnected || 'when-hidden'; // as the stock plugins
+  private readonly _standby = () => !this._connectionStatus?.isConnected || 'when-hidden'; // as the stock plugins
 
   private readonly _server: ServerConnection.ISettings;
   private readonly _ours = backends().length > 0; // else the server's managers are not ours either

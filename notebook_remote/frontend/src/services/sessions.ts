@@ -46,9 +46,7 @@ export class RoutedSessions implements Session.ISessionAPIClient {
     );
   }
 
-  async update(
-    model: Parameters<Session.ISessionAPIClient['update']>[0]
-  ): Promise<Session.IModel> {
+  async update(model: Parameters<Session.ISessionAPIClient['update']>[0]): Promise<Session.IModel> {
     if (!model.kernel || !this._gateways.all().length) {
       return SessionAPI.updateSession(model, this.serverSettings);
     }

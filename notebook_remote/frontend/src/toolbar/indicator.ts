@@ -125,8 +125,7 @@ export class Indicator extends Widget {
     }
     const route = routes.get(kernel.clientId);
     const link = links.get(kernel.clientId);
-    const name =
-      route?.backend || link?.backend || backendOf(kernel.name, specs.specs)?.name;
+    const name = route?.backend || link?.backend || backendOf(kernel.name, specs.specs)?.name;
     const backend = gateways().find(gateway => gateway.name === name);
     return backend
       ? {

@@ -126,14 +126,19 @@ export function whyNotDirect(why: Why, url: string, trans: TranslationBundle): s
     case 'silent':
       return [
         trans.__('The gateway did not answer this browser within two seconds.'),
-        trans.__('Check that this computer reaches %1: a firewall or a VPN may be in the way.', url),
+        trans.__(
+          'Check that this computer reaches %1: a firewall or a VPN may be in the way.',
+          url
+        ),
         trans.__('If the browser asks whether this site may reach your local network, allow it.')
       ];
     case 'not opened':
     case 'slow':
       return [
         trans.__('The gateway answers this browser, but it does not open the connection.'),
-        trans.__("Its log says why. If there is a proxy in front of it, that must pass on WebSockets.")
+        trans.__(
+          'Its log says why. If there is a proxy in front of it, that must pass on WebSockets.'
+        )
       ];
     case 'refused':
       return [

@@ -58,7 +58,10 @@ export class GatewayDialogs {
       case 'test':
         return this._testAndShow(backend);
       case 'token':
-        await this._gateways.get(backend.name)?.credentials.enter().catch(() => undefined); // declined
+        await this._gateways
+          .get(backend.name)
+          ?.credentials.enter()
+          .catch(() => undefined); // declined
     }
   }
 
@@ -77,7 +80,9 @@ export class GatewayDialogs {
   private async _edit({ name, url, mode, added }: IBackendState): Promise<void> {
     const before = { name, url, mode, auth_token: '' };
     const changed = (values: IValues) =>
-      Object.fromEntries(Object.entries(values).filter(([k, v]) => v !== before[k as keyof IValues]));
+      Object.fromEntries(
+        Object.entries(values).filter(([k, v]) => v !== before[k as keyof IValues])
+      );
     await this._fillIn({
       title: this._trans.__('Gateway %1', name),
       values: before,
@@ -101,7 +106,11 @@ export class GatewayDialogs {
     let { values } = options;
     let said: ISaid[] = [];
     for (;;) {
-      const tests = Dialog.createButton({ label: trans.__('Test'), accept: true, actions: ['test'] });
+      const tests = Dialog.createButton({
+        label: trans.__('Test'),
+        accept: true,
+        actions: ['test']
+      });
       const { button, value } = await showDialog<IValues>({
         title,
         body: new GatewayForm(values, fixed, said, trans),
@@ -248,8 +257,17 @@ class BackendList extends Widget {
     super();
     this.addClass('nbr-Backends');
     const table = document.createElement('table');
-    const titles = [trans.__('Name'), trans.__('Address'), trans.__('Connection'), trans.__('State'), ''];
-    table.createTHead().insertRow().append(...titles.map(title => cell('th', title)));
+    const titles = [
+      trans.__('Name'),
+      trans.__('Address'),
+      trans.__('Connection'),
+      trans.__('State'),
+      ''
+    ];
+    table
+      .createTHead()
+      .insertRow()
+      .append(...titles.map(title => cell('th', title)));
     const body = table.createTBody();
     for (const backend of backends) {
       const row = body.insertRow();
@@ -318,10 +336,7 @@ function wayOf(mode: string, trans: TranslationBundle): string {
   }
 }
 
-function stateOf(
-  { state, error, kernels }: IBackendState,
-  trans: TranslationBundle
-): string {
+function stateOf({ state, error, kernels }: IBackendState, trans: TranslationBundle): string {
   if (error) {
     return whatIsWrong(error); // what to do is beside it
   }
