@@ -1,219 +1,209 @@
 /*
- * What proves this page to a gateway in browser mode. The user is asked for the gateway's token,
- * which the page exchanges for a pass at once; without the add-on at the gateway it keeps the token
- * itself, if the server's configuration allows that. Either is kept for this tab only.
+ * What authenticates this page at a gateway in browser mode. The user enters the gateway's token,
+ * which the page exchanges for a pass at once. A gateway without the add-on issues no passes: then the
+ * page stores the token itself, if the server's configuration allows that. Either is stored for this
+ * tab only.
  */
 
 import { PromiseDelegate } from '@lumino/coreutils';
 import { ISignal, Signal } from '@lumino/signaling';
 
+import { isMixedContent, ping } from '../channels/probe';
 import { IBrowserBackend } from '../server/config';
-import { isInsecure, knock } from '../channels/dial';
+import { ICredential, sendRequest } from './requests';
 
-/** Exactly one of the two. */
-export interface IProof {
-  pass?: string;
-  token?: string;
-}
-
-/** Why there is no proof; `problem` is worded by whoever shows it. */
-export type Problem =
-  | 'none' // it was not asked for yet
-  | 'declined' // the user did not enter a token
-  | 'refused' // the gateway does not take this token
-  | 'insecure' // an https page must not speak to an http gateway
-  | 'not allowed' // the gateway answers, but not to this page
+/** Why there is no credential. The dialog for the token has a sentence for each. */
+export type CredentialProblem =
+  | 'none' // the user was not asked yet
+  | 'declined' // the user closed the dialog without a token
+  | 'refused' // the gateway refused the token
+  | 'insecure' // the page was loaded over https, the gateway has http only
+  | 'not allowed' // the gateway answers, but does not allow this page's origin
   | 'unreachable';
 
-export class NoProof extends Error {
-  constructor(readonly problem: Problem) {
+export class NoCredential extends Error {
+  constructor(readonly problem: CredentialProblem) {
     super(problem);
   }
 }
 
-/** Asks the user for the token, saying what was wrong with the last; null if there is to be none. */
-export type Ask = (backend: IBrowserBackend, problem: Problem) => Promise<string | null>;
+/** Asks the user for a token and says what was wrong with the last one; null if the user declines. */
+export type TokenPrompt = (
+  backend: IBrowserBackend,
+  problem: CredentialProblem
+) => Promise<string | null>;
 
-const REFUSED = [401, 403];
-const PATIENCE = 2000; // milliseconds for a gateway to say whether it takes what was kept
+const UNAUTHORIZED = [401, 403];
+const VALIDATION_TIMEOUT = 2000; // milliseconds
 
 export class Credentials {
   constructor(private readonly _backend: IBrowserBackend) {
-    this._key = `notebook-remote:${_backend.url}`;
+    this._storageKey = `notebook-remote:${_backend.url}`;
   }
 
-  /** Say how to ask the user; until then nobody is asked. */
-  askBy(ask: Ask): void {
-    this._ask.resolve(ask);
+  /** Set how the user is asked. Requests for a credential wait for it. */
+  setPrompt(prompt: TokenPrompt): void {
+    this._prompt.resolve(prompt);
   }
 
-  /** The proof. The user is asked for it, unless `quiet`, or declined. Rejects with NoProof. */
-  async get(quiet = false): Promise<IProof> {
-    this._proof ??= this._kept();
-    const proof = await this._proof;
-    if (proof) {
-      return proof;
-    }
-    if (quiet || this._declined) {
-      throw new NoProof(this._declined ? 'declined' : 'none');
-    }
-    this._asking ??= this._obtain().finally(() => (this._asking = null));
-    return this._asking;
+  /** Emitted when the user has entered a token that the gateway accepts. */
+  get signedIn(): ISignal<this, void> {
+    return this._signedIn;
   }
 
-  /** Emitted when the user has entered a token that was taken. */
-  get obtained(): ISignal<this, void> {
-    return this._obtained;
-  }
-
-  /** Forget a proof that the gateway did not take, unless there is a newer one already. */
-  refused(proof: IProof): void {
-    if (proof === this._taken) {
-      this._forget();
-    }
-  }
-
-  /** Ask the user anew, whatever there is. Rejects with NoProof. */
-  async enter(): Promise<void> {
-    this._forget();
-    this._declined = false;
-    await this.get();
-  }
-
-  /** Let the user be asked once more, who has declined. */
-  askAgain(): void {
-    this._declined = false;
-  }
-
+  /** Whether the user closed the dialog without a token. */
   get declined(): boolean {
     return this._declined;
   }
 
-  private _forget(): void {
-    this._taken = this._proof = null;
-    sessionStorage.removeItem(this._key);
+  /**
+   * The credential. If there is none the user is asked, unless `quiet`, or the user declined before.
+   * Rejects with NoCredential.
+   */
+  async get(quiet = false): Promise<ICredential> {
+    this._stored ??= this._restore();
+    const credential = await this._stored;
+    if (credential) {
+      return credential;
+    }
+    if (quiet || this._declined) {
+      throw new NoCredential(this._declined ? 'declined' : 'none');
+    }
+    this._signingIn ??= this._signIn().finally(() => (this._signingIn = null));
+    return this._signingIn;
   }
 
-  private async _kept(): Promise<IProof | null> {
-    const kept = sessionStorage.getItem(this._key);
-    if (kept !== null) {
-      const proof = JSON.parse(kept) as IProof;
-      if (await this._isTaken(proof)) {
-        return (this._taken = proof);
+  /** Discard a credential that the gateway refused, unless there is a newer one already. */
+  discard(credential: ICredential): void {
+    if (credential === this._current) {
+      this._clear();
+    }
+  }
+
+  /** Ask the user for a new token. Rejects with NoCredential. */
+  async renew(): Promise<void> {
+    this._clear();
+    this._declined = false;
+    await this.get();
+  }
+
+  /** Ask the user again when a credential is needed, even after the user declined. */
+  allowPrompt(): void {
+    this._declined = false;
+  }
+
+  private _clear(): void {
+    this._current = null;
+    this._stored = Promise.resolve(null);
+    sessionStorage.removeItem(this._storageKey);
+  }
+
+  /** The credential that this tab stored before the page was reloaded, if it is still valid. */
+  private async _restore(): Promise<ICredential | null> {
+    const item = sessionStorage.getItem(this._storageKey);
+    if (item !== null) {
+      const credential = JSON.parse(item) as ICredential;
+      if (await this._isAccepted(credential)) {
+        return (this._current = credential);
       }
-      sessionStorage.removeItem(this._key);
+      sessionStorage.removeItem(this._storageKey);
     }
     return null;
   }
 
-  private async _obtain(): Promise<IProof> {
+  /** Ask until the gateway accepts a token. */
+  private async _signIn(): Promise<ICredential> {
     const { url } = this._backend;
-    if (isInsecure(url) && (await whyNot(url)) === 'insecure') {
-      throw new NoProof('insecure'); // no token would help
+    if (isMixedContent(url) && (await diagnose(url)) === 'insecure') {
+      throw new NoCredential('insecure'); // no token would help
     }
-    const ask = await this._ask.promise;
-    let problem: Problem = 'none';
+    const prompt = await this._prompt.promise;
+    let problem: CredentialProblem = 'none';
     for (;;) {
-      const token = await ask(this._backend, problem);
+      const token = await prompt(this._backend, problem);
       if (!token) {
         this._declined = true;
-        throw new NoProof('declined');
+        throw new NoCredential('declined');
       }
       try {
-        const proof = await this._exchange(token);
-        sessionStorage.setItem(this._key, JSON.stringify(proof));
-        this._taken = proof;
-        this._proof = Promise.resolve(proof);
-        this._obtained.emit();
-        return proof;
+        const credential = await this._exchange(token);
+        sessionStorage.setItem(this._storageKey, JSON.stringify(credential));
+        this._current = credential;
+        this._stored = Promise.resolve(credential);
+        this._signedIn.emit();
+        return credential;
       } catch (error) {
-        problem = error instanceof NoProof ? error.problem : 'unreachable';
+        problem = error instanceof NoCredential ? error.problem : 'unreachable';
       }
     }
   }
 
-  private async _isTaken(proof: IProof): Promise<boolean> {
+  private async _isAccepted(credential: ICredential): Promise<boolean> {
     try {
-      const init = { signal: AbortSignal.timeout(PATIENCE) };
-      return !REFUSED.includes((await send(this._backend, 'kernelspecs', init, proof)).status);
+      const init = { signal: AbortSignal.timeout(VALIDATION_TIMEOUT) };
+      const { status } = await sendRequest(this._backend, 'kernelspecs', init, credential);
+      return !UNAUTHORIZED.includes(status);
     } catch {
-      return true; // it cannot be reached now, which says nothing about the proof
+      return true; // unreachable, which says nothing about the credential
     }
   }
 
-  private async _exchange(token: string): Promise<IProof> {
-    const { scope, insecure_token } = this._backend;
-    const body = JSON.stringify({ origin: location.origin, scope });
-    try {
-      const response = await send(
-        this._backend,
-        'notebook-remote/pass',
-        { method: 'POST', body },
-        { token }
-      );
-      if (response.ok) {
-        return { pass: (await response.json()).pass };
-      }
-      if (REFUSED.includes(response.status)) {
-        throw new NoProof('refused');
-      }
-    } catch (error) {
-      if (error instanceof NoProof) {
-        throw error;
-      }
-      // A page may not read the answer of a gateway without the add-on, not even that it is 404.
+  /** Exchange a token for a pass, or validate it if the token itself may be used. */
+  private async _exchange(token: string): Promise<ICredential> {
+    const pass = await this._requestPass(token);
+    if (pass) {
+      return pass;
     }
-    if (insecure_token) {
-      try {
-        const response = await send(this._backend, 'kernelspecs', {}, { token });
-        if (REFUSED.includes(response.status)) {
-          throw new NoProof('refused');
-        }
-        return { token };
-      } catch (error) {
-        if (error instanceof NoProof) {
-          throw error;
-        }
-      }
+    if (this._backend.insecure_token && (await this._validate(token))) {
+      return { token };
     }
-    throw new NoProof(await whyNot(this._backend.url));
+    throw new NoCredential(await diagnose(this._backend.url));
   }
 
-  private readonly _ask = new PromiseDelegate<Ask>();
-  private readonly _key: string;
+  /** Null if the gateway issues no passes, or cannot be reached. */
+  private async _requestPass(token: string): Promise<ICredential | null> {
+    const body = JSON.stringify({ origin: location.origin, scope: this._backend.scope });
+    // Without the add-on the gateway's CORS policy hides the response, even that it is a 404.
+    const response = await sendRequest(
+      this._backend,
+      'notebook-remote/pass',
+      { method: 'POST', body },
+      { token }
+    ).catch(() => null);
+    if (response?.ok) {
+      const body = (await response.json().catch(() => null)) as { pass?: string } | null;
+      return body?.pass ? { pass: body.pass } : null;
+    }
+    if (response && UNAUTHORIZED.includes(response.status)) {
+      throw new NoCredential('refused');
+    }
+    return null;
+  }
+
+  /** Whether the gateway answers a request with the token. */
+  private async _validate(token: string): Promise<boolean> {
+    const response = await sendRequest(this._backend, 'kernelspecs', {}, { token }).catch(
+      () => null
+    );
+    if (response && UNAUTHORIZED.includes(response.status)) {
+      throw new NoCredential('refused');
+    }
+    return response !== null;
+  }
+
+  private readonly _prompt = new PromiseDelegate<TokenPrompt>();
+  private readonly _storageKey: string;
+  private readonly _signedIn = new Signal<this, void>(this);
   private _declined = false;
-  private _proof: Promise<IProof | null> | null = null; // null if there is none
-  private _taken: IProof | null = null; // what `_proof` has become
-  private _asking: Promise<IProof> | null = null;
-  private readonly _obtained = new Signal<this, void>(this);
+  private _stored: Promise<ICredential | null> | null = null; // null before it was restored
+  private _current: ICredential | null = null; // the result of `_stored`
+  private _signingIn: Promise<ICredential> | null = null;
 }
 
-async function whyNot(url: string): Promise<Problem> {
-  return knock(url).then(
+/** Why a gateway did not give a readable response. */
+async function diagnose(url: string): Promise<CredentialProblem> {
+  return ping(url).then(
     () => 'not allowed',
-    () => (isInsecure(url) ? 'insecure' : 'unreachable')
+    () => (isMixedContent(url) ? 'insecure' : 'unreachable')
   );
-}
-
-/**
- * Send a request to a route below the gateway's `api/`; with a pass, to that of the add-on.
- *
- * Nothing of the notebook server's goes with it: no cookie, no XSRF token. Rejects as fetch does.
- */
-export function send(
-  { url }: IBrowserBackend,
-  route: string,
-  init: RequestInit,
-  { pass, token }: IProof
-): Promise<Response> {
-  return fetch(`${url}/api/${pass ? 'notebook-remote/' : ''}${route}`, {
-    ...init,
-    headers: {
-      Authorization: pass ? `nr-pass ${pass}` : `token ${token}`,
-      ...(init.body ? { 'Content-Type': 'application/json' } : {})
-    },
-    cache: 'no-store',
-    credentials: 'omit',
-    referrerPolicy: 'no-referrer'
-  });
 }

@@ -1,4 +1,4 @@
-/* A gateway that the page deals with by itself: browser mode. */
+/* A gateway in browser mode: kernelspecs, kernels and channels, requested by the page itself. */
 
 import {
   Kernel,
@@ -8,15 +8,18 @@ import {
   ServerConnection
 } from '@jupyterlab/services';
 
+import { EndpointsUnavailable, IEndpoints, IKernelChannels } from '../channels/endpoints';
+import { qualifyName, splitName } from '../kernelspecNames';
 import { backends, IBrowserBackend } from '../server/config';
-import { Credentials, NoProof, send } from './credentials';
-import { Away, IAnswer, ITarget } from '../channels/endpoints';
+import { Credentials, NoCredential } from './credentials';
+import { channelsUrl, routeOf, sendRequest } from './requests';
 
-const V1 = 'v1.kernel.websocket.jupyter.org';
-const GIVE_UP = 503; // the status by which JupyterLab asks again later
-// Milliseconds that a list waits for it; what it says later is in the next one.
-const PATIENCE = 2000;
-const PATIENCE_WHEN_AWAY = 200;
+const CHANNELS_PROTOCOL = 'v1.kernel.websocket.jupyter.org';
+const SERVICE_UNAVAILABLE = 503; // JupyterLab retries later
+
+// Milliseconds that a list waits for a gateway. The next list has what comes later.
+const LIST_TIMEOUT = 2000;
+const LIST_TIMEOUT_WHEN_UNREACHABLE = 200;
 
 export class BrowserGateway {
   constructor(
@@ -24,93 +27,115 @@ export class BrowserGateway {
     server: ServerConnection.ISettings
   ) {
     this.credentials = new Credentials(backend);
-    this.settings = this._settings(server, false);
-    this._quiet = this._settings(server, true);
+    this.settings = this._makeSettings(server, false);
+    this._quietSettings = this._makeSettings(server, true);
   }
 
   readonly credentials: Credentials;
 
-  /** By which stock REST clients ask it; the user may be asked for the token. */
+  /** Settings for JupyterLab's REST clients. The user may be asked for the token. */
   readonly settings: ServerConnection.ISettings;
 
-  /** What the page calls a kernelspec that the gateway calls `own`, as the server would. */
-  publicName(own: string): string {
-    return backends().length > 1 ? own + this._suffix : own;
+  /** The name that the page uses for a kernelspec: the same as the notebook server's. */
+  publicName(kernelspec: string): string {
+    return backends().length > 1 ? qualifyName(kernelspec, this.backend.name) : kernelspec;
   }
 
-  /** Its kernelspecs, under its own names. A list of several backends asks nobody for a token. */
-  specs(quiet: boolean): Promise<KernelSpec.ISpecModels> {
-    return KernelSpecAPI.getSpecs(quiet ? this._quiet : this.settings);
+  /** The kernelspecs under the gateway's own names. If `quiet`, the user is not asked for a token. */
+  kernelspecs(quiet: boolean): Promise<KernelSpec.ISpecModels> {
+    return KernelSpecAPI.getSpecs(quiet ? this._quietSettings : this.settings);
   }
 
-  /** A kernel; undefined if it is gone. For lists too, so nobody is asked for a token. */
+  /** A kernel; undefined if it does not exist. The user is not asked for a token. */
   async kernel(id: string): Promise<Kernel.IModel | undefined> {
-    const model = await KernelAPI.getKernelModel(id, this._quiet);
-    return model && this._told(model);
+    const model = await KernelAPI.getKernelModel(id, this._quietSettings);
+    return model && this._publicModel(model);
   }
 
-  /** Start a kernel, whose kernelspec is called as the page knows it. */
+  /** Start a kernel of a kernelspec that has the page's name. */
   async start({ name, path }: { name?: string; path?: string }): Promise<Kernel.IModel> {
     const { env } = this.backend;
-    const own = name?.endsWith(this._suffix) ? name.slice(0, -this._suffix.length) : name;
-    const options = { name: own, path, ...(Object.keys(env).length ? { env } : {}) };
-    return this._told(await KernelAPI.startNew(options, this._wanted));
+    const options = {
+      name: this._ownName(name),
+      path,
+      ...(Object.keys(env).length ? { env } : {})
+    };
+    return this._publicModel(await KernelAPI.startNew(options, this._interactiveSettings));
   }
 
   async restart(id: string): Promise<void> {
-    await KernelAPI.restartKernel(id, this._wanted);
+    await KernelAPI.restartKernel(id, this._interactiveSettings);
   }
 
   interrupt(id: string): Promise<void> {
-    return KernelAPI.interruptKernel(id, this._wanted);
+    return KernelAPI.interruptKernel(id, this._interactiveSettings);
   }
 
   shutdown(id: string): Promise<void> {
-    return KernelAPI.shutdownKernel(id, this._wanted);
+    return KernelAPI.shutdownKernel(id, this._interactiveSettings);
   }
 
-  /** Where the channels of a kernel are, with a ticket that is good for one socket. */
-  async places({ kernelId, sessionId }: ITarget, signal: AbortSignal): Promise<IAnswer> {
+  /** The only endpoint of a kernel's channels, with a ticket that is valid for one WebSocket. */
+  async endpoints(channels: IKernelChannels, signal: AbortSignal): Promise<IEndpoints> {
+    const { kernelId, sessionId } = channels;
     const query = new URLSearchParams({ session_id: sessionId });
-    const proof = await this.credentials.get();
-    if (proof.token) {
-      query.set('token', proof.token);
+    const { token } = await this.credentials.get();
+    if (token) {
+      query.set('token', token);
     } else {
-      const route = `kernels/${kernelId}/channels/ticket`;
-      const body = JSON.stringify({ session_id: sessionId });
-      const response = await this._ask(route, { method: 'POST', body, signal }).catch(error => {
-        throw new Away(this._sentence(error));
-      });
-      const answer = await response.json();
-      if (!response.ok) {
-        throw new Error(answer.message || response.statusText);
-      }
-      query.set(answer.param, answer.ticket);
+      const { param, ticket } = await this._requestTicket(channels, signal);
+      query.set(param, ticket);
     }
-    const { name, ws_url } = this.backend;
-    const url = `${ws_url}/api/kernels/${kernelId}/channels?${query}`;
-    const place = { url, base: this.backend.url, protocols: [V1], answers: !proof.token };
-    return { backend: name, places: [{ kind: 'direct', ...place }] };
+    return {
+      backend: this.backend.name,
+      endpoints: [
+        {
+          kind: 'direct',
+          url: channelsUrl(this.backend, kernelId, query),
+          base: this.backend.url,
+          protocols: [CHANNELS_PROTOCOL],
+          reachable: !token // it has just issued a ticket
+        }
+      ]
+    };
   }
 
-  private get _suffix(): string {
-    return `@${this.backend.name}`;
+  private async _requestTicket(
+    { kernelId, sessionId }: IKernelChannels,
+    signal: AbortSignal
+  ): Promise<{ param: string; ticket: string }> {
+    const route = `kernels/${kernelId}/channels/ticket`;
+    const body = JSON.stringify({ session_id: sessionId });
+    const response = await this._send(route, { method: 'POST', body, signal }).catch(error => {
+      throw new EndpointsUnavailable(this._errorMessage(error));
+    });
+    const answer = (await response.json()) as { param: string; ticket: string; message?: string };
+    if (!response.ok) {
+      throw new Error(answer.message || response.statusText);
+    }
+    return answer;
   }
 
-  /** For what a user has just asked for, who may have declined to enter the token before. */
-  private get _wanted(): ServerConnection.ISettings {
-    this.credentials.askAgain();
+  /** The gateway's own name for a kernelspec; undefined means its default. */
+  private _ownName(name = ''): string | undefined {
+    const { kernelspec, backend } = splitName(name);
+    return backend === this.backend.name ? kernelspec : name || undefined;
+  }
+
+  /** Settings for an action of the user, who may have closed the dialog for the token before. */
+  private get _interactiveSettings(): ServerConnection.ISettings {
+    this.credentials.allowPrompt();
     return this.settings;
   }
 
-  /** A kernel as the server would tell of it. */
-  private _told(model: Kernel.IModel): Kernel.IModel {
+  /** The model of a kernel as the notebook server would return it. */
+  private _publicModel(model: Kernel.IModel): Kernel.IModel {
     const { name: backend, mode } = this.backend;
-    const where = { backend, mode };
-    return { ...model, name: this.publicName(model.name), ...where };
+    const location = { backend, mode };
+    return { ...model, name: this.publicName(model.name), ...location };
   }
 
-  private _settings(
+  private _makeSettings(
     server: ServerConnection.ISettings,
     quiet: boolean
   ): ServerConnection.ISettings {
@@ -126,39 +151,40 @@ export class BrowserGateway {
     };
   }
 
-  /** What the stock clients have for `fetch`; answers always, if need be with a 503 of our own. */
+  /** A `fetch` for JupyterLab's clients. If the gateway does not answer, the response is a 503. */
   private async _fetch(request: Request, quiet: boolean): Promise<Response> {
     const { method } = request;
-    const route = request.url.slice(`${this.backend.url}/api/`.length).replace(/\?.*/, '');
+    const route = routeOf(this.backend, request.url);
     const body = method === 'GET' ? undefined : await request.text();
-    const patience = this._away ? PATIENCE_WHEN_AWAY : PATIENCE;
-    const signal = quiet ? AbortSignal.timeout(PATIENCE) : request.signal;
+    const timeout = this._unreachable ? LIST_TIMEOUT_WHEN_UNREACHABLE : LIST_TIMEOUT;
+    const signal = quiet ? AbortSignal.timeout(LIST_TIMEOUT) : request.signal;
     try {
-      const answer = this._ask(route, { method, body, signal }, quiet);
-      return await (quiet ? Promise.race([answer, tooLate(patience)]) : answer);
+      const response = this._send(route, { method, body, signal }, quiet);
+      return await (quiet ? Promise.race([response, rejectAfter(timeout)]) : response);
     } catch (error) {
-      this._away = !(error instanceof NoProof);
+      this._unreachable = !(error instanceof NoCredential);
       if (request.signal.aborted) {
         throw error;
       }
-      return new Response(JSON.stringify({ message: this._sentence(error) }), { status: GIVE_UP });
+      const message = this._errorMessage(error);
+      return new Response(JSON.stringify({ message }), { status: SERVICE_UNAVAILABLE });
     }
   }
 
-  private async _ask(route: string, init: RequestInit, quiet = false): Promise<Response> {
-    const proof = await this.credentials.get(quiet);
-    const response = await send(this.backend, route, init, proof);
-    this._away = false;
+  private async _send(route: string, init: RequestInit, quiet = false): Promise<Response> {
+    const credential = await this.credentials.get(quiet);
+    const response = await sendRequest(this.backend, route, init, credential);
+    this._unreachable = false;
     if (response.status !== 401) {
       return response;
     }
-    this.credentials.refused(proof); // a pass expires, or the gateway was restarted
-    return send(this.backend, route, init, await this.credentials.get(quiet));
+    this.credentials.discard(credential); // a pass expires, or the gateway was restarted
+    return sendRequest(this.backend, route, init, await this.credentials.get(quiet));
   }
 
-  private _sentence(error: unknown): string {
+  private _errorMessage(error: unknown): string {
     const { url } = this.backend;
-    if (!(error instanceof NoProof)) {
+    if (!(error instanceof NoCredential)) {
       return `This page does not reach the gateway at ${url}: check that it runs, and open it in a new tab, where the browser says what is wrong.`;
     }
     return error.problem === 'insecure'
@@ -166,10 +192,10 @@ export class BrowserGateway {
       : `The token of the gateway at ${url} is missing: enter it to use kernels.`;
   }
 
-  private readonly _quiet: ServerConnection.ISettings;
-  private _away = false;
+  private readonly _quietSettings: ServerConnection.ISettings;
+  private _unreachable = false; // as of the last request
 }
 
-function tooLate(milliseconds: number): Promise<never> {
-  return new Promise((_, reject) => window.setTimeout(reject, milliseconds, new Error('too late')));
+function rejectAfter(milliseconds: number): Promise<never> {
+  return new Promise((_, reject) => window.setTimeout(reject, milliseconds, new Error('timeout')));
 }

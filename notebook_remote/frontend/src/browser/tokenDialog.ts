@@ -1,21 +1,22 @@
-/* Asks the user for a gateway's token, and says what is wrong with what was entered. */
+/* The dialog in which the user enters a gateway's token. */
 
 import { InputDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { backends, IBrowserBackend } from '../server/config';
-import { Problem } from './credentials';
+import { CredentialProblem } from './credentials';
 
-export async function askForToken(
+/** Ask for a token; null if the user declines. `problem` is what was wrong with the last token. */
+export async function promptForToken(
   backend: IBrowserBackend,
-  problem: Problem,
+  problem: CredentialProblem,
   trans: TranslationBundle
 ): Promise<string | null> {
-  const alone = backends().length === 1;
+  const only = backends().length === 1;
   const { value, button } = await InputDialog.getPassword({
-    title: alone ? trans.__('Token for the Gateway') : trans.__('Token for %1', backend.name),
+    title: only ? trans.__('Token for the Gateway') : trans.__('Token for %1', backend.name),
     label: [
-      ...sentences(problem, backend.url, trans),
+      ...explanation(problem, backend.url, trans),
       trans.__('This page runs kernels at %1, and needs its token for that.', backend.url),
       trans.__('It is sent to the gateway only, and kept for this tab only.')
     ].join(' '),
@@ -25,7 +26,8 @@ export async function askForToken(
   return button.accept ? (value ?? '').trim() || null : null;
 }
 
-function sentences(problem: Problem, url: string, trans: TranslationBundle): string[] {
+/** What was wrong, and what the user can do. */
+function explanation(problem: CredentialProblem, url: string, trans: TranslationBundle): string[] {
   switch (problem) {
     case 'refused':
       return [trans.__('The gateway does not accept this token.')];

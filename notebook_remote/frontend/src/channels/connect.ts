@@ -1,87 +1,56 @@
-/* Opens a kernel's channels at the best place that can be reached. */
+/* Connects to a kernel's channels: requests the endpoints, and opens the best one that works. */
 
-import { dial, NotOpened } from './dial';
-import { Away, IAnswer, IPlace, ITarget } from './endpoints';
-import { untilThere } from '../retry';
-import { Routes, Why } from './routes';
+import { retryWhileUnavailable } from '../retry';
+import { dial } from './dial';
+import { EndpointsUnavailable, IEndpoints, IKernelChannels } from './endpoints';
+import { openWithFallback } from './fallback';
+import { Routes } from './routes';
 
 // Milliseconds.
-const ANSWER_WITHIN = 30_000; // to be told where
-const LONGEST_PAUSE = 2000; // before it is asked again
+const ENDPOINTS_TIMEOUT = 30_000;
+const MAX_RETRY_DELAY = 2000;
 
-/** Asks where a kernel's channels are; `protocols` are for the one that the page itself knows. */
-export type AskForPlaces = (
-  target: ITarget,
+/** Finds the endpoints of a kernel's channels; `protocols` are those of JupyterLab. */
+export type FindEndpoints = (
+  channels: IKernelChannels,
   protocols: string[],
   signal: AbortSignal
-) => Promise<IAnswer>;
+) => Promise<IEndpoints>;
 
-/** Open the channels; `protocols` are those that the page would ask the notebook server for. */
-export async function openChannels(
-  target: ITarget,
+/** Open a kernel's channels, and record the route that they take. */
+export async function connectChannels(
+  channels: IKernelChannels,
   protocols: string[],
   routes: Routes,
-  ask: AskForPlaces,
+  findEndpoints: FindEndpoints,
   abort: AbortController
 ): Promise<WebSocket> {
-  const { sessionId } = target;
+  const { sessionId } = channels;
   let start = 0;
 
-  /* One attempt to be told where. */
-  function askOnce(): Promise<IAnswer> {
+  function attempt(): Promise<IEndpoints> {
     start = performance.now();
     routes.update(sessionId, { attempt: (routes.get(sessionId)?.attempt ?? 0) + 1 });
-    return ask(target, protocols, abort.signal);
+    return findEndpoints(channels, protocols, abort.signal);
   }
 
-  const tooLate = window.setTimeout(() => abort.abort(), ANSWER_WITHIN);
-  // If this was left to JupyterLab, it would not look again for 10 to 30 seconds after an outage of one.
-  const answer = await untilThere(askOnce, {
-    isAway: error => error instanceof Away,
-    longestPause: LONGEST_PAUSE,
+  const timer = window.setTimeout(() => abort.abort(), ENDPOINTS_TIMEOUT);
+  // JupyterLab alone would retry 10 to 30 seconds after an outage of one second.
+  const found = await retryWhileUnavailable(attempt, {
+    isUnavailable: error => error instanceof EndpointsUnavailable,
+    maxDelay: MAX_RETRY_DELAY,
     signal: abort.signal
-  }).finally(() => window.clearTimeout(tooLate));
+  }).finally(() => window.clearTimeout(timer));
 
-  let why: Why = answer.why ?? '';
-  let gateway = '';
-  const failed: string[] = [];
-
-  /* The socket, or null if the next place is to be tried. */
-  async function attemptAt(place: IPlace): Promise<WebSocket | null> {
-    const origin = place.base ?? '';
-    gateway = origin || gateway;
-    const avoided = origin && routes.avoided(origin);
-    if (avoided) {
-      why = avoided;
-      return null;
-    }
-    try {
-      return await dial(place, abort.signal);
-    } catch (error) {
-      if (abort.signal.aborted || !origin) {
-        throw error;
-      }
-      why = (error as NotOpened).why;
-      failed.push(origin);
-      return null;
-    }
-  }
-
-  for (const place of answer.places) {
-    const socket = await attemptAt(place);
-    if (socket) {
-      // Where no place could be reached the network is to blame, and not the direct way.
-      failed.forEach(origin => routes.avoid(origin, why));
-      routes.update(sessionId, {
-        backend: answer.backend,
-        kind: place.kind,
-        why: place.kind === 'direct' ? '' : why,
-        attempt: 0,
-        took: performance.now() - start,
-        gateway
-      });
-      return socket;
-    }
-  }
-  throw new NotOpened(why);
+  const opened = await openWithFallback(found, dial, routes, abort.signal);
+  const { socket, endpoint, fallbackReason, gateway } = opened;
+  routes.update(sessionId, {
+    backend: found.backend,
+    kind: endpoint.kind,
+    fallbackReason,
+    attempt: 0,
+    openedIn: performance.now() - start,
+    gateway
+  });
+  return socket;
 }

@@ -1,18 +1,19 @@
 /*
- * What JupyterLab takes for the WebSocket of a kernel's channels.
+ * A WebSocket for JupyterLab whose address is not known yet.
  *
- * A WebSocket is told its address when it is made. Here the address, and a ticket, are asked for
- * first, on every connection anew; then this passes on what the native socket says and does.
+ * A native WebSocket needs its address when it is created. The endpoint of a kernel's channels, with a
+ * ticket, has to be requested first, for each connection. So this class behaves like a WebSocket that is
+ * connecting, and then forwards the events and the methods of the native one.
  */
 
 import { ServerConnection } from '@jupyterlab/services';
 
-import { AskForPlaces, openChannels } from './connect';
-import { ITarget, target } from './endpoints';
+import { connectChannels, FindEndpoints } from './connect';
+import { IKernelChannels, parseChannelsUrl } from './endpoints';
 import { Routes } from './routes';
 
 const EVENTS = ['open', 'message', 'error', 'close'] as const;
-const ABNORMAL = 1006; // the close code of a WebSocket that could not be opened
+const ABNORMAL_CLOSURE = 1006; // the close code of a WebSocket that could not be opened
 
 export class ChannelsSocket extends EventTarget {
   static readonly CONNECTING = 0;
@@ -30,10 +31,10 @@ export class ChannelsSocket extends EventTarget {
   onclose: ((event: CloseEvent) => unknown) | null = null;
 
   constructor(
-    private readonly _target: ITarget,
+    private readonly _channels: IKernelChannels,
     protocols: string | string[],
     private readonly _routes: Routes,
-    ask: AskForPlaces
+    findEndpoints: FindEndpoints
   ) {
     super();
     for (const type of EVENTS) {
@@ -41,14 +42,14 @@ export class ChannelsSocket extends EventTarget {
         (this[`on${type}`] as ((event: Event) => unknown) | null)?.call(this, event);
       });
     }
-    openChannels(_target, [protocols].flat(), _routes, ask, this._abort).then(
-      socket => this._use(socket),
-      () => this._end(ABNORMAL, '', false)
+    connectChannels(_channels, [protocols].flat(), _routes, findEndpoints, this._abort).then(
+      socket => this._onOpen(socket),
+      () => this._onClose(ABNORMAL_CLOSURE, '', false)
     );
   }
 
   get url(): string {
-    return this._target.url; // the one that was asked for: there is no ticket in it
+    return this._channels.url; // the one that JupyterLab uses: it has no ticket in it
   }
 
   get protocol(): string {
@@ -88,7 +89,7 @@ export class ChannelsSocket extends EventTarget {
 
   close(code?: number, reason?: string): void {
     if (this.readyState <= this.OPEN) {
-      this._routes.forget(this._target.sessionId);
+      this._routes.delete(this._channels.sessionId);
     }
     this._abort.abort();
     if (this._socket) {
@@ -98,22 +99,22 @@ export class ChannelsSocket extends EventTarget {
     }
   }
 
-  private _use(socket: WebSocket): void {
+  private _onOpen(socket: WebSocket): void {
     if (this._abort.signal.aborted) {
-      socket.close(); // it opened in the moment when it was no longer wanted
-      this._end(ABNORMAL, '', false);
+      socket.close(); // it opened while `close` was called
+      this._onClose(ABNORMAL_CLOSURE, '', false);
       return;
     }
     this._socket = socket;
     socket.binaryType = this._binaryType;
-    socket.onmessage = ({ data, origin }) =>
+    socket.onmessage = ({ data, origin }: MessageEvent<unknown>) =>
       this.dispatchEvent(new MessageEvent('message', { data, origin }));
     socket.onerror = () => this.dispatchEvent(new Event('error'));
-    socket.onclose = ({ code, reason, wasClean }) => this._end(code, reason, wasClean);
+    socket.onclose = ({ code, reason, wasClean }) => this._onClose(code, reason, wasClean);
     this.dispatchEvent(new Event('open'));
   }
 
-  private _end(code: number, reason: string, wasClean: boolean): void {
+  private _onClose(code: number, reason: string, wasClean: boolean): void {
     this._state = this.CLOSED;
     if (!this._socket) {
       this.dispatchEvent(new Event('error'));
@@ -124,21 +125,21 @@ export class ChannelsSocket extends EventTarget {
   private readonly _abort = new AbortController();
   private _binaryType: BinaryType = 'blob';
   private _socket: WebSocket | null = null;
-  private _state = 0; // while there is no native socket
+  private _state = 0; // CONNECTING; used while there is no native socket
 }
 
-/** What stands in for the WebSocket class in the kernel manager's settings. */
+/** A class that replaces WebSocket in the settings of the kernel manager. */
 export function channelsSocketClass(
   routes: Routes,
   settings: ServerConnection.ISettings,
-  ask: AskForPlaces
+  findEndpoints: FindEndpoints
 ): typeof WebSocket {
-  // A function that is called with `new` and returns an object: which class that is of depends on
-  // the address.
+  // A function that is called with `new`; the class of the object that it returns depends on the
+  // address.
   function ChannelsOrOther(url: string | URL, protocols: string | string[] = []) {
-    const channels = target(url);
+    const channels = parseChannelsUrl(url);
     return channels
-      ? new ChannelsSocket(channels, protocols, routes, ask)
+      ? new ChannelsSocket(channels, protocols, routes, findEndpoints)
       : new settings.WebSocket(url, protocols);
   }
   const { CONNECTING, OPEN, CLOSING, CLOSED } = ChannelsSocket;

@@ -1,7 +1,8 @@
 /*
- * Says in the page why the gateway cannot be used, and what to do; JupyterLab itself shows an empty
- * list of kernels then, without a word. When the gateway is back the list is fetched again. Says
- * too when a message of the page, an upload above all, was not sent to the kernel.
+ * The notification while the gateway is unavailable, with the reason and what can be done; JupyterLab
+ * itself shows an empty list of kernels without a message. When the gateway is available again the list is
+ * requested again. There is also a notification when a message of the page, such as an upload, was not
+ * sent to the kernel.
  */
 
 import { JupyterFrontEnd } from '@jupyterlab/application';
@@ -10,98 +11,99 @@ import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
 import { BrowserGateways } from '../browser/registry';
-import { asLinkEvent } from '../server/links';
-import { whatIsWrong } from '../server/errorMessages';
+import { withoutAdvice } from '../server/errorMessages';
+import { parseLinkEvent } from '../server/links';
 
-const CHECK_AGAIN = 10_000; // milliseconds between two looks while the gateway is away
+const CHECK_INTERVAL = 10_000; // milliseconds, while the gateway is unavailable
 
-export function watchForProblems(
+export function notifyOfUnavailableGateway(
   app: JupyterFrontEnd,
   gateways: BrowserGateways,
   trans: TranslationBundle
 ): void {
   const { events, kernelspecs } = app.serviceManager;
-  let shown: string | null = null; // the id of the notification while there is one
-  let looking = false;
+  let notification: string | null = null; // its id while it is shown
+  let checking = false;
 
-  /* The sentence of the server about its gateway, or null when all is well. */
-  async function problem(): Promise<string | null> {
-    const { serverSettings } = kernelspecs; // of the gateway itself if that is alone in browser mode
+  /* The error message of the list of kernelspecs; null if there is no error. */
+  async function requestError(): Promise<string | null> {
+    // In browser mode with a single gateway these are settings for the gateway itself.
+    const { serverSettings } = kernelspecs;
     const url = serverSettings.baseUrl + 'api/kernelspecs';
     const response = await ServerConnection.makeRequest(url, {}, serverSettings);
     if (response.ok) {
       return null;
     }
-    const { message } = await response.json();
+    const { message } = (await response.json()) as { message?: string };
     return message || response.statusText;
   }
 
-  /* There is room for 140 letters: what is wrong. What to do is behind a button. */
-  function showSentence(title: string, sentence: string): string {
-    let callback = (): void => void showErrorMessage(title, sentence);
+  /* A notification has room for 140 characters: the problem. A button shows the advice as well. */
+  function show(title: string, message: string): string {
+    let callback = (): void => void showErrorMessage(title, message);
     let label = trans.__('What to do');
-    const credentials = gateways.alone?.credentials;
+    const credentials = gateways.only?.credentials;
     if (credentials?.declined) {
       callback = () => {
-        shown = null; // a notification goes with a click on its button
-        credentials.askAgain();
-        void kernelspecs.refreshSpecs().catch(() => undefined); // the next look tells of it
+        notification = null; // a click on the button closes it
+        credentials.allowPrompt();
+        void kernelspecs.refreshSpecs().catch(() => undefined); // the next check shows the error
       };
       label = trans.__('Sign In');
     }
-    return Notification.error(whatIsWrong(sentence), {
+    return Notification.error(withoutAdvice(message), {
       autoClose: false,
       actions: [{ label, callback, displayType: 'accent' }]
     });
   }
 
-  async function look(): Promise<void> {
-    if (looking) {
+  async function check(): Promise<void> {
+    if (checking) {
       return;
     }
-    looking = true;
+    checking = true;
     try {
-      let sentence: string | null;
-      let away = false;
-      while ((sentence = await problem()) !== null) {
-        away = true;
-        shown ??= showSentence(trans.__('The gateway cannot be used'), sentence);
-        await new Promise(resolve => setTimeout(resolve, CHECK_AGAIN));
+      let error: string | null;
+      let wasUnavailable = false;
+      while ((error = await requestError()) !== null) {
+        wasUnavailable = true;
+        notification ??= show(trans.__('The gateway cannot be used'), error);
+        await new Promise(resolve => setTimeout(resolve, CHECK_INTERVAL));
       }
-      if (away) {
-        if (shown !== null) {
-          Notification.dismiss(shown);
-          shown = null;
+      if (wasUnavailable) {
+        if (notification !== null) {
+          Notification.dismiss(notification);
+          notification = null;
         }
         await kernelspecs.refreshSpecs();
         Notification.success(trans.__('The gateway can be used again'), { autoClose: 5000 });
       }
     } catch (error) {
-      // The notebook server itself does not answer: the page has its own dialog for that.
+      // The notebook server itself does not answer: JupyterLab has a dialog for that.
       console.warn('notebook-remote:', error);
     } finally {
-      looking = false;
+      checking = false;
     }
   }
 
-  /* A widget's message has no reply in which its error could be shown. */
+  /* Most of these are messages of widgets, to which no reply with an error is possible. */
   events.stream.connect((_, event) => {
-    const link = asLinkEvent(event);
+    const link = parseLinkEvent(event);
     if (link?.state === 'refused') {
-      showSentence(trans.__('A message was not sent to the kernel'), tooLarge(link.error ?? ''));
+      show(trans.__('A message was not sent to the kernel'), withoutLimitOption(link.error ?? ''));
     }
   });
 
-  // Whoever shows notifications must be there first. The list that failed has resolved, as null.
+  // Notifications need the restored page. A list that failed at first resolves as null.
   void Promise.all([app.restored, kernelspecs.ready]).then(() => {
-    kernelspecs.connectionFailure.connect(() => void look());
+    kernelspecs.connectionFailure.connect(() => void check());
     if (kernelspecs.specs === null) {
-      void look();
+      void check();
     }
   });
 }
 
-/* What somebody can do who has no say in the limit. */
-function tooLarge(sentence: string): string {
-  return sentence.replace(/(: .*?\.) Send less.*/, '$1 Send less at once.');
+/* Without the advice to raise the limit, which users of a page cannot do. */
+function withoutLimitOption(message: string): string {
+  return message.replace(/(: .*?\.) Send less.*/, '$1 Send less at once.');
 }

@@ -1,7 +1,8 @@
 /*
- * A notebook whose kernel ends unasked: it was culled, say. JupyterLab says "No Kernel" then, empties
- * the prompts of the cells that were waiting, and says nothing. Here each of those cells says what
- * became of it, and a notification says why the kernel is gone and offers another one.
+ * The notification when a notebook's kernel is gone although the user did not shut it down: it was culled,
+ * for example. JupyterLab shows "No Kernel" then and clears the prompts of the cells that were
+ * waiting, without a message. Here each of those cells gets an error as its output, and the
+ * notification says why the kernel is gone and offers to start another one.
  */
 
 import { DocumentRegistry } from '@jupyterlab/docregistry';
@@ -11,10 +12,10 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { IDisposable } from '@lumino/disposable';
 import { Widget } from '@lumino/widgets';
 
-import { labelOf } from '../server/config';
-import { asLinkEvent, ILinkEvent } from '../server/links';
+import { backendLabel } from '../server/config';
+import { ILinkEvent, parseLinkEvent } from '../server/links';
 
-/** What is used of a notebook's panel. */
+/** The part of a notebook's panel that is used here. */
 interface INotebook extends Widget {
   sessionContext: ISessionContext;
   content: { widgets: readonly { model: ICell }[] };
@@ -26,26 +27,26 @@ interface ICell {
 }
 
 /** A cell that was sent to the kernel and has no reply yet. */
-interface IRequest {
-  cell: string;
-  begun: boolean;
+interface IPendingCell {
+  id: string;
+  started: boolean;
 }
 
-// While these last the user has asked for the end of the kernel.
-const ASKED_FOR = ['terminating', 'starting', 'restarting', 'initializing'];
+// In these states the user has shut down, restarted or changed the kernel.
+const USER_ACTIONS = ['terminating', 'starting', 'restarting', 'initializing'];
 
-export class EndOfKernel implements IDisposable {
+export class KernelGoneNotifier implements IDisposable {
   constructor(
     private readonly _panel: INotebook,
     private readonly _events: Event.IManager,
     private readonly _onGone: () => void,
     private readonly _trans: TranslationBundle
   ) {
-    this._context.kernelChanged.connect(this._follow, this);
-    this._context.sessionChanged.connect(this._follow, this);
+    this._context.kernelChanged.connect(this._onKernel, this);
+    this._context.sessionChanged.connect(this._onKernel, this);
     this._context.disposed.connect(this.dispose, this);
     _events.stream.connect(this._onEvent, this);
-    this._follow();
+    this._onKernel();
   }
 
   get isDisposed(): boolean {
@@ -55,8 +56,8 @@ export class EndOfKernel implements IDisposable {
   dispose(): void {
     this._disposed = true;
     this._events.stream.disconnect(this._onEvent, this);
-    this._context.kernelChanged.disconnect(this._follow, this);
-    this._context.sessionChanged.disconnect(this._follow, this);
+    this._context.kernelChanged.disconnect(this._onKernel, this);
+    this._context.sessionChanged.disconnect(this._onKernel, this);
     this._context.disposed.disconnect(this.dispose, this);
     this._dismiss();
   }
@@ -65,16 +66,16 @@ export class EndOfKernel implements IDisposable {
     return this._panel.sessionContext;
   }
 
-  /** The notebook has another kernel, or none; the one that it had before is remembered. */
-  private _follow(): void {
+  /** The notebook may have another kernel. If it has none, the last one stays the one to watch. */
+  private _onKernel(): void {
     const kernel = this._context.session?.kernel;
     if (!kernel || kernel.clientId === this._clientId) {
       return;
     }
     this._clientId = kernel.clientId;
-    this._requests.clear();
+    this._pendingCells.clear();
     kernel.anyMessage.connect(this._onMessage, this);
-    kernel.disposed.connect(this._onEnd, this);
+    kernel.disposed.connect(this._onKernelDisposed, this);
     this._dismiss();
   }
 
@@ -85,38 +86,44 @@ export class EndOfKernel implements IDisposable {
     const { msg_id } = msg.parent_header as KernelMessage.IHeader;
     switch (msg.header.msg_type) {
       case 'execute_request':
-        this._requests.set(msg.header.msg_id, { cell: `${msg.metadata.cellId}`, begun: false });
+        this._pendingCells.set(msg.header.msg_id, {
+          id: msg.metadata.cellId as string,
+          started: false
+        });
         break;
       case 'execute_input':
-        this._requests.set(msg_id, { ...(this._requests.get(msg_id) ?? NO_CELL), begun: true });
+        this._pendingCells.set(msg_id, {
+          ...(this._pendingCells.get(msg_id) ?? UNKNOWN_CELL),
+          started: true
+        });
         break;
       case 'execute_reply':
-        this._requests.delete(msg_id);
+        this._pendingCells.delete(msg_id);
         break;
     }
   }
 
-  private _onEnd({ clientId }: Kernel.IKernelConnection): void {
-    const asked = ASKED_FOR.includes(this._context.kernelDisplayStatus);
-    if (!asked && clientId === this._clientId && !this._context.isDisposed) {
-      this._requests.forEach(request => this._tell(request));
+  private _onKernelDisposed({ clientId }: Kernel.IKernelConnection): void {
+    const byUser = USER_ACTIONS.includes(this._context.kernelDisplayStatus);
+    if (!byUser && clientId === this._clientId && !this._context.isDisposed) {
+      this._pendingCells.forEach(cell => this._addError(cell));
     }
-    this._requests.clear();
+    this._pendingCells.clear();
   }
 
-  /** Say in a cell what became of it. */
-  private _tell({ cell, begun }: IRequest): void {
+  /** Add an error to the outputs of a cell. */
+  private _addError({ id, started }: IPendingCell): void {
     const trans = this._trans;
-    const evalue = begun
+    const evalue = started
       ? trans.__('The kernel ended before this cell did: start another kernel, and run it again.')
       : trans.__('The kernel ended before this cell ran: run it again with another kernel.');
     const output = { output_type: 'error', ename: 'KernelEnded', evalue, traceback: [evalue] };
-    const found = this._panel.content.widgets.find(({ model }) => model.id === cell);
-    found?.model.outputs?.add(output);
+    const cell = this._panel.content.widgets.find(({ model }) => model.id === id);
+    cell?.model.outputs?.add(output);
   }
 
   private _onEvent(_: Event.IManager, event: Event.Emission): void {
-    const link = asLinkEvent(event);
+    const link = parseLinkEvent(event);
     if (link?.state === 'gone' && link.session_id === this._clientId) {
       this._offerAnother(link);
       this._onGone();
@@ -125,45 +132,45 @@ export class EndOfKernel implements IDisposable {
 
   private _offerAnother({ backend }: ILinkEvent): void {
     const context = this._context;
-    const why = this._trans.__(
+    const message = this._trans.__(
       'The kernel on %1 is gone: it was culled or shut down there, or died. Its variables are lost; the notebook is not.',
-      labelOf(backend)
+      backendLabel(backend)
     );
     const gone = this._clientId;
     const { name } = context.session?.kernel ?? { name: context.prevKernelName };
     const callback = async () => {
       const kernel = context.session?.kernel;
       if (kernel && kernel.clientId !== gone) {
-        return; // it has another kernel already
+        return; // the notebook has another kernel already
       }
-      await context.shutdown().catch(() => undefined); // the session went with its kernel
+      await context.shutdown().catch(() => undefined); // the session may be gone too
       await context.changeKernel({ name });
     };
     const label = this._trans.__('Start Another');
     this._dismiss();
-    this._shown = Notification.error(why, {
+    this._notification = Notification.error(message, {
       autoClose: false,
       actions: [{ label, callback: () => void callback(), displayType: 'accent' }]
     });
   }
 
   private _dismiss(): void {
-    if (this._shown) {
-      Notification.dismiss(this._shown);
+    if (this._notification) {
+      Notification.dismiss(this._notification);
     }
-    this._shown = '';
+    this._notification = '';
   }
 
-  private readonly _requests = new Map<string, IRequest>(); // by the ids of their messages
-  private _clientId = ''; // of the connection to the last kernel
-  private _shown = ''; // the id of the notification
+  private readonly _pendingCells = new Map<string, IPendingCell>(); // by the id of the execute_request
+  private _clientId = ''; // of the connection to the kernel to watch
+  private _notification = ''; // its id while it is shown
   private _disposed = false;
 }
 
-const NO_CELL: IRequest = { cell: '', begun: false };
+const UNKNOWN_CELL: IPendingCell = { id: '', started: false };
 
-/** Makes one for each notebook that is opened. */
-export class EndsOfKernels implements DocumentRegistry.IWidgetExtension<never, never> {
+/** Creates a notifier for each notebook that is opened. */
+export class KernelGoneExtension implements DocumentRegistry.IWidgetExtension<never, never> {
   constructor(
     private readonly _events: Event.IManager,
     private readonly _onGone: () => void,
@@ -171,6 +178,6 @@ export class EndsOfKernels implements DocumentRegistry.IWidgetExtension<never, n
   ) {}
 
   createNew(panel: Widget): IDisposable {
-    return new EndOfKernel(panel as INotebook, this._events, this._onGone, this._trans);
+    return new KernelGoneNotifier(panel as INotebook, this._events, this._onGone, this._trans);
   }
 }

@@ -1,15 +1,15 @@
-/* What users are told, and can do, when this page does not get through to the notebook server. */
+/* The notification while this page cannot use the notebook server, and its texts. */
 
 import { Notification, showErrorMessage } from '@jupyterlab/apputils';
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { IReach, Obstacle } from '../server/connectivity';
+import { ConnectivityProblem, IConnectivity } from '../tokens';
 
-/** A few words for the toolbar; empty if nothing is in the way. */
-export function obstacleInWords(obstacle: Obstacle, trans: TranslationBundle): string {
-  switch (obstacle) {
+/** A few words for the toolbar; empty if there is no problem. */
+export function connectivityLabel(problem: ConnectivityProblem, trans: TranslationBundle): string {
+  switch (problem) {
     case 'logged out':
       return trans.__('logged out');
     case 'no websockets':
@@ -20,8 +20,11 @@ export function obstacleInWords(obstacle: Obstacle, trans: TranslationBundle): s
 }
 
 /** What is wrong, and what can be done. */
-export function adviceOn(obstacle: Obstacle, trans: TranslationBundle): string[] {
-  switch (obstacle) {
+export function connectivityAdvice(
+  problem: ConnectivityProblem,
+  trans: TranslationBundle
+): string[] {
+  switch (problem) {
     case 'logged out':
       return [
         trans.__('You are logged out of the notebook server; your kernels go on running.'),
@@ -41,25 +44,25 @@ export function adviceOn(obstacle: Obstacle, trans: TranslationBundle): string[]
   }
 }
 
-/** Open the page for logging in, in another tab: this one may have work that is not saved. */
-export function logIn({ baseUrl }: ServerConnection.ISettings): void {
+/** Open the login page in another tab: this one may have unsaved work. */
+function openLoginPage({ baseUrl }: ServerConnection.ISettings): void {
   const next = encodeURIComponent(new URL(URLExt.join(baseUrl, 'tree')).pathname);
   window.open(`${URLExt.join(baseUrl, 'login')}?next=${next}`, '_blank');
 }
 
-/** Show a notification while something is in the way. */
-export function notifyOfObstacles(
-  reach: IReach,
+/** Show a notification while there is a problem. */
+export function notifyOfConnectivity(
+  connectivity: IConnectivity,
   settings: ServerConnection.ISettings,
   trans: TranslationBundle
 ): void {
-  let shown = '';
+  let notification = ''; // its id while it is shown
 
-  function show(obstacle: Obstacle): string {
-    const [what, advice] = adviceOn(obstacle, trans);
-    const loggedOut = obstacle === 'logged out';
+  function show(problem: ConnectivityProblem): string {
+    const [what, advice] = connectivityAdvice(problem, trans);
+    const loggedOut = problem === 'logged out';
     const action = loggedOut
-      ? { label: trans.__('Log In'), callback: () => logIn(settings) }
+      ? { label: trans.__('Log In'), callback: () => openLoginPage(settings) }
       : { label: trans.__('What to do'), callback: () => void showErrorMessage(what, advice) };
     return Notification.error(what, {
       autoClose: false,
@@ -68,7 +71,7 @@ export function notifyOfObstacles(
           ...action,
           displayType: 'accent',
           callback: event => {
-            event.preventDefault(); // which would dismiss it
+            event.preventDefault(); // keeps the notification open
             action.callback();
           }
         }
@@ -76,13 +79,13 @@ export function notifyOfObstacles(
     });
   }
 
-  reach.changed.connect((_, obstacle) => {
-    const before = shown;
-    shown = obstacle ? show(obstacle) : '';
-    if (before) {
-      Notification.dismiss(before);
+  connectivity.changed.connect((_, problem) => {
+    const previous = notification;
+    notification = problem ? show(problem) : '';
+    if (previous) {
+      Notification.dismiss(previous);
     }
-    if (before && !obstacle) {
+    if (previous && !problem) {
       Notification.success(trans.__('Connected to the notebook server again'), { autoClose: 5000 });
     }
   });

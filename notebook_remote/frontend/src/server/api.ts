@@ -1,24 +1,24 @@
-/* The notebook server's own REST API: backends, our kernels on all of them, links. */
+/* A client of the notebook server's REST API below `notebook-remote/api`. */
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import { IBackend } from './config';
 
-export interface IBackendState extends IBackend {
+export interface IBackendModel extends IBackend {
   url: string;
   kind: string;
-  /** Unknown to the server in browser mode. */
+  /** Always unknown in browser mode, where the server does not contact the gateway. */
   state: 'up' | 'down' | 'unknown';
   error: string | null;
   features: string[];
-  /** How many kernels of this server are on it. */
+  /** The number of this server's kernels on it. */
   kernels: number;
-  /** Whether it has a name, and can be removed. */
+  /** Whether users added it, and may remove it. */
   added: boolean;
 }
 
-export interface IOurKernel {
+export interface IKernelModel {
   id: string;
   name: string;
   backend: string;
@@ -28,7 +28,8 @@ export interface IOurKernel {
   sessions: { id: string; path: string }[];
 }
 
-export interface IStart {
+/** A kernel that is being started. */
+export interface IKernelStart {
   id: string;
   backend: string;
   document: string | null;
@@ -36,12 +37,12 @@ export interface IStart {
   seconds: number;
 }
 
-export interface IOurKernels {
-  kernels: IOurKernel[];
-  starts: IStart[];
+export interface IKernelList {
+  kernels: IKernelModel[];
+  starts: IKernelStart[];
 }
 
-/** One line of an examination. */
+/** The result of one check of a gateway. */
 export interface IFinding {
   name: string;
   verdict: 'pass' | 'warn' | 'fail' | 'skip';
@@ -49,8 +50,11 @@ export interface IFinding {
   next_step: string;
 }
 
-/** Ask for something below notebook-remote/api. Rejects with the server's sentence. */
-export async function ask<T>(
+/** The query of requests without a user behind them, so that they do not keep an idle server alive. */
+export const NO_TRACK_ACTIVITY = '?no_track_activity=1';
+
+/** Send a request; resolves with the JSON of the response, rejects with the server's error message. */
+export async function requestApi<T>(
   settings: ServerConnection.ISettings,
   path: string,
   method = 'GET',
@@ -65,6 +69,3 @@ export async function ask<T>(
   }
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
-
-/** Sent with what is no sign of a user, so that it does not keep a server alive. */
-export const NO_ACTIVITY = '?no_track_activity=1';

@@ -1,63 +1,51 @@
 /*
- * Whether this page gets through to the notebook server. A login that has expired, and a proxy that
- * passes on no WebSockets, look to JupyterLab like a kernel that has died. Here they are told apart
- * from that: requests of managers wait, their user is told what is wrong, and when it is mended
- * the kernels are connected again.
+ * Whether this page can use the notebook server. To JupyterLab an expired login, and a proxy that
+ * blocks WebSockets, look like a dead kernel. Here they are detected: requests of JupyterLab's
+ * managers wait for the login, the user gets a notification, and once the problem is solved the
+ * kernels are reconnected.
  */
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import { PromiseDelegate, Token } from '@lumino/coreutils';
+import { PromiseDelegate } from '@lumino/coreutils';
 import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { ask } from './api';
+import { ConnectivityProblem, IConnectivity } from '../tokens';
+import { requestApi } from './api';
 
-/** What is in the way; empty if nothing is, as far as is known. */
-export type Obstacle = '' | 'logged out' | 'no websockets';
-
-export interface IReach {
-  readonly obstacle: Obstacle;
-  readonly changed: ISignal<IReach, Obstacle>;
-}
-
-export const IReach = new Token<IReach>(
-  'notebook-remote:IReach',
-  'Whether this page gets through to the notebook server.'
-);
-
-const REFUSED = [401, 403];
+const UNAUTHORIZED = [401, 403];
 // Milliseconds.
-const LOOK_EVERY = 5000; // while something is in the way
-const LOOK_AT_LEAST_EVERY = 30_000;
-const SILENT_AFTER = 10_000; // browsers open one WebSocket at a time to a host
-const WELL_FOR = 3000; // after a look that found nothing in the way of WebSockets
+const CHECK_INTERVAL = 5000; // while there is a problem
+const MAX_CHECK_INTERVAL = 30_000;
+const WEBSOCKET_TIMEOUT = 10_000; // long, since browsers open one WebSocket at a time to a host
+const WEBSOCKET_RECHECK_DELAY = 3000; // after a check in which WebSockets worked
 
-export class Reach implements IReach {
+export class Connectivity implements IConnectivity {
   constructor(private readonly _server: ServerConnection.ISettings) {
     this._poll = new Poll({
       auto: false,
       factory: async () => {
-        if (await this._lookOnce()) {
-          throw new Error(this._obstacle); // the next look is a little later
+        if (await this._check()) {
+          throw new Error(this._problem); // makes the poll back off
         }
       },
-      frequency: { interval: LOOK_EVERY, backoff: 1.5, max: LOOK_AT_LEAST_EVERY },
-      name: 'notebook-remote:reach',
+      frequency: { interval: CHECK_INTERVAL, backoff: 1.5, max: MAX_CHECK_INTERVAL },
+      name: 'notebook-remote:connectivity',
       standby: 'when-hidden'
     });
-    window.addEventListener('focus', () => this._obstacle && void this._poll.refresh());
+    window.addEventListener('focus', () => this._problem && void this._poll.refresh());
   }
 
-  get obstacle(): Obstacle {
-    return this._obstacle;
+  get problem(): ConnectivityProblem {
+    return this._problem;
   }
 
-  get changed(): ISignal<this, Obstacle> {
+  get changed(): ISignal<this, ConnectivityProblem> {
     return this._changed;
   }
 
-  /** Settings by which a request waits while the user is logged out, instead of being refused. */
+  /** The server's settings, with a `fetch` that waits while the user is logged out. */
   get settings(): ServerConnection.ISettings {
     return {
       ...this._server,
@@ -65,10 +53,10 @@ export class Reach implements IReach {
     };
   }
 
-  /** The same sockets; when one does not open it is found out what is in the way. */
-  watch(Socket: typeof WebSocket): typeof WebSocket {
+  /** A WebSocket class whose failures to open trigger a check. */
+  watchWebSockets(Socket: typeof WebSocket): typeof WebSocket {
     const onFailed = (): void => void this._onSocketFailed();
-    function Watched(url: string | URL, protocols?: string | string[]) {
+    function WatchedWebSocket(url: string | URL, protocols?: string | string[]) {
       const socket = new Socket(url, protocols);
       socket.addEventListener('open', () => socket.removeEventListener('close', onFailed));
       socket.addEventListener('close', onFailed, { once: true });
@@ -76,30 +64,30 @@ export class Reach implements IReach {
     }
     const { CONNECTING, OPEN, CLOSING, CLOSED } = Socket;
     const states = { CONNECTING, OPEN, CLOSING, CLOSED };
-    return Object.assign(Watched, states) as unknown as typeof WebSocket;
+    return Object.assign(WatchedWebSocket, states) as unknown as typeof WebSocket;
   }
 
   private async _fetch(request: Request): Promise<Response> {
     for (;;) {
-      await this._loggedInAgain(request.signal);
+      await this._waitForLogin(request.signal);
       try {
         const response = await this._server.fetch.call(null, request.clone());
-        const suspect = REFUSED.includes(response.status) || response.redirected;
-        if (!suspect || (await this._lookOnce()) !== 'logged out') {
+        const suspicious = UNAUTHORIZED.includes(response.status) || response.redirected;
+        if (!suspicious || (await this._check()) !== 'logged out') {
           return response;
         }
       } catch (error) {
-        // It may have been sent to another site for logging in.
-        if ((await this._lookOnce()) !== 'logged out') {
+        // The request may have been redirected to another site for the login.
+        if ((await this._check()) !== 'logged out') {
           throw error;
         }
       }
     }
   }
 
-  /** Resolves when the user is not logged out, or a request is not wanted any more. */
-  private async _loggedInAgain(signal: AbortSignal): Promise<void> {
-    while (this._obstacle === 'logged out' && !signal.aborted) {
+  /** Resolves when the user is logged in, or the request was aborted. */
+  private async _waitForLogin(signal: AbortSignal): Promise<void> {
+    while (this._problem === 'logged out' && !signal.aborted) {
       const changed = new PromiseDelegate<void>();
       const resolve = () => changed.resolve();
       this._changed.connect(resolve);
@@ -110,69 +98,71 @@ export class Reach implements IReach {
   }
 
   private async _onSocketFailed(): Promise<void> {
-    this._socketFailed ||= performance.now() > this._well + WELL_FOR;
+    this._socketFailed ||= performance.now() > this._workedAt + WEBSOCKET_RECHECK_DELAY;
     if (this._socketFailed) {
-      await this._lookOnce();
+      await this._check();
     }
   }
 
-  private _lookOnce(): Promise<Obstacle> {
-    this._looking ??= this._look().finally(() => (this._looking = null));
-    return this._looking;
+  /** Check now, or join the check that is in progress. */
+  private _check(): Promise<ConnectivityProblem> {
+    this._checking ??= this._findProblem().finally(() => (this._checking = null));
+    return this._checking;
   }
 
-  private async _look(): Promise<Obstacle> {
-    let obstacle: Obstacle = '';
-    const known = await this._loggedIn();
-    if (known === false) {
-      obstacle = 'logged out';
-    } else if (known && this._socketFailed && (await this._blocksWebSockets())) {
-      obstacle = 'no websockets';
-    } else if (known === null) {
-      obstacle = this._obstacle; // nobody answers, for which the page has a dialog
-    } else if (known) {
+  private async _findProblem(): Promise<ConnectivityProblem> {
+    let problem: ConnectivityProblem = '';
+    const loggedIn = await this._isLoggedIn();
+    if (loggedIn === false) {
+      problem = 'logged out';
+    } else if (loggedIn && this._socketFailed && (await this._blocksWebSockets())) {
+      problem = 'no websockets';
+    } else if (loggedIn === null) {
+      problem = this._problem; // the server does not answer: JupyterLab has a dialog for that
+    } else if (loggedIn) {
       this._socketFailed = false;
-      this._well = performance.now();
+      this._workedAt = performance.now();
     }
-    this._note(obstacle);
-    return obstacle;
+    this._setProblem(problem);
+    return problem;
   }
 
-  private _note(obstacle: Obstacle): void {
-    if (obstacle === this._obstacle) {
+  private _setProblem(problem: ConnectivityProblem): void {
+    if (problem === this._problem) {
       return;
     }
-    this._obstacle = obstacle;
-    void (obstacle ? this._poll.start() : this._poll.stop());
-    if (obstacle === 'no websockets') {
-      void ask(this._server, 'blocked-websockets', 'POST').catch(() => undefined); // for its log
+    this._problem = problem;
+    void (problem ? this._poll.start() : this._poll.stop());
+    if (problem === 'no websockets') {
+      // The server logs it.
+      void requestApi(this._server, 'blocked-websockets', 'POST').catch(() => undefined);
     }
-    this._changed.emit(obstacle);
+    this._changed.emit(problem);
   }
 
-  /** Null if the server does not say. */
-  private async _loggedIn(): Promise<boolean | null> {
+  /** Null if the server does not answer. */
+  private async _isLoggedIn(): Promise<boolean | null> {
     const { baseUrl, token, fetch } = this._server;
     try {
       const response = await fetch(URLExt.join(baseUrl, 'api/me'), {
         cache: 'no-store',
         credentials: 'same-origin',
-        redirect: 'manual', // to a page for logging in
+        redirect: 'manual', // a redirect leads to a login page
         headers: token ? { Authorization: `token ${token}` } : {}
       });
-      const refused = REFUSED.includes(response.status) || response.type === 'opaqueredirect';
+      const refused = UNAUTHORIZED.includes(response.status) || response.type === 'opaqueredirect';
       return response.ok || refused ? !refused : null;
     } catch {
       return null;
     }
   }
 
-  /** Whether a WebSocket that ends at the notebook server, and at no gateway, fails too. */
+  /** Whether a WebSocket to the notebook server itself, with no gateway behind it, fails as well. */
   private async _blocksWebSockets(): Promise<boolean> {
     const { baseUrl, wsUrl, token, appendToken, fetch, WebSocket } = this._server;
     const route = 'api/events/subscribe';
     const query = appendToken && token ? `?token=${encodeURIComponent(token)}` : '';
-    const fails = await new Promise<boolean>(resolve => {
+    const failed = await new Promise<boolean>(resolve => {
       const socket = new WebSocket(URLExt.join(wsUrl, route) + query);
       const finish = (failed: boolean) => {
         window.clearTimeout(timer);
@@ -180,18 +170,18 @@ export class Reach implements IReach {
         socket.close();
         resolve(failed);
       };
-      const timer = window.setTimeout(() => finish(false), SILENT_AFTER);
+      const timer = window.setTimeout(() => finish(false), WEBSOCKET_TIMEOUT);
       socket.onopen = () => finish(false);
       socket.onclose = () => finish(true);
     });
-    // Who may not see events is refused there in any case.
-    return fails && !REFUSED.includes((await fetch(URLExt.join(baseUrl, route))).status);
+    // A user without permission for events is refused there in any case.
+    return failed && !UNAUTHORIZED.includes((await fetch(URLExt.join(baseUrl, route))).status);
   }
 
   private readonly _poll: Poll;
-  private readonly _changed = new Signal<this, Obstacle>(this);
-  private _obstacle: Obstacle = '';
-  private _looking: Promise<Obstacle> | null = null;
-  private _socketFailed = false; // since one was last seen to work
-  private _well = -Infinity;
+  private readonly _changed = new Signal<this, ConnectivityProblem>(this);
+  private _problem: ConnectivityProblem = '';
+  private _checking: Promise<ConnectivityProblem> | null = null;
+  private _socketFailed = false; // since WebSockets were last known to work
+  private _workedAt = -Infinity;
 }

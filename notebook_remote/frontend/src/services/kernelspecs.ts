@@ -1,38 +1,49 @@
 /*
- * One list of kernelspecs: that of the notebook server, and those of the gateways that only the page
- * can ask. If there are several backends, none of them holds up or empties the list of the others:
- * of one that does not answer, or whose token is not there, the list shows what it said last.
+ * The client of the kernelspecs REST API: one list of the notebook server's kernelspecs and those of the
+ * gateways in browser mode. If there are several backends, none of them delays or empties the list:
+ * for a gateway that does not answer, or whose token is missing, the list has its last known
+ * kernelspecs.
  */
 
 import { KernelSpec, KernelSpecAPI, ServerConnection } from '@jupyterlab/services';
 
-import { servedHere } from '../server/config';
 import { BrowserGateway } from '../browser/gateway';
 import { BrowserGateways } from '../browser/registry';
+import { displayName } from '../kernelspecNames';
+import { serverHasKernels } from '../server/config';
 
-type Specs = Record<string, KernelSpec.ISpecModel>;
+type Kernelspecs = Record<string, KernelSpec.ISpecModel>;
 
-export class RoutedSpecs implements KernelSpec.IKernelSpecAPIClient {
+/** While nothing is known: what nearly every gateway has. Starting it asks the user for the token. */
+const SIGN_IN: KernelSpec.ISpecModel = {
+  name: 'python3',
+  display_name: 'Sign in…',
+  language: 'python',
+  argv: [],
+  resources: {}
+};
+
+export class RoutingKernelspecClient implements KernelSpec.IKernelSpecAPIClient {
   constructor(
     readonly serverSettings: ServerConnection.ISettings,
     private readonly _gateways: BrowserGateways
   ) {}
 
   async get(): Promise<KernelSpec.ISpecModels> {
-    const { alone } = this._gateways;
-    if (alone) {
-      const specs = await alone.specs(false);
-      return { default: specs.default, kernelspecs: withoutLogos(specs) };
+    const { only } = this._gateways;
+    if (only) {
+      const specs = await only.kernelspecs(false);
+      return { default: specs.default, kernelspecs: reduce(specs) };
     }
-    const asked = this._gateways.all().map(gateway => ofOne(gateway));
-    const here = servedHere() ? await this._ofServer() : null;
-    const lists = await Promise.all(asked);
-    const kernelspecs: Specs = Object.assign({}, here?.kernelspecs, ...lists);
-    return { default: here?.default ?? Object.keys(kernelspecs)[0], kernelspecs };
+    const requests = this._gateways.all().map(gateway => kernelspecsOf(gateway));
+    const server = serverHasKernels() ? await this._kernelspecsOfServer() : null;
+    const lists = await Promise.all(requests);
+    const kernelspecs = Object.assign({}, server?.kernelspecs, ...lists) as Kernelspecs;
+    return { default: server?.default ?? Object.keys(kernelspecs)[0], kernelspecs };
   }
 
-  /** Null if none of the backends behind the notebook server can tell its own. */
-  private async _ofServer(): Promise<KernelSpec.ISpecModels | null> {
+  /** Null if no backend of the notebook server is available. */
+  private async _kernelspecsOfServer(): Promise<KernelSpec.ISpecModels | null> {
     try {
       return await KernelSpecAPI.getSpecs(this.serverSettings);
     } catch (error) {
@@ -44,50 +55,42 @@ export class RoutedSpecs implements KernelSpec.IKernelSpecAPIClient {
   }
 }
 
-/** The kernelspecs of one of several backends, under the names that the page knows. */
-async function ofOne(gateway: BrowserGateway): Promise<Specs> {
-  const { name, url } = gateway.backend;
-  const key = `notebook-remote:kernelspecs ${url}`;
-  let specs: Specs;
+/** The kernelspecs of one of several backends, under their qualified names. */
+async function kernelspecsOf(gateway: BrowserGateway): Promise<Kernelspecs> {
+  const { name: backend, label, url } = gateway.backend;
+  const storageKey = `notebook-remote:kernelspecs ${url}`;
+  let specs: Kernelspecs;
   try {
-    specs = withoutLogos(await gateway.specs(true));
-    localStorage.setItem(key, JSON.stringify(specs));
+    specs = reduce(await gateway.kernelspecs(true));
+    localStorage.setItem(storageKey, JSON.stringify(specs));
   } catch {
-    specs = JSON.parse(localStorage.getItem(key) ?? 'null') ?? { [SIGN_IN.name]: SIGN_IN };
+    const item = localStorage.getItem(storageKey);
+    specs = item ? (JSON.parse(item) as Kernelspecs) : { [SIGN_IN.name]: SIGN_IN };
   }
   return Object.fromEntries(
     Object.values(specs).map(spec => {
-      const told = {
+      const qualified = {
         ...spec,
         name: gateway.publicName(spec.name),
-        display_name: `${spec.display_name} · ${name}`,
-        metadata: { ...spec.metadata, notebook_remote: { backend: name } }
+        display_name: displayName(spec.display_name, label),
+        metadata: { ...spec.metadata, notebook_remote: { backend } }
       };
-      return [told.name, told];
+      return [qualified.name, qualified];
     })
   );
 }
 
-/** While nothing is known: what nearly every gateway has. Its start asks for the token. */
-const SIGN_IN: KernelSpec.ISpecModel = {
-  name: 'python3',
-  display_name: 'Sign in…',
-  language: 'python',
-  argv: [],
-  resources: {}
-};
-
 /**
- * What the page needs. A logo's address is one of the gateway's, where an image cannot say who asks
- * for it; what else is in a kernelspec may be nobody's business once it is stored.
+ * The fields that the page needs. A logo cannot be loaded, since an image sends no credential to the
+ * gateway; other fields may be confidential, and the list is stored.
  */
-function withoutLogos({ kernelspecs }: KernelSpec.ISpecModels): Specs {
-  const bare = Object.entries(kernelspecs).flatMap(([key, spec]) => {
-    if (!spec) {
-      return [];
+function reduce({ kernelspecs }: KernelSpec.ISpecModels): Kernelspecs {
+  const reduced: Kernelspecs = {};
+  for (const [key, spec] of Object.entries(kernelspecs)) {
+    if (spec) {
+      const { name, display_name, language, metadata } = spec;
+      reduced[key] = { name, display_name, language, metadata, argv: [], resources: {} };
     }
-    const { name, display_name, language, metadata } = spec;
-    return [[key, { name, display_name, language, metadata, argv: [], resources: {} }]];
-  });
-  return Object.fromEntries(bare);
+  }
+  return reduced;
 }

@@ -1,6 +1,6 @@
 /*
- * The stock managers of kernels, kernelspecs and sessions, with clients of our own: the sockets of
- * kernels may go to a gateway; in browser mode all that concerns its kernels does.
+ * JupyterLab's managers of kernels, kernelspecs and sessions, with clients of our own: the WebSockets
+ * of kernels may go to a gateway directly, and in browser mode the requests about its kernels as well.
  */
 
 import {
@@ -13,112 +13,109 @@ import {
   Session,
   SessionManager
 } from '@jupyterlab/services';
-import { Token } from '@lumino/coreutils';
 
-import { backends, gateways, startsHere } from '../server/config';
-import { ConnectedKernels } from './kernelManager';
-import { early, earlySpecs } from './placeholders';
-import { channelsSocketClass } from '../channels/socket';
 import { BrowserGateways } from '../browser/registry';
-import { RoutedKernels } from './kernels';
-import { AskForPlaces } from '../channels/connect';
-import { askForPlaces } from '../channels/endpoints';
-import { Reach } from '../server/connectivity';
+import { FindEndpoints } from '../channels/connect';
+import { requestEndpoints } from '../channels/endpoints';
 import { Routes } from '../channels/routes';
-import { RoutedSessions } from './sessions';
-import { RoutedSpecs } from './kernelspecs';
-import { opensTabs } from './pendingKernel';
-import { wordedForPages } from '../server/errorMessages';
+import { channelsSocketClass } from '../channels/socket';
+import { backends, gateways, hasEmbeddedGateway } from '../server/config';
+import { Connectivity } from '../server/connectivity';
+import { fetchWithPageMessages } from '../server/errorMessages';
+import { TrackingKernelManager } from './kernelManager';
+import { RoutingKernelClient } from './kernels';
+import { RoutingKernelspecClient } from './kernelspecs';
+import { isTreePage } from './pendingKernel';
+import { placeholderKernelspecs, withPlaceholder } from './placeholders';
+import { RoutingSessionClient } from './sessions';
 
-export const IManagers = new Token<Managers>(
-  'notebook-remote:IManagers',
-  'Makes the stock managers, whose requests may go to a gateway.'
-);
-
-/** Makes the managers of a page. */
+/** Creates the managers of a page. */
 export class Managers {
   constructor(
     private readonly _routes: Routes,
     private readonly _gateways: BrowserGateways,
-    private readonly _reach: Reach,
+    private readonly _connectivity: Connectivity,
     private readonly _connectionStatus: IConnectionStatus | null
   ) {
-    this._server = { ..._reach.settings, fetch: wordedForPages(_reach.settings.fetch) };
-    this._routed = _gateways.all().length > 0;
-    this._kernels = new RoutedKernels(
+    const { settings } = _connectivity;
+    this._server = { ...settings, fetch: fetchWithPageMessages(settings.fetch) };
+    this._hasBrowserGateways = _gateways.all().length > 0;
+    this._kernels = new RoutingKernelClient(
       this._server,
       _gateways,
-      id => this._kernelManager?.isAwaited(id) ?? true
+      id => this._kernelManager?.isDisconnected(id) ?? true
     );
-    this._specs = new RoutedSpecs(this._server, _gateways);
-    _reach.changed.connect((_, obstacle) => obstacle || this._kernelManager?.reconnect());
+    this._kernelspecs = new RoutingKernelspecClient(this._server, _gateways);
+    _connectivity.changed.connect((_, problem) => problem || this._kernelManager?.reconnectAll());
   }
 
   kernels(): Kernel.IManager {
     const server = this._server;
-    const stock = gateways().every(({ mode }) => mode === 'proxy');
-    const Socket = stock
+    const relayOnly = gateways().every(({ mode }) => mode === 'proxy');
+    const Socket = relayOnly
       ? server.WebSocket
-      : channelsSocketClass(this._routes, server, this._askForPlaces);
+      : channelsSocketClass(this._routes, server, this._findEndpoints);
     const client = this._kernels;
-    if (this._early) {
-      client.listRunning = early(client.listRunning.bind(client), [], () =>
-        manager.refreshRunning()
-      );
+    if (this._usesPlaceholders) {
+      const list = client.listRunning.bind(client);
+      client.listRunning = withPlaceholder(list, [], () => manager.refreshRunning());
     }
-    const manager: ConnectedKernels = new ConnectedKernels({
-      serverSettings: { ...server, WebSocket: this._reach.watch(Socket) },
-      kernelAPIClient: this._ours ? client : undefined,
-      kernelSpecAPIClient: this._routed ? this._specs : undefined,
+    const manager: TrackingKernelManager = new TrackingKernelManager({
+      serverSettings: { ...server, WebSocket: this._connectivity.watchWebSockets(Socket) },
+      kernelAPIClient: this._hasBackends ? client : undefined,
+      kernelSpecAPIClient: this._hasBrowserGateways ? this._kernelspecs : undefined,
       standby: this._standby
     });
     return (this._kernelManager = manager);
   }
 
   kernelspecs(): KernelSpec.IManager {
-    const ask = () => KernelSpecAPI.getSpecs(this._server);
-    const whileStarting = {
+    const request = () => KernelSpecAPI.getSpecs(this._server);
+    const placeholderClient = {
       serverSettings: this._server,
-      get: early(ask, earlySpecs(), () => manager.refreshSpecs())
+      get: withPlaceholder(request, placeholderKernelspecs(), () => manager.refreshSpecs())
     };
+    const ownClient = this._usesPlaceholders ? placeholderClient : undefined;
     const manager: KernelSpec.IManager = new KernelSpecManager({
-      serverSettings: this._gateways.alone?.settings ?? this._server,
-      kernelSpecAPIClient: this._routed ? this._specs : this._early ? whileStarting : undefined,
+      serverSettings: this._gateways.only?.settings ?? this._server,
+      kernelSpecAPIClient: this._hasBrowserGateways ? this._kernelspecs : ownClient,
       standby: this._standby
     });
     return manager;
   }
 
   sessions(kernelManager: Kernel.IManager): Session.IManager {
-    const client = new RoutedSessions(this._server, this._gateways, this._kernels);
-    if (this._early) {
-      client.listRunning = early(client.listRunning.bind(client), [], () =>
-        manager.refreshRunning()
-      );
+    const client = new RoutingSessionClient(this._server, this._gateways, this._kernels);
+    if (this._usesPlaceholders) {
+      const list = client.listRunning.bind(client);
+      client.listRunning = withPlaceholder(list, [], () => manager.refreshRunning());
     }
     const manager: Session.IManager = new SessionManager({
       kernelManager,
       serverSettings: this._server,
-      sessionAPIClient: this._ours ? client : undefined,
+      sessionAPIClient: this._hasBackends ? client : undefined,
       standby: this._standby
     });
     return manager;
   }
 
-  private readonly _askForPlaces: AskForPlaces = async (target, protocols, signal) => {
-    const gateway = this._routed ? await this._gateways.ofKernel(target.kernelId) : undefined;
+  private readonly _findEndpoints: FindEndpoints = async (channels, protocols, signal) => {
+    const gateway = this._hasBrowserGateways
+      ? await this._gateways.forKernel(channels.kernelId)
+      : undefined;
     return gateway
-      ? gateway.places(target, signal)
-      : askForPlaces(target, protocols, this._server, signal);
+      ? gateway.endpoints(channels, signal)
+      : requestEndpoints(channels, protocols, this._server, signal);
   };
 
-  private readonly _standby = () => !this._connectionStatus?.isConnected || 'when-hidden'; // as the stock plugins
+  // The same as in JupyterLab's own plugins.
+  private readonly _standby = () => !this._connectionStatus?.isConnected || 'when-hidden';
 
   private readonly _server: ServerConnection.ISettings;
-  private readonly _ours = backends().length > 0; // else the server's managers are not ours either
-  private readonly _early = startsHere() && opensTabs(); // whether lists may be late at first
-  private readonly _routed: boolean;
-  private readonly _kernels: RoutedKernels;
-  private readonly _specs: RoutedSpecs;
-  private _kernelManager: ConnectedKernels | null = null;
+  private readonly _hasBackends = backends().length > 0; // none with a server that is not ours
+  private readonly _usesPlaceholders = hasEmbeddedGateway() && isTreePage();
+  private readonly _hasBrowserGateways: boolean;
+  private readonly _kernels: RoutingKernelClient;
+  private readonly _kernelspecs: RoutingKernelspecClient;
+  private _kernelManager: TrackingKernelManager | null = null;
 }

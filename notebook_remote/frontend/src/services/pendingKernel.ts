@@ -1,43 +1,50 @@
 /*
- * Notebook's list of files starts the kernel of a new notebook itself, while it opens a tab for it. That
- * is left to the tab. There the user sees the start, or is asked for a token; the tab opens at once,
- * since browsers allow that only for seconds after a click; and the list of files stays attached to no
- * kernel: it would close every comm of a widget, since it has nobody who takes them.
+ * The kernel of a new notebook whose tab is not open yet. Notebook's tree page, the list of files, would
+ * start the kernel itself while it opens the tab. That is left to the tab, for three reasons: the
+ * user sees the start, or is asked for a token; the tab opens at once, since browsers allow that only
+ * for seconds after a click; and the tree page gets no connection to the kernel, which would close every
+ * comm of a widget, since that page has no widget manager.
  */
 
 import { JupyterFrontEnd } from '@jupyterlab/application';
 import { PageConfig, PathExt } from '@jupyterlab/coreutils';
 import { Session } from '@jupyterlab/services';
 
-const KEY = 'notebook-remote:wanted'; // of sessionStorage, of which a new tab gets a copy
+const STORAGE_KEY = 'notebook-remote:pending-kernel'; // in sessionStorage, which a new tab copies
 
-/** Whether this page opens notebooks in tabs of their own. */
-export function opensTabs(): boolean {
+interface IPendingKernel {
+  path: string;
+  kernelspec: string;
+}
+
+/** Whether this page is Notebook's list of files, which opens notebooks in tabs of their own. */
+export function isTreePage(): boolean {
   return PageConfig.getOption('notebookPage') === 'tree';
 }
 
-/** Note the kernels that are chosen for new notebooks in this page. */
-export function noteWanted({ commands }: JupyterFrontEnd): void {
+/** Store the kernelspec that the user chooses in this page for a new notebook. */
+export function storePendingKernels({ commands }: JupyterFrontEnd): void {
   commands.commandExecuted.connect((_, { id, args }) => {
     const { path, kernel } = args as { path?: string; kernel?: { name?: string; id?: string } };
     if (id === 'docmanager:open' && path && kernel?.name && !kernel.id) {
-      const wanted = JSON.stringify({ document: path, kernel: kernel.name });
-      sessionStorage.setItem(KEY, wanted);
+      const pending: IPendingKernel = { path, kernelspec: kernel.name };
+      sessionStorage.setItem(STORAGE_KEY, JSON.stringify(pending));
     }
   });
 }
 
-/** JupyterLab makes a notebook's session under a temporary path, with the notebook's name. */
-export function documentOf({ path, name }: Session.ISessionOptions): string {
+/** The path of a notebook. JupyterLab creates its session with a temporary path and the real name. */
+export function notebookPath({ path, name }: Session.ISessionOptions): string {
   return PathExt.join(PathExt.dirname(path), name);
 }
 
-/** The kernelspec that was chosen for this document before its tab was opened. */
-export function takeWanted(path: string): string | undefined {
-  const { document, kernel } = JSON.parse(sessionStorage.getItem(KEY) ?? '{}');
-  if (document !== path) {
+/** The kernelspec that was chosen for this notebook before its tab was opened; only once. */
+export function takePendingKernel(path: string): string | undefined {
+  const item = sessionStorage.getItem(STORAGE_KEY);
+  const pending = item ? (JSON.parse(item) as IPendingKernel) : undefined;
+  if (pending?.path !== path) {
     return undefined;
   }
-  sessionStorage.removeItem(KEY);
-  return kernel;
+  sessionStorage.removeItem(STORAGE_KEY);
+  return pending.kernelspec;
 }

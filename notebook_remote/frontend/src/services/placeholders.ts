@@ -1,48 +1,50 @@
 /*
- * The list of files while the gateway of this computer starts, which may take longer than the page. It
- * waits for no list of it, and the New menu offers what that gateway has in any case: a tab that is
- * opened for it shows the start.
+ * Placeholders for lists while the embedded gateway starts, which may take longer than loading the list of
+ * files. That page does not wait: its New menu offers a kernelspec that the embedded gateway has in
+ * any case, and the tab that is opened for it shows the start.
  */
 
 import { KernelSpec } from '@jupyterlab/services';
 
+import { qualifyName } from '../kernelspecNames';
 import { backends } from '../server/config';
 
-const LATE_AFTER = 1000; // milliseconds
+const PLACEHOLDER_DELAY = 1000; // milliseconds
 
-/** What is offered then. */
-export function earlySpecs(): KernelSpec.ISpecModels {
-  const name = backends().length > 1 ? 'python3@embedded' : 'python3';
+/** The kernelspecs of an embedded gateway that has not started yet. */
+export function placeholderKernelspecs(): KernelSpec.ISpecModels {
+  const name = backends().length > 1 ? qualifyName('python3', 'embedded') : 'python3';
   const display_name = 'Python 3 (starting…)';
   const spec = { name, display_name, language: 'python', argv: [], resources: {} };
   return { default: name, kernelspecs: { [name]: spec } };
 }
 
 /**
- * The same, except that the first answer is `meanwhile` if it takes long; `onKnown` then tells when. It is
- * not asked for again until then: a browser has six requests under way to a server, and no more.
+ * A request for a list whose first result is a placeholder if the response takes long; `onLoaded` is
+ * called when the response is there. Until then the request is not repeated, since browsers allow only six
+ * requests to a server at a time.
  */
-export function early<T>(
-  ask: () => Promise<T>,
-  meanwhile: T,
-  onKnown: () => Promise<void>
+export function withPlaceholder<T>(
+  request: () => Promise<T>,
+  placeholder: T,
+  onLoaded: () => Promise<void>
 ): () => Promise<T> {
   let first: Promise<T> | null = null;
-  let known = false;
+  let settled = false;
   return async () => {
     if (first) {
-      return known ? ask() : first;
+      return settled ? request() : first;
     }
-    first = ask();
-    const answered = first.then(
-      () => (known = true),
-      () => (known = true)
+    first = request();
+    const settling = first.then(
+      () => (settled = true),
+      () => (settled = true)
     );
-    const late = new Promise<null>(resolve => window.setTimeout(resolve, LATE_AFTER, null));
-    const answer = await Promise.race([first, late]);
-    if (answer === null) {
-      void answered.then(onKnown).catch(() => undefined);
+    const timeout = new Promise<null>(resolve => setTimeout(resolve, PLACEHOLDER_DELAY, null));
+    const result = await Promise.race([first, timeout]);
+    if (result === null) {
+      void settling.then(onLoaded).catch(() => undefined);
     }
-    return answer ?? meanwhile;
+    return result ?? placeholder;
   };
 }

@@ -1,29 +1,29 @@
 /*
- * Sessions are the notebook server's: which document uses which kernel. The kernels of gateways in
- * browser mode are started and ended by the page, which reports them. Such a kernel is gone if its
- * gateway says so, asked for that very kernel.
+ * The client of the sessions REST API. The notebook server records sessions: which document uses
+ * which kernel. Kernels of gateways in browser mode are started and shut down by the page, which
+ * reports them. Such a kernel is gone if its gateway does not have it any more.
  */
 
 import { PathExt } from '@jupyterlab/coreutils';
 import { Kernel, ServerConnection, Session, SessionAPI } from '@jupyterlab/services';
 
 import { BrowserGateways } from '../browser/registry';
-import { RoutedKernels } from './kernels';
-import { documentOf, opensTabs, takeWanted } from './pendingKernel';
+import { RoutingKernelClient } from './kernels';
+import { isTreePage, notebookPath, takePendingKernel } from './pendingKernel';
 
-export class RoutedSessions implements Session.ISessionAPIClient {
+export class RoutingSessionClient implements Session.ISessionAPIClient {
   constructor(
     readonly serverSettings: ServerConnection.ISettings,
     private readonly _gateways: BrowserGateways,
-    private readonly _kernels: RoutedKernels
+    private readonly _kernels: RoutingKernelClient
   ) {}
 
   async listRunning(): Promise<Session.IModel[]> {
     const sessions = await SessionAPI.listRunning(this.serverSettings);
-    const known = await Promise.all(
-      sessions.map(session => this._withKernel(session, model => this._kernels.last(model)))
+    const alive = await Promise.all(
+      sessions.map(session => this._withKernel(session, model => this._kernels.lastKnown(model)))
     );
-    return known.filter(session => session !== null);
+    return alive.filter(session => session !== null);
   }
 
   async getModel(id: string): Promise<Session.IModel> {
@@ -33,12 +33,12 @@ export class RoutedSessions implements Session.ISessionAPIClient {
 
   async startNew(options: Session.ISessionOptions): Promise<Session.IModel> {
     const { type } = options;
-    const chosen = options.kernel as Partial<Kernel.IModel> | undefined;
+    const chosen: Partial<Kernel.IModel> | undefined = options.kernel;
     if (type === 'notebook' && chosen?.name && !chosen.id) {
-      if (opensTabs()) {
-        return new Promise(() => undefined); // this page's part in it is over
+      if (isTreePage()) {
+        return new Promise(() => undefined); // the notebook's tab starts the kernel
       }
-      const name = takeWanted(documentOf(options)) ?? chosen.name;
+      const name = takePendingKernel(notebookPath(options)) ?? chosen.name;
       options = { ...options, kernel: { ...chosen, name } };
     }
     return this._withNewKernel(options.kernel, options.path, kernel =>
@@ -55,7 +55,7 @@ export class RoutedSessions implements Session.ISessionAPIClient {
       SessionAPI.updateSession({ ...model, kernel }, this.serverSettings)
     );
     if (after.kernel?.id !== before.kernel?.id) {
-      await this._end(before);
+      await this._shutDownKernel(before);
     }
     return after;
   }
@@ -64,37 +64,37 @@ export class RoutedSessions implements Session.ISessionAPIClient {
     if (!this._gateways.all().length) {
       return SessionAPI.shutdownSession(id, this.serverSettings);
     }
-    await this._end(await SessionAPI.getSessionModel(id, this.serverSettings));
+    await this._shutDownKernel(await SessionAPI.getSessionModel(id, this.serverSettings));
     await SessionAPI.shutdownSession(id, this.serverSettings);
   }
 
   /**
-   * Have the server record a session with the kernel that is wanted for it. One of browser mode is
-   * started first; if it is not recorded, or not needed, it is shut down.
+   * Have the server record a session. If its kernel runs in browser mode the page starts it first, and
+   * shuts it down again if the server does not record it.
    */
   private async _withNewKernel(
-    wanted: Session.ISessionOptions['kernel'],
+    requested: Session.ISessionOptions['kernel'],
     path: string,
     record: (kernel: Session.ISessionOptions['kernel']) => Promise<Session.IModel>
   ): Promise<Session.IModel> {
-    const { name, id } = (wanted ?? {}) as Partial<Kernel.IModel>;
-    const gateway = id ? undefined : this._gateways.ofSpec(name);
+    const { name, id } = (requested ?? {}) as Partial<Kernel.IModel>;
+    const gateway = id ? undefined : this._gateways.forKernelspec(name);
     const kernel = gateway && (await gateway.start({ name, path: PathExt.dirname(path) }));
-    const reported = kernel && { id: kernel.id, name: kernel.name };
+    const started = kernel && { id: kernel.id, name: kernel.name };
     let session: Session.IModel | null = null;
     try {
-      session = await record(reported ?? wanted);
+      session = await record(started ?? requested);
     } finally {
       if (kernel && session?.kernel?.id !== kernel.id) {
-        await gateway.shutdown(kernel.id); // another page has started one at this moment
+        await gateway.shutdown(kernel.id); // another page has started one at the same time
       }
     }
     return (await this._withKernel(session)) ?? session;
   }
 
-  /** Shut a session's kernel down if only pages can, unless another session uses it. */
-  private async _end({ id, kernel }: Session.IModel): Promise<void> {
-    const gateway = kernel && this._gateways.note(kernel);
+  /** Shut down a session's kernel if it runs in browser mode and no other session uses it. */
+  private async _shutDownKernel({ id, kernel }: Session.IModel): Promise<void> {
+    const gateway = kernel && this._gateways.record(kernel);
     if (gateway) {
       const sessions = await SessionAPI.listRunning(this.serverSettings);
       if (!sessions.some(other => other.id !== id && other.kernel?.id === kernel.id)) {
@@ -103,15 +103,15 @@ export class RoutedSessions implements Session.ISessionAPIClient {
     }
   }
 
-  /** The session with what is known of its kernel; null, and no more kept, if it is gone. */
+  /** The session with the model of its kernel. If the kernel is gone: null, and the session ends. */
   private async _withKernel(
     session: Session.IModel,
-    ask = (model: Kernel.IModel) => this._kernels.now(model)
+    request = (model: Kernel.IModel) => this._kernels.current(model)
   ): Promise<Session.IModel | null> {
     if (!session.kernel) {
       return session;
     }
-    const kernel = await ask(session.kernel);
+    const kernel = await request(session.kernel);
     if (kernel === undefined) {
       await SessionAPI.shutdownSession(session.id, this.serverSettings);
       return null;

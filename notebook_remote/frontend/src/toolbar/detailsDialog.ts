@@ -1,71 +1,72 @@
-/* The dialog behind the indicator: what is known of the connection, and what to do. */
+/* The dialog that the indicator opens: details of the connection, and what the user can do. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { knock } from '../channels/dial';
-import { adviceOn } from '../notifications/serverUnreachable';
-import { duration, IConnection, isFallback, isSilent, statusOf, whyNotDirect } from './status';
-import { whatIsWrong } from '../server/errorMessages';
+import { ping } from '../channels/probe';
+import { connectivityAdvice } from '../notifications/serverUnreachable';
+import { withoutAdvice } from '../server/errorMessages';
+import { fallbackAdvice } from './fallbackAdvice';
+import { formatDuration, IConnectionInfo, isFallback, isSilent, statusOf } from './status';
 
-/** Show the details. Resolves with whether the user wants to connect again. */
+/** Show the dialog. Resolves with whether the user wants to reconnect. */
 export async function showDetails(
-  connection: IConnection,
-  keep: Widget,
+  connection: IConnectionInfo,
+  keepKernel: Widget,
   trans: TranslationBundle
 ): Promise<boolean> {
   const { level } = statusOf(connection, trans);
   const close = Dialog.cancelButton({ label: trans.__('Close') });
-  const again = Dialog.okButton({
+  const reconnect = Dialog.okButton({
     label: isFallback(connection) ? trans.__('Try Direct Again') : trans.__('Connect Again')
   });
   const result = await showDialog({
     title: trans.__('Connection to the Kernel'),
-    body: new Details(connection, keep, trans),
-    buttons: level === 'good' ? [close] : [close, again],
+    body: new Details(connection, keepKernel, trans),
+    buttons: level === 'good' ? [close] : [close, reconnect],
     defaultButton: 0
   });
   return result.button.accept;
 }
 
 class Details extends Widget {
-  constructor(connection: IConnection, keep: Widget, trans: TranslationBundle) {
+  constructor(connection: IConnectionInfo, keepKernel: Widget, trans: TranslationBundle) {
     super();
     this.addClass('nbr-Details');
     this.node.append(this._list);
     const { backend, route, link } = connection;
     const { state } = statusOf(connection, trans);
     this._add(trans.__('Kernel on'), backend.label, route?.gateway ?? '');
-    this._add(trans.__('Connected'), way(connection, trans));
+    this._add(trans.__('Connected'), routeText(connection, trans));
     this._add(trans.__('State'), state);
     if (connection.status === 'connected') {
-      this._addTimes(connection, trans);
+      this._addDurations(connection, trans);
     }
     if (link?.reconnects) {
       this._add(trans.__('Reconnects'), String(link.reconnects));
     }
-    if (link?.last_error && !connection.obstacle) {
-      this._add(trans.__('Last error'), whatIsWrong(link.last_error));
+    if (link?.last_error && !connection.connectivityProblem) {
+      this._add(trans.__('Last error'), withoutAdvice(link.last_error));
     }
-    this._advise(advice(connection, trans));
-    this.node.append(keep.node);
+    this._addParagraphs(adviceOn(connection, trans));
+    this.node.append(keepKernel.node);
   }
 
-  private _addTimes({ route, link }: IConnection, trans: TranslationBundle): void {
-    const trip = this._add(trans.__('Round trip'), trans.__('not measured yet'));
+  private _addDurations({ route, link }: IConnectionInfo, trans: TranslationBundle): void {
+    const roundTrip = this._add(trans.__('Round trip'), trans.__('not measured yet'));
     if (route?.kind === 'direct') {
-      void measure(route.gateway, trip, trans);
+      void measureRoundTrip(route.gateway, roundTrip, trans);
     } else if (link) {
       const { browser, gateway } = link.round_trip_time;
       const legs = [
-        browser !== null && trans.__('page to notebook server %1', duration(browser)),
-        gateway !== null && trans.__('notebook server to gateway %1', duration(gateway))
+        browser !== null && trans.__('page to notebook server %1', formatDuration(browser)),
+        gateway !== null && trans.__('notebook server to gateway %1', formatDuration(gateway))
       ];
-      trip.textContent = legs.filter(Boolean).join(', ') || trip.textContent;
+      roundTrip.textContent = legs.filter(Boolean).join(', ') || roundTrip.textContent;
     }
-    if (route?.took) {
-      this._add(trans.__('Opened in'), duration(route.took / 1000));
+    if (route?.openedIn) {
+      this._add(trans.__('Opened in'), formatDuration(route.openedIn / 1000));
     }
   }
 
@@ -78,7 +79,7 @@ class Details extends Widget {
     return dd;
   }
 
-  private _advise(sentences: string[]): void {
+  private _addParagraphs(sentences: string[]): void {
     for (const sentence of sentences) {
       const paragraph = document.createElement('p');
       paragraph.textContent = sentence;
@@ -89,34 +90,39 @@ class Details extends Widget {
   private readonly _list = document.createElement('dl');
 }
 
-function way(connection: IConnection, trans: TranslationBundle): string {
+function routeText(connection: IConnectionInfo, trans: TranslationBundle): string {
   return connection.route?.kind === 'direct'
     ? trans.__('directly, from this page')
     : trans.__('through the notebook server');
 }
 
-/** The second answer counts: the first may have to open a connection. */
-async function measure(base: string, trip: HTMLElement, trans: TranslationBundle): Promise<void> {
+/** Fill in the round trip time of the second request: the first may have to open a connection. */
+async function measureRoundTrip(
+  base: string,
+  output: HTMLElement,
+  trans: TranslationBundle
+): Promise<void> {
   try {
-    await knock(base);
-    const milliseconds = await knock(base);
-    trip.textContent = trans.__('page to gateway %1', duration(milliseconds / 1000));
+    await ping(base);
+    const milliseconds = await ping(base);
+    output.textContent = trans.__('page to gateway %1', formatDuration(milliseconds / 1000));
   } catch {
-    trip.textContent = trans.__('the gateway does not answer this page');
+    output.textContent = trans.__('the gateway does not answer this page');
   }
 }
 
-function advice(connection: IConnection, trans: TranslationBundle): string[] {
-  const { route, status, obstacle } = connection;
+/** What the user can do about the state of the connection. */
+function adviceOn(connection: IConnectionInfo, trans: TranslationBundle): string[] {
+  const { route, status, connectivityProblem } = connection;
   const { level } = statusOf(connection, trans);
   if (isFallback(connection)) {
     return [
-      ...whyNotDirect(route?.why ?? '', route?.gateway ?? '', trans),
+      ...fallbackAdvice(route?.fallbackReason ?? '', route?.gateway ?? '', trans),
       trans.__('Everything works meanwhile, through the notebook server.')
     ];
   }
-  if (obstacle && status !== 'connected') {
-    return adviceOn(obstacle, trans);
+  if (connectivityProblem && status !== 'connected') {
+    return connectivityAdvice(connectivityProblem, trans);
   }
   if (isSilent(connection)) {
     return [

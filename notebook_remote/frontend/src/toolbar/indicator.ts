@@ -1,4 +1,4 @@
-/* In the notebook's toolbar: which gateway the kernel runs on, and how it is connected. */
+/* The indicator in a notebook's toolbar: the kernel's gateway, and the status of the connection. */
 
 import { ISessionContext } from '@jupyterlab/apputils';
 import { Kernel, KernelSpec, ServerConnection } from '@jupyterlab/services';
@@ -6,20 +6,19 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 
-import { backendOf, gateways, labelOf } from '../server/config';
-import { showDetails } from './detailsDialog';
-import { IStart } from '../server/api';
 import { BrowserGateways } from '../browser/registry';
-import { Keep } from './keepKernel';
+import { IKernelStart } from '../server/api';
+import { backendLabel, backendOfKernelspec, backendsChanged, gateways } from '../server/config';
 import { Links } from '../server/links';
-import { IReach } from '../server/connectivity';
-import { IRoutes } from '../channels/routes';
-import { askToCancel, startInWords, Starting } from './startProgress';
-import { duration, IConnection, isSilent, statusOf } from './status';
+import { IConnectivity, IRoutes } from '../tokens';
+import { showDetails } from './detailsDialog';
+import { KeepKernelCheckbox } from './keepKernel';
+import { confirmCancel, describeStart, StartProgress } from './startProgress';
+import { formatDuration, IConnectionInfo, isSilent, statusOf } from './status';
 
-const LOST_AFTER = 1500; // milliseconds without a connection: a restart is not worth a word
-
-const COUNT_EVERY = 1000; // milliseconds
+// Milliseconds.
+const LOST_DELAY = 1500; // so that a restart does not look like a lost connection
+const COUNTER_INTERVAL = 1000;
 
 export interface IIndicatorOptions {
   sessionContext: ISessionContext;
@@ -27,7 +26,7 @@ export interface IIndicatorOptions {
   settings: ServerConnection.ISettings;
   routes: IRoutes;
   browserGateways: BrowserGateways;
-  reach: IReach;
+  connectivity: IConnectivity;
   links: Links;
   trans: TranslationBundle;
 }
@@ -41,41 +40,43 @@ export class Indicator extends Widget {
     this._button.addEventListener('click', () => void this._showDetails());
     this._dot.className = 'nbr-Indicator-dot';
     this._dot.setAttribute('aria-hidden', 'true');
-    this._spoken.className = 'nbr-Indicator-spoken';
-    this._spoken.setAttribute('role', 'status'); // a polite live region
-    this.node.append(this._button, this._spoken);
+    this._announcement.className = 'nbr-Indicator-spoken';
+    this._announcement.setAttribute('role', 'status'); // a polite live region
+    this.node.append(this._button, this._announcement);
     this._tabStop.observe(this._button, { attributeFilter: ['tabindex'] });
 
-    const { sessionContext, specs, settings, routes, reach, links } = _options;
-    this._starting = new Starting(sessionContext, settings);
-    this._starting.changed.connect(this.update, this);
+    const { sessionContext, specs, settings, routes, connectivity, links } = _options;
+    this._start = new StartProgress(sessionContext, settings);
+    this._start.changed.connect(this.update, this);
     specs.specsChanged.connect(this.update, this);
+    backendsChanged.connect(this.update, this);
     sessionContext.connectionStatusChanged.connect(this._onStatus, this);
     sessionContext.kernelChanged.connect(this._onKernel, this);
     routes.changed.connect(this.update, this);
-    reach.changed.connect(this.update, this);
+    connectivity.changed.connect(this.update, this);
     links.changed.connect(this.update, this);
     this._onKernel();
   }
 
   dispose(): void {
-    window.clearTimeout(this._timer);
-    window.clearTimeout(this._counting);
+    window.clearTimeout(this._lostTimer);
+    window.clearTimeout(this._counter);
     this._tabStop.disconnect();
-    const { sessionContext, specs, routes, reach, links } = this._options;
-    this._starting.dispose();
+    const { sessionContext, specs, routes, connectivity, links } = this._options;
+    this._start.dispose();
     specs.specsChanged.disconnect(this.update, this);
+    backendsChanged.disconnect(this.update, this);
     sessionContext.connectionStatusChanged.disconnect(this._onStatus, this);
     sessionContext.kernelChanged.disconnect(this._onKernel, this);
     routes.changed.disconnect(this.update, this);
-    reach.changed.disconnect(this.update, this);
-    links.follow(this, false);
+    connectivity.changed.disconnect(this.update, this);
+    links.unfollow(this);
     links.changed.disconnect(this.update, this);
     super.dispose();
   }
 
   protected onUpdateRequest(_: Message): void {
-    const start = this._starting.now;
+    const start = this._start.current;
     if (start) {
       this._showStart(start);
       return;
@@ -84,86 +85,91 @@ export class Indicator extends Widget {
     this.setHidden(connection === null);
     const { mode } = connection?.backend ?? { mode: 'local' };
     const direct = mode === 'browser' || connection?.route?.kind === 'direct';
-    this._options.links.follow(this, connection !== null && !direct);
+    const { links, trans } = this._options;
+    if (connection === null || direct) {
+      links.unfollow(this);
+    } else {
+      links.follow(this);
+    }
     if (connection === null) {
       return;
     }
-    const { trans } = this._options;
-    const { level, state, ...used } = statusOf(connection, trans);
+    const { level, state, mode: modeText } = statusOf(connection, trans);
     const { label } = connection.backend;
-    const said = [label, used.mode, state].filter(Boolean).join(', ');
+    const text = [label, modeText, state].filter(Boolean).join(', ');
     const up = connection.status === 'connected' && !isSilent(connection);
     this.node.dataset.level = level;
-    this._label.textContent = [label, up ? used.mode : state].filter(Boolean).join(' · ');
-    this._button.setAttribute('aria-label', trans.__('Connection to the kernel: %1', said));
-    this._button.title = [said, this._roundTrip(connection)].filter(Boolean).join('\n');
-    this._speak(level, said);
+    this._label.textContent = [label, up ? modeText : state].filter(Boolean).join(' · ');
+    this._button.setAttribute('aria-label', trans.__('Connection to the kernel: %1', text));
+    this._button.title = [text, this._durations(connection)].filter(Boolean).join('\n');
+    this._announce(level, text);
     if (level === 'busy') {
-      window.clearTimeout(this._counting);
-      this._counting = window.setTimeout(() => this.update(), COUNT_EVERY);
+      window.clearTimeout(this._counter);
+      this._counter = window.setTimeout(() => this.update(), COUNTER_INTERVAL);
     }
   }
 
-  private _showStart(start: IStart): void {
+  private _showStart(start: IKernelStart): void {
     const { trans } = this._options;
-    const state = startInWords(start, trans);
+    const state = describeStart(start, trans);
     this.setHidden(false);
     this.node.dataset.level = 'busy';
-    const label = labelOf(start.backend);
+    const label = backendLabel(start.backend);
     this._label.textContent = `${label} · ${state}`;
-    const said = trans.__('The kernel on %1: %2', label, state);
-    this._button.setAttribute('aria-label', said);
+    const text = trans.__('The kernel on %1: %2', label, state);
+    this._button.setAttribute('aria-label', text);
     this._button.title = trans.__('Click to see more, or to cancel the start.');
   }
 
-  /** What the page knows now; null if there is no kernel, or not one on a gateway. */
-  private _connection(): IConnection | null {
-    const { sessionContext, specs, routes, reach, links } = this._options;
+  /** What the page knows about the connection; null if there is no kernel, or it is not on a gateway. */
+  private _connection(): IConnectionInfo | null {
+    const { sessionContext, specs, routes, connectivity, links } = this._options;
     const kernel = sessionContext.session?.kernel;
     if (!kernel) {
       return null;
     }
     const route = routes.get(kernel.clientId);
     const link = links.get(kernel.clientId);
-    const name = route?.backend || link?.backend || backendOf(kernel.name, specs.specs)?.name;
+    const name =
+      route?.backend || link?.backend || backendOfKernelspec(kernel.name, specs.specs)?.name;
     const backend = gateways().find(gateway => gateway.name === name);
     return backend
       ? {
           backend,
           status: kernel.connectionStatus,
-          obstacle: reach.obstacle,
+          connectivityProblem: connectivity.problem,
           lostAt: this._lostAt,
-          waiting: (Date.now() - this._since) / 1000,
+          connectingFor: (Date.now() - this._connectingSince) / 1000,
           route,
           link
         }
       : null;
   }
 
-  private _roundTrip({ route, link }: IConnection): string {
+  private _durations({ route, link }: IConnectionInfo): string {
     const { trans } = this._options;
     if (route?.kind === 'direct') {
-      return trans.__('opened in %1', duration(route.took / 1000));
+      return trans.__('opened in %1', formatDuration(route.openedIn / 1000));
     }
     const { browser, gateway } = link?.round_trip_time ?? { browser: null, gateway: null };
     return browser === null && gateway === null
       ? ''
-      : trans.__('round trip %1', duration((browser ?? 0) + (gateway ?? 0)));
+      : trans.__('round trip %1', formatDuration((browser ?? 0) + (gateway ?? 0)));
   }
 
-  /** Tell a screen reader when things become worse or better, and not that all is well. */
-  private _speak(level: string, said: string): void {
-    if (level !== 'busy' && level !== this._spokenLevel) {
-      if (level !== 'good' || this._spokenLevel) {
-        this._spoken.textContent = said;
+  /** Announce changes to screen readers, except that a new connection is good. */
+  private _announce(level: string, text: string): void {
+    if (level !== 'busy' && level !== this._announcedLevel) {
+      if (level !== 'good' || this._announcedLevel) {
+        this._announcement.textContent = text;
       }
-      this._spokenLevel = level;
+      this._announcedLevel = level;
     }
   }
 
   private _onKernel(): void {
-    this._lostAt = this._openedFor = null;
-    this._since = Date.now();
+    this._lostAt = this._openKernel = null;
+    this._connectingSince = Date.now();
     const kernel = this._options.sessionContext.session?.kernel;
     if (kernel) {
       this._onStatus(this._options.sessionContext, kernel.connectionStatus);
@@ -174,43 +180,47 @@ export class Indicator extends Widget {
   private _onStatus(_: ISessionContext, status: Kernel.ConnectionStatus): void {
     const id = this._options.sessionContext.session?.kernel?.id ?? null;
     if (status === 'connected') {
-      window.clearTimeout(this._timer);
-      this._timer = 0;
+      window.clearTimeout(this._lostTimer);
+      this._lostTimer = 0;
       this._lostAt = null;
-      this._openedFor = id;
-    } else if (id !== null && this._openedFor === id && !this._timer) {
+      this._openKernel = id;
+    } else if (id !== null && this._openKernel === id && !this._lostTimer) {
       const since = new Date();
-      this._timer = window.setTimeout(() => {
+      this._lostTimer = window.setTimeout(() => {
         this._lostAt = since;
         this.update();
-      }, LOST_AFTER);
+      }, LOST_DELAY);
     }
     this.update();
   }
 
   private async _showDetails(): Promise<void> {
-    const start = this._starting.now;
+    const start = this._start.current;
     if (start) {
-      if (await askToCancel(start, this._options.trans)) {
-        await this._starting.cancel(start);
+      if (await confirmCancel(start, this._options.trans)) {
+        await this._start.cancel(start);
       }
       return;
     }
     const connection = this._connection();
     const kernelId = this._options.sessionContext.session?.kernel?.id ?? '';
-    const keep = new Keep(kernelId, this._options.settings, this._options.trans);
-    if (connection && (await showDetails(connection, keep, this._options.trans))) {
+    const keepKernel = new KeepKernelCheckbox(
+      kernelId,
+      this._options.settings,
+      this._options.trans
+    );
+    if (connection && (await showDetails(connection, keepKernel, this._options.trans))) {
       this._options.routes.retryDirect();
-      // Whoever did not enter the token may want to now.
-      this._options.browserGateways.get(connection.backend.name)?.credentials.askAgain();
+      // The user may have declined to enter the token before.
+      this._options.browserGateways.get(connection.backend.name)?.credentials.allowPrompt();
       await this._options.sessionContext.session?.kernel?.reconnect();
     }
   }
 
-  private readonly _starting: Starting;
+  private readonly _start: StartProgress;
   private readonly _button = document.createElement('button');
-  // The toolbar leaves one tab stop for all its items, which may be a hidden one: then nothing in
-  // it can be reached with the keyboard.
+  // The toolbar gives one of its items the only tab stop. If that item is hidden the keyboard reaches
+  // nothing in the toolbar; so the indicator is always a tab stop.
   private readonly _tabStop = new MutationObserver(() => {
     if (this._button.tabIndex !== 0) {
       this._button.tabIndex = 0;
@@ -218,11 +228,11 @@ export class Indicator extends Widget {
   });
   private readonly _dot = document.createElement('span');
   private readonly _label = document.createElement('span');
-  private readonly _spoken = document.createElement('span');
+  private readonly _announcement = document.createElement('span');
   private _lostAt: Date | null = null;
-  private _openedFor: string | null = null; // the kernel whose channels have been open
-  private _spokenLevel = '';
-  private _timer = 0;
-  private _since = Date.now(); // when this kernel was there
-  private _counting = 0;
+  private _openKernel: string | null = null; // the id of the kernel, once its channels were open
+  private _announcedLevel = '';
+  private _lostTimer = 0;
+  private _connectingSince = Date.now(); // when the notebook got this kernel
+  private _counter = 0;
 }

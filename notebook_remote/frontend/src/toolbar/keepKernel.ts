@@ -1,12 +1,12 @@
-/* A choice for one kernel: whether it goes on running when the notebook server stops. */
+/* A checkbox: whether a kernel keeps running when the notebook server stops. */
 
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { ask, IOurKernels } from '../server/api';
+import { IKernelList, requestApi } from '../server/api';
 
-export class Keep extends Widget {
+export class KeepKernelCheckbox extends Widget {
   constructor(
     private readonly _kernelId: string,
     private readonly _settings: ServerConnection.ISettings,
@@ -15,27 +15,28 @@ export class Keep extends Widget {
     super({ node: document.createElement('label') });
     this.addClass('nbr-Keep');
     this._box.type = 'checkbox';
-    this._box.addEventListener('change', () => void this._change());
+    this._box.addEventListener('change', () => void this._save());
     this.node.append(this._box, trans.__('Keep running when the notebook server stops'));
-    this.hide(); // until it is known that there is a choice
-    void this._show();
+    this.hide(); // until the server says that the user has a choice
+    void this._load();
   }
 
-  private async _show(): Promise<void> {
-    const ours = await ask<IOurKernels>(this._settings, 'kernels').catch(() => undefined);
-    const kernel = ours?.kernels.find(({ id }) => id === this._kernelId);
+  private async _load(): Promise<void> {
+    const list = await requestApi<IKernelList>(this._settings, 'kernels').catch(() => undefined);
+    const kernel = list?.kernels.find(({ id }) => id === this._kernelId);
     if (kernel?.can_be_kept) {
       this._box.checked = kernel.on_exit === 'keep';
       this.show();
     }
   }
 
-  private async _change(): Promise<void> {
+  private async _save(): Promise<void> {
     const on_exit = this._box.checked ? 'keep' : 'shutdown';
     const path = `kernels/${this._kernelId}`;
     try {
-      const now = await ask<{ on_exit: string }>(this._settings, path, 'PATCH', { on_exit });
-      this._box.checked = now.on_exit === 'keep'; // a server may keep all of them
+      const body = { on_exit };
+      const kernel = await requestApi<typeof body>(this._settings, path, 'PATCH', body);
+      this._box.checked = kernel.on_exit === 'keep'; // a server may be configured to keep all kernels
     } catch {
       this._box.checked = !this._box.checked;
     }

@@ -1,18 +1,18 @@
-/* A kernel whose start takes long: what is known of it, and how to give it up. */
+/* The progress of a kernel's start that takes long, and a dialog to cancel it. */
 
 import { Dialog, ISessionContext, showDialog } from '@jupyterlab/apputils';
 import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { ask, IOurKernels, IStart, NO_ACTIVITY } from '../server/api';
-import { gateways, labelOf } from '../server/config';
+import { IKernelList, IKernelStart, NO_TRACK_ACTIVITY, requestApi } from '../server/api';
+import { backendLabel, gateways } from '../server/config';
 
-const LOOK_EVERY = 1000; // milliseconds, while the notebook waits for its kernel
-const WAITS = ['initializing', 'starting'];
+const POLL_INTERVAL = 1000; // milliseconds, while the notebook waits for its kernel
+const WAITING_STATUS = ['initializing', 'starting'];
 
-/** Follows the start of a notebook's kernel. */
-export class Starting {
+/** Watches the start of a notebook's kernel. */
+export class StartProgress {
   constructor(
     private readonly _context: ISessionContext,
     private readonly _settings: ServerConnection.ISettings
@@ -21,9 +21,9 @@ export class Starting {
     this._onStatus();
   }
 
-  /** The start that is under way and takes long, if one does. */
-  get now(): IStart | undefined {
-    return this._now;
+  /** The start that is in progress, once it has taken a second. */
+  get current(): IKernelStart | undefined {
+    return this._current;
   }
 
   get changed(): ISignal<this, void> {
@@ -36,56 +36,64 @@ export class Starting {
     this._context.statusChanged.disconnect(this._onStatus, this);
   }
 
-  async cancel(start: IStart): Promise<void> {
-    await ask(this._settings, `starts/${start.id}`, 'DELETE').catch(() => undefined); // it is up
+  async cancel({ id }: IKernelStart): Promise<void> {
+    // An error means that the kernel has started meanwhile.
+    await requestApi(this._settings, `starts/${id}`, 'DELETE').catch(() => undefined);
   }
 
   private _onStatus(): void {
-    if (this._waits() && !this._timer) {
-      this._timer = window.setTimeout(() => void this._look(), LOOK_EVERY);
+    if (this._isWaiting() && !this._timer) {
+      this._timer = window.setTimeout(() => void this._poll(), POLL_INTERVAL);
     }
   }
 
-  private _waits(): boolean {
-    // In browser mode the page itself starts kernels; those of this computer take no time.
-    const elsewhere = gateways().some(({ mode }) => mode !== 'browser');
-    return elsewhere && !this._disposed && WAITS.includes(this._context.kernelDisplayStatus);
+  private _isWaiting(): boolean {
+    // In browser mode the page itself starts kernels; local kernels start quickly.
+    const serverStarts = gateways().some(({ mode }) => mode !== 'browser');
+    return (
+      serverStarts && !this._disposed && WAITING_STATUS.includes(this._context.kernelDisplayStatus)
+    );
   }
 
-  private async _look(): Promise<void> {
-    const path = `kernels${NO_ACTIVITY}`;
-    const ours = await ask<IOurKernels>(this._settings, path).catch(() => undefined);
-    const mine = ours?.starts.find(({ document }) => document === this._context.path);
+  private async _poll(): Promise<void> {
+    // The API has no route for one start, nor for the starts alone.
+    const path = `kernels${NO_TRACK_ACTIVITY}`;
+    const list = await requestApi<IKernelList>(this._settings, path).catch(() => undefined);
+    const start = list?.starts.find(({ document }) => document === this._context.path);
     this._timer = 0;
-    this._set(this._waits() ? mine : undefined);
+    this._setCurrent(this._isWaiting() ? start : undefined);
     this._onStatus();
   }
 
-  private _set(start: IStart | undefined): void {
-    if (start || this._now) {
-      this._now = start;
+  private _setCurrent(start: IKernelStart | undefined): void {
+    if (start || this._current) {
+      this._current = start;
       this._changed.emit();
     }
   }
 
   private readonly _changed = new Signal<this, void>(this);
-  private _now: IStart | undefined;
+  private _current: IKernelStart | undefined;
   private _timer = 0;
   private _disposed = false;
 }
 
-export function startInWords({ state, seconds }: IStart, trans: TranslationBundle): string {
+/** The state of a start in a few words. */
+export function describeStart({ state, seconds }: IKernelStart, trans: TranslationBundle): string {
   return state === 'waiting'
     ? trans.__('waiting for its turn to start, %1 s', Math.round(seconds))
     : trans.__('starting, %1 s', Math.round(seconds));
 }
 
-/** Resolves with whether the user gives the start up. */
-export async function askToCancel(start: IStart, trans: TranslationBundle): Promise<boolean> {
+/** Show a dialog. Resolves with whether the user cancels the start. */
+export async function confirmCancel(
+  start: IKernelStart,
+  trans: TranslationBundle
+): Promise<boolean> {
   const { button } = await showDialog({
     title: trans.__('The Kernel Is Starting'),
     body: [
-      trans.__('%1: %2.', labelOf(start.backend), startInWords(start, trans)),
+      trans.__('%1: %2.', backendLabel(start.backend), describeStart(start, trans)),
       trans.__('If you cancel, no kernel is left there, even if it still comes up.')
     ].join(' '),
     buttons: [

@@ -1,26 +1,26 @@
-/* The form in which a gateway is entered or changed, with what is said about what was entered. */
+/* The form to add or change a gateway, with messages about the values. */
 
 import { Dialog } from '@jupyterlab/apputils';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-export interface IValues {
+export interface IFormValues {
   name: string;
   url: string;
   auth_token: string;
   mode: string;
 }
 
-export interface ISaid {
+export interface IFormMessage {
   level: 'pass' | 'warn' | 'fail';
   text: string;
 }
 
-/** What was found out, each in the colour of its level. */
-export function listOf(said: ISaid[]): HTMLElement {
+/** A list of messages, each in the colour of its level. */
+export function messageList(messages: IFormMessage[]): HTMLElement {
   const list = document.createElement('ul');
   list.setAttribute('role', 'alert');
-  for (const { level, text } of said) {
+  for (const { level, text } of messages) {
     const item = document.createElement('li');
     item.dataset.level = level;
     item.textContent = text;
@@ -29,12 +29,12 @@ export function listOf(said: ISaid[]): HTMLElement {
   return list;
 }
 
-export class GatewayForm extends Widget implements Dialog.IBodyWidget<IValues> {
-  /** `_fixed` are the fields that cannot be changed. */
+export class GatewayForm extends Widget implements Dialog.IBodyWidget<IFormValues> {
+  /** The fields in `_readonly` cannot be changed. */
   constructor(
-    values: IValues,
-    private readonly _fixed: (keyof IValues)[],
-    said: ISaid[],
+    values: IFormValues,
+    private readonly _readonly: (keyof IFormValues)[],
+    messages: IFormMessage[],
     trans: TranslationBundle
   ) {
     super();
@@ -46,23 +46,23 @@ export class GatewayForm extends Widget implements Dialog.IBodyWidget<IValues> {
     );
     const input = () => document.createElement('input');
     const token = Object.assign(input(), { type: 'password', autocomplete: 'off' });
-    const unchanged = _fixed.length ? trans.__('unchanged') : '';
+    const unchanged = _readonly.length ? trans.__('unchanged') : '';
     this._add('name', trans.__('Name'), input(), values.name, 'gpu');
     this._add('url', trans.__('Address'), input(), values.url, 'https://gpu:8888');
     this._add('auth_token', trans.__('Token'), token, values.auth_token, unchanged);
     this._add('mode', trans.__('Connection'), modes, values.mode, '');
-    if (said.length) {
-      this.node.append(listOf(said));
+    if (messages.length) {
+      this.node.append(messageList(messages));
     }
   }
 
-  getValue(): IValues {
+  getValue(): IFormValues {
     const entries = [...this._fields].map(([key, field]) => [key, field.value.trim()]);
-    return Object.fromEntries(entries) as IValues;
+    return Object.fromEntries(entries) as IFormValues;
   }
 
   private _add(
-    key: keyof IValues,
+    key: keyof IFormValues,
     label: string,
     field: HTMLInputElement | HTMLSelectElement,
     value: string,
@@ -72,7 +72,7 @@ export class GatewayForm extends Widget implements Dialog.IBodyWidget<IValues> {
     field.value = value;
     field.name = key;
     field.className = 'jp-mod-styled';
-    field.disabled = this._fixed.includes(key);
+    field.disabled = this._readonly.includes(key);
     if (field instanceof HTMLInputElement) {
       field.placeholder = example;
     }
@@ -81,5 +81,5 @@ export class GatewayForm extends Widget implements Dialog.IBodyWidget<IValues> {
     this._fields.set(key, field);
   }
 
-  private readonly _fields = new Map<keyof IValues, HTMLInputElement | HTMLSelectElement>();
+  private readonly _fields = new Map<keyof IFormValues, HTMLInputElement | HTMLSelectElement>();
 }

@@ -1,36 +1,37 @@
-/* The kernel dialog, in which each kernel has the name of the backend that it is or will be on. */
+/* JupyterLab's dialog for the choice of a kernel, which shows the backend of each kernel too. */
 
 import { Dialog, ISessionContext, SessionContextDialogs } from '@jupyterlab/apputils';
 
+import { displayName } from '../kernelspecNames';
 import { backends } from '../server/config';
-import { takeWanted } from '../services/pendingKernel';
+import { takePendingKernel } from '../services/pendingKernel';
 
 export class KernelDialogs extends SessionContextDialogs {
   async selectKernel(sessionContext: ISessionContext): Promise<void> {
-    const wanted = takeWanted(sessionContext.path);
-    if (wanted) {
-      await sessionContext.changeKernel({ name: wanted });
+    const pending = takePendingKernel(sessionContext.path);
+    if (pending) {
+      await sessionContext.changeKernel({ name: pending });
       return;
     }
     const { tracker } = Dialog;
-    const name = (_: unknown, dialog: Dialog<unknown>) => {
-      tracker.widgetAdded.disconnect(name);
-      this._nameBackends(dialog.node);
+    const onOpened = (_: unknown, dialog: Dialog<unknown>) => {
+      tracker.widgetAdded.disconnect(onOpened);
+      this._addBackendNames(dialog.node);
     };
-    tracker.widgetAdded.connect(name);
+    tracker.widgetAdded.connect(onOpened);
     try {
       await super.selectKernel(sessionContext);
     } finally {
-      tracker.widgetAdded.disconnect(name);
+      tracker.widgetAdded.disconnect(onOpened);
     }
   }
 
-  /** While there is one gateway, all kernels are on it; of several, the server tells the names. */
-  private _nameBackends(dialog: HTMLElement): void {
+  /** With a single gateway; with several backends the display names have their names already. */
+  private _addBackendNames(dialog: HTMLElement): void {
     const [only, second] = backends();
     for (const option of dialog.querySelectorAll('option')) {
       if (only && only.mode !== 'local' && !second && option.value !== 'null') {
-        option.text += ` · ${only.label}`;
+        option.text = displayName(option.text, only.label);
       }
     }
   }

@@ -1,10 +1,10 @@
 /*
- * Lumino opens the menu of a menu bar where its title is, even if it does not fit there. The New menu of
- * the list of files is at the right edge: it would lose the end of each kernel's name, which says where
- * it runs.
+ * Keeps menus inside the window. Lumino opens the menu of a menu bar below its title even if it does not
+ * fit there. The New menu of the list of files is at the right edge, which would cut off the end of each
+ * kernel's name: the backend.
  */
 
-/** Move menus that would be cut off at the right edge of the window. */
+/** Move menus to the left that would be cut off at the right edge of the window. */
 export function keepMenusInside(): void {
   const observer = new MutationObserver(records => {
     for (const node of records.flatMap(({ addedNodes }) => [...addedNodes])) {
@@ -18,6 +18,6 @@ export function keepMenusInside(): void {
 
 function moveInside(menu: HTMLElement): void {
   menu.style.marginLeft = '';
-  const room = document.documentElement.clientWidth - menu.getBoundingClientRect().right;
-  menu.style.marginLeft = room < 0 ? `${room}px` : '';
+  const space = document.documentElement.clientWidth - menu.getBoundingClientRect().right;
+  menu.style.marginLeft = space < 0 ? `${space}px` : '';
 }

@@ -1,4 +1,4 @@
-/* A section of the Running page: each backend, and the kernels of this server on it. */
+/* The section of gateways on the Running page: each backend, with this server's kernels on it. */
 
 import { IRunningSessions } from '@jupyterlab/running';
 import { Kernel, KernelSpec, ServerConnection, Session } from '@jupyterlab/services';
@@ -6,29 +6,30 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { kernelIcon } from '@jupyterlab/ui-components';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { ask, IOurKernel, IOurKernels, NO_ACTIVITY } from '../server/api';
-import { backends, IBackend } from '../server/config';
+import { IKernelList, IKernelModel, NO_TRACK_ACTIVITY, requestApi } from '../server/api';
+import { backends, backendsChanged, IBackend } from '../server/config';
 
-const WORTH_A_WORD = ['direct', 'browser']; // of the modes
+const MODES_IN_LABEL = ['direct', 'browser'];
 
-export interface IGatewaysRunningOptions {
+export interface IRunningGatewaysOptions {
   kernels: Kernel.IManager;
   sessions: Session.IManager;
   kernelspecs: KernelSpec.IManager;
   settings: ServerConnection.ISettings;
   trans: TranslationBundle;
-  /** Open a new notebook with a kernel that has none. */
+  /** Open a new notebook with a kernel that has no notebook. */
   adopt: (kernelId: string) => Promise<void>;
 }
 
-export class GatewaysRunning implements IRunningSessions.IManager {
-  constructor(private readonly _options: IGatewaysRunningOptions) {
+export class RunningGateways implements IRunningSessions.IManager {
+  constructor(private readonly _options: IRunningGatewaysOptions) {
     const { kernels, sessions, trans } = _options;
     this.name = trans.__('Gateways');
     this.shutdownLabel = trans.__('Shut Down Kernel');
     this.shutdownAllConfirmationText = trans.__('Shut down all kernels of all gateways?');
     sessions.runningChanged.connect(() => void this._refresh());
     kernels.runningChanged.connect(() => void this._refresh());
+    backendsChanged.connect(() => void this._refresh());
     void this._refresh();
   }
 
@@ -46,11 +47,13 @@ export class GatewaysRunning implements IRunningSessions.IManager {
     return all.map(backend => {
       const children = [
         ...sessions
-          .filter(({ kernel }) => all.length === 1 || placeOf(kernel) === backend.name)
-          .map(session => this._session(session)),
-        ...this._alone.filter(kernel => kernel.backend === backend.name).map(k => this._kernel(k))
+          .filter(({ kernel }) => all.length === 1 || backendNameOf(kernel) === backend.name)
+          .map(session => this._sessionItem(session)),
+        ...this._withoutSession
+          .filter(kernel => kernel.backend === backend.name)
+          .map(k => this._kernelItem(k))
       ];
-      return this._backend(backend, children);
+      return this._backendItem(backend, children);
     });
   }
 
@@ -61,17 +64,17 @@ export class GatewaysRunning implements IRunningSessions.IManager {
 
   shutdownAll(): void {
     void this._options.sessions.shutdownAll();
-    this._alone.forEach(({ id }) => void this._shutDown(id));
+    this._withoutSession.forEach(({ id }) => void this._shutDown(id));
   }
 
-  private _backend(
+  private _backendItem(
     { label, mode }: IBackend,
     children: IRunningSessions.IRunningItem[]
   ): IRunningSessions.IRunningItem {
     const { trans } = this._options;
     return {
       icon: () => kernelIcon,
-      label: () => (WORTH_A_WORD.includes(mode) ? `${label} · ${mode}` : label),
+      label: () => (MODES_IN_LABEL.includes(mode) ? `${label} · ${mode}` : label),
       labelTitle: () =>
         mode === 'browser'
           ? trans.__('Only pages contact it')
@@ -83,10 +86,10 @@ export class GatewaysRunning implements IRunningSessions.IManager {
     };
   }
 
-  private _session({ id, name, path, kernel }: Session.IModel): IRunningSessions.IRunningItem {
+  private _sessionItem({ id, name, path, kernel }: Session.IModel): IRunningSessions.IRunningItem {
     const unknown = kernel?.execution_state === 'unknown';
     const { sessions, trans } = this._options;
-    const spec = this._display(kernel?.name ?? '');
+    const spec = this._displayName(kernel?.name ?? '');
     return {
       icon: () => kernelIcon,
       label: () => name || path,
@@ -96,20 +99,20 @@ export class GatewaysRunning implements IRunningSessions.IManager {
     };
   }
 
-  /** A kernel that no notebook uses. */
-  private _kernel({ id, name }: IOurKernel): IRunningSessions.IRunningItem {
+  /** A kernel without a notebook. */
+  private _kernelItem({ id, name }: IKernelModel): IRunningSessions.IRunningItem {
     const { trans, adopt } = this._options;
     return {
       icon: () => kernelIcon,
       label: () => trans.__('Without a notebook'),
       labelTitle: () => trans.__('Kernel %1: open it in a new notebook', id),
-      detail: () => this._display(name),
+      detail: () => this._displayName(name),
       open: () => void adopt(id),
       shutdown: () => void this._shutDown(id)
     };
   }
 
-  private _display(name: string): string {
+  private _displayName(name: string): string {
     return this._options.kernelspecs.specs?.kernelspecs[name]?.display_name ?? name;
   }
 
@@ -121,29 +124,31 @@ export class GatewaysRunning implements IRunningSessions.IManager {
     await this._refresh();
   }
 
-  /** One request at a time: a server that is starting may let it wait. */
+  /** One request at a time, since a server that is starting may delay the response. */
   private async _refresh(): Promise<void> {
     this._stale = true;
-    if (this._asking) {
+    if (this._requesting) {
       return;
     }
-    this._asking = true;
+    this._requesting = true;
     while (this._stale) {
       this._stale = false;
-      const path = `kernels${NO_ACTIVITY}`;
-      const ours = await ask<IOurKernels>(this._options.settings, path).catch(() => null);
-      this._alone = ours?.kernels.filter(({ sessions }) => !sessions.length) ?? this._alone;
+      const path = `kernels${NO_TRACK_ACTIVITY}`;
+      const { settings } = this._options;
+      const list = await requestApi<IKernelList>(settings, path).catch(() => null);
+      this._withoutSession =
+        list?.kernels.filter(({ sessions }) => !sessions.length) ?? this._withoutSession;
       this._runningChanged.emit();
     }
-    this._asking = false;
+    this._requesting = false;
   }
 
-  private _alone: IOurKernel[] = [];
-  private _asking = false;
-  private _stale = false; // since it was last asked
+  private _withoutSession: IKernelModel[] = [];
+  private _requesting = false;
+  private _stale = false; // whether something changed since the last request
   private readonly _runningChanged = new Signal<this, void>(this);
 }
 
-function placeOf(kernel: Session.IModel['kernel']): string | undefined {
+function backendNameOf(kernel: Session.IModel['kernel']): string | undefined {
   return (kernel as { backend?: string } | null)?.backend;
 }
