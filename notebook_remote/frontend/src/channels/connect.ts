@@ -34,13 +34,13 @@ export async function connectChannels(
     return findEndpoints(channels, protocols, abort.signal);
   }
 
-  const timer = window.setTimeout(() => abort.abort(), ENDPOINTS_TIMEOUT);
+  const timer = setTimeout(() => abort.abort(), ENDPOINTS_TIMEOUT);
   // JupyterLab alone would retry 10 to 30 seconds after an outage of one second.
   const found = await retryWhileUnavailable(attempt, {
     isUnavailable: error => error instanceof EndpointsUnavailable,
     maxDelay: MAX_RETRY_DELAY,
     signal: abort.signal
-  }).finally(() => window.clearTimeout(timer));
+  }).finally(() => clearTimeout(timer));
 
   const opened = await openWithFallback(found, dial, routes, abort.signal);
   const { socket, endpoint, fallbackReason, gateway } = opened;

@@ -23,10 +23,10 @@ export class ConnectionFailed extends Error {
 }
 
 /** Whether browsers block a gateway as mixed content: http from a page that was loaded over https. */
-export function isMixedContent(base: string): boolean {
+export function isMixedContent(base: string, pageProtocol = location.protocol): boolean {
   const { protocol, hostname } = new URL(base);
   // Addresses of the own computer are exempt.
-  return location.protocol === 'https:' && protocol === 'http:' && !LOOPBACK.test(hostname);
+  return pageProtocol === 'https:' && protocol === 'http:' && !LOOPBACK.test(hostname);
 }
 
 /** Send any request to a gateway: the milliseconds until its response. Rejects as `fetch` does. */

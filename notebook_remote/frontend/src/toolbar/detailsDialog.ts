@@ -5,7 +5,7 @@ import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { ping } from '../channels/probe';
-import { connectivityAdvice } from '../notifications/serverUnreachable';
+import { connectivityAdvice } from '../server/connectivityAdvice';
 import { withoutAdvice } from '../server/errorMessages';
 import { fallbackAdvice } from './fallbackAdvice';
 import { formatDuration, IConnectionInfo, isFallback, isSilent, statusOf } from './status';

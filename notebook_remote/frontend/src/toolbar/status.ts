@@ -3,7 +3,7 @@
 import { Kernel } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 
-import { connectivityLabel } from '../notifications/serverUnreachable';
+import { connectivityLabel } from '../server/connectivityAdvice';
 import { IBackend } from '../server/config';
 import { ILink } from '../server/links';
 import { ConnectivityProblem, IRoute } from '../tokens';
