@@ -188,7 +188,7 @@ export class BrowserGateway {
       return `This page does not reach the gateway at ${url}: check that it runs, and open it in a new tab, where the browser says what is wrong.`;
     }
     return error.problem === 'insecure'
-      ? `This page came over https and must not use the gateway at ${url}: let the gateway use https.`
+      ? `This page was loaded over https and must not use the gateway at ${url}: let the gateway use https.`
       : `The token of the gateway at ${url} is missing: enter it to use kernels.`;
   }
 

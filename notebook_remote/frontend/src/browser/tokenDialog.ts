@@ -33,7 +33,7 @@ function explanation(problem: CredentialProblem, url: string, trans: Translation
       return [trans.__('The gateway does not accept this token.')];
     case 'insecure':
       return [
-        trans.__('This page came over https, and the gateway is reached over http only.'),
+        trans.__('This page was loaded over https, but the gateway is reached over http only.'),
         trans.__('Browsers do not allow that: let the gateway use https.')
       ];
     case 'not allowed':

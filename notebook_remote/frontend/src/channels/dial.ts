@@ -5,7 +5,7 @@ import { IEndpoint } from './endpoints';
 import { ConnectionFailed, probe, watchPolicy } from './probe';
 
 // Milliseconds. A gateway that answers HTTP requests opens the WebSocket when the kernel is up, and
-// giving up before that confuses stock gateways.
+// giving up before that confuses gateways without the add-on.
 const DIRECT_OPEN_TIMEOUT = 20_000;
 
 /** Open the WebSocket of an endpoint. Rejects with ConnectionFailed, also when it is aborted. */

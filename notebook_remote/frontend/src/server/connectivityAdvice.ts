@@ -24,14 +24,12 @@ export function connectivityAdvice(
   switch (problem) {
     case 'logged out':
       return [
-        trans.__('You are logged out of the notebook server; your kernels go on running.'),
+        trans.__('You are logged out of the notebook server; your kernels keep running.'),
         trans.__('Log in, in any tab of this browser: this page connects again by itself.')
       ];
     case 'no websockets':
       return [
-        trans.__(
-          'WebSockets from this page do not get through to the notebook server, so no cell can run.'
-        ),
+        trans.__('WebSockets from this page do not reach the notebook server, so no cell can run.'),
         trans.__(
           'A proxy in front of the notebook server has to pass them on: the headers Upgrade and Connection, and HTTP/1.1. Then this page connects by itself.'
         )

@@ -127,14 +127,14 @@ function adviceOn(connection: IConnectionInfo, trans: TranslationBundle): string
   if (isSilent(connection)) {
     return [
       trans.__(
-        'The gateway does not answer. Its machine may stand still for a while: nothing is lost then, and cells that are run meanwhile run when it goes on.'
+        'The gateway does not answer. Its computer may be suspended or overloaded: nothing is lost, and cells that you run meanwhile wait until it answers again.'
       )
     ];
   }
   if (level === 'lost' || level === 'busy') {
     return [
       trans.__(
-        'The page connects again by itself; cells that are run meanwhile wait. If it stays like this, check that the notebook server and the gateway run.'
+        'The page connects again by itself; cells that you run meanwhile wait. If it does not connect, check that the notebook server and the gateway run.'
       )
     ];
   }

@@ -19,7 +19,7 @@ export function fallbackAdvice(
   switch (reason) {
     case 'insecure':
       return [
-        trans.__('This page came over https, and the gateway is reached over http only.'),
+        trans.__('This page was loaded over https, but the gateway is reached over http only.'),
         trans.__('Browsers do not allow that: let the gateway use https.')
       ];
     case 'policy':

@@ -4,7 +4,9 @@ import { ServerConnection } from '@jupyterlab/services';
 import { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
-import { IKernelList, requestApi } from '../server/api';
+import { IKernelList, IKernelModel, requestApi } from '../server/api';
+
+type Saved = Pick<IKernelModel, 'on_exit'>;
 
 export class KeepKernelCheckbox extends Widget {
   constructor(
@@ -34,8 +36,7 @@ export class KeepKernelCheckbox extends Widget {
     const on_exit = this._box.checked ? 'keep' : 'shutdown';
     const path = `kernels/${this._kernelId}`;
     try {
-      const body = { on_exit };
-      const kernel = await requestApi<typeof body>(this._settings, path, 'PATCH', body);
+      const kernel = await requestApi<Saved>(this._settings, path, 'PATCH', { on_exit });
       this._box.checked = kernel.on_exit === 'keep'; // a server may be configured to keep all kernels
     } catch {
       this._box.checked = !this._box.checked;

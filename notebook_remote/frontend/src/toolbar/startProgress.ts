@@ -94,7 +94,7 @@ export async function confirmCancel(
     title: trans.__('The Kernel Is Starting'),
     body: [
       trans.__('%1: %2.', backendLabel(start.backend), describeStart(start, trans)),
-      trans.__('If you cancel, no kernel is left there, even if it still comes up.')
+      trans.__('If you cancel, no kernel is left there, even if it still starts.')
     ].join(' '),
     buttons: [
       Dialog.cancelButton({ label: trans.__('Keep Waiting') }),

@@ -188,8 +188,8 @@ export class GatewaysDialog {
       const { button } = await showDialog({
         title: trans.__('Remove %1?', name),
         body: trans._n(
-          'A kernel of yours runs there. It goes on running, and is yours again if you add the gateway again.',
-          '%1 kernels of yours run there. They go on running, and are yours again if you add the gateway again.',
+          'One of your kernels runs there. It keeps running, and you have it back when you add the gateway again.',
+          '%1 of your kernels run there. They keep running, and you have them back when you add the gateway again.',
           kernels
         ),
         buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Remove') })]

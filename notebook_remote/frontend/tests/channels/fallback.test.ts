@@ -98,6 +98,16 @@ describe('openWithFallback', () => {
     await expect(opening).rejects.toMatchObject({ reason: 'refused' });
   });
 
+  it('has no reason if another direct endpoint works', async () => {
+    const other: IEndpoint = { ...DIRECT, base: 'https://other:8888' };
+    routes.recordFailure(GATEWAY, 'silent');
+    expect(await open({}, [DIRECT, other, RELAY])).toMatchObject({
+      endpoint: other,
+      fallbackReason: '',
+      gateway: 'https://other:8888'
+    });
+  });
+
   it('does not fall back after it was aborted', async () => {
     abort.abort();
     await expect(open({ direct: 'aborted' })).rejects.toThrow('aborted');

@@ -74,6 +74,7 @@ describe('fetchWithPageMessages', () => {
   it.each([
     [200, `{"kind":"GatewayUnreachable","message":"${UNREACHABLE}"}`],
     [500, '<html>'],
+    [500, '{"kind":"GatewayAuthError"}'],
     [404, `{"message":"${UNREACHABLE}"}`]
   ])('passes on a response with status %i and the body %s', async (status, body) => {
     server.response = [status, body];
