@@ -35,7 +35,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "backends.remote.gateway": "backends/remote/test_multikernel_manager.py",
     "backends.remote.kernel_manager": "backends/remote/test_multikernel_manager.py",
     "backends.remote.metrics": "backends/remote/test_links.py",
-    "backends.remote.polling": "backends/remote/test_multikernel_manager.py",
     "cli.doctor": "doctor/test_examination.py",
     "client.address": "embedded/test_supervisor.py",
     "client.channels": "handlers/test_channels.py",

@@ -23,10 +23,11 @@ KernelListener = Callable[[RemoteKernelManager], object]
 class KernelPoller:
     """Polls one gateway every ``Gateway.poll_interval`` seconds.
 
-    Listing kernels may be forbidden at a gateway, or incomplete (replicas), and one 404 may be that
-    of an ingress or of another replica. So a kernel is gone only after two 404s for it, some
-    seconds apart; ``on_gone`` is called with it then. ``on_update`` is called with a kernel when
-    the gateway has said something new about it. ``kernels`` has our kernels by id, at any time.
+    Listing kernels may be forbidden at a gateway, or incomplete (replicas), and a single 404 may
+    come from an ingress or another replica. So a kernel is gone only if the gateway answers 404
+    repeatedly, for some seconds (``RestClient.is_gone``): ``on_gone`` is called with it then.
+    ``on_update`` is called with a kernel whose state has changed. ``kernels`` has our kernels by
+    id, at any time.
     """
 
     def __init__(
