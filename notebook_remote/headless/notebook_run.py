@@ -158,7 +158,8 @@ class Run(NotebookClient):
         return output
 
     def _on_executed(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
-        self._kernel_ended = ends_kernel(execute_reply)
+        # The reply that nbclient makes up for a timeout has no type.
+        self._kernel_ended = "msg_type" in execute_reply and ends_kernel(execute_reply)
 
     def _set_kernelspec(self) -> None:
         """Set the notebook's kernelspec to that of the running kernel, by its gateway's name."""
