@@ -33,7 +33,7 @@ from .handlers.channels import ChannelsHandler, GatewayKernelMatcher
 from .handlers.kernels import KernelUsageHandler
 from .handlers.page_config import page_config
 from .handlers.request_log import log_request
-from .redaction import mask_configuration_in_logs
+from .redaction import redact_configuration_in_logs
 from .services.kernel_manager import RoutedKernelManager
 from .services.kernelspec_manager import RoutedKernelSpecManager
 from .services.server_clients import ServerKernelClient
@@ -276,6 +276,6 @@ class RemoteNotebookApp(JupyterNotebookApp):
 
 def main() -> None:
     """Run the command until it is stopped, and then leave."""
-    mask_configuration_in_logs()
+    redact_configuration_in_logs()
     RemoteNotebookApp.launch_instance()
     leave()

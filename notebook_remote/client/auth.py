@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jupyter_server.gateway.gateway_client import NoOpTokenRenewer
 
-from ..concurrency import in_daemon_thread
+from ..concurrency import run_in_daemon_thread
 from ..config.gateway import Gateway
 from ..exceptions import GatewayAuthError
 
@@ -85,7 +85,7 @@ class GatewayAuth:
             return
         first = self._reading is None
         if self._reading is None:
-            self._reading = in_daemon_thread(read, "read the keyring")
+            self._reading = run_in_daemon_thread(read, "read the keyring")
         await asyncio.wait([self._reading], timeout=KEYRING_TIMEOUT if first else 0)
         if self._reading.done():
             self._stored = None

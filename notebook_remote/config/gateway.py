@@ -35,7 +35,7 @@ from ..net.urls import (
     splits_password,
     websocket_url,
 )
-from ..redaction import unusable_address, without_secrets
+from ..redaction import redacted_address, without_secrets
 from .traits import File, Flag, Text
 
 # What is for one gateway only.
@@ -483,14 +483,14 @@ class Gateway(LoggingConfigurable):
             raise _split_password(value, what)
         if not usable:
             raise TraitError(
-                f"{unusable_address(value)!r} is not {what}: write it as"
+                f"{redacted_address(value)!r} is not {what}: write it as"
                 f" {schemes[0]}://host:8888 or {schemes[1]}://host/prefix."
             )
         try:
             return normalized_url(value)
         except ValueError as error:
             raise TraitError(
-                f"{unusable_address(value)!r} is not {what}: {error}. Check its spelling."
+                f"{redacted_address(value)!r} is not {what}: {error}. Check its spelling."
             ) from None
 
     @validate("kernels_endpoint", "kernelspecs_endpoint", "kernelspecs_resource_endpoint")
@@ -539,12 +539,12 @@ class Gateway(LoggingConfigurable):
         if self.proxy and not usable:
             raise TraitError(
                 "Gateway.proxy is not the URL of an HTTP proxy such as http://proxy:3128:"
-                f" {unusable_address(self.proxy)!r}."
+                f" {redacted_address(self.proxy)!r}."
             )
 
 
 def _split_password(address: str, what: str) -> TraitError:
-    end = unusable_address(address).rpartition("//")[2]
+    end = redacted_address(address).rpartition("//")[2]
     return TraitError(
         f"What ends in {end!r} is not {what}: in its user name and password write / as %2F, ? as"
         " %3F and # as %23, and in a path @ as %40."

@@ -9,7 +9,7 @@ from typing import Any
 from traitlets import TraitError
 from traitlets.config import LoggingConfigurable
 
-from ..redaction import unusable_address
+from ..redaction import redacted_address
 from .gateway import CHANGED_BY_PAGES, NAME, TAKEN_NAMES, Gateway
 from .traits import Flag, Named
 
@@ -82,7 +82,7 @@ class Gateways(LoggingConfigurable):
 
     def _make(self, name: str, options: str | Mapping[str, Any], from_page: bool) -> Gateway:
         if not isinstance(name, str) or not NAME.fullmatch(name) or name.lower() in TAKEN_NAMES:
-            shown = unusable_address(str(name)).partition(":")[0]  # it may be an address
+            shown = redacted_address(str(name)).partition(":")[0]  # it may be an address
             raise TraitError(
                 f"{shown!r} cannot be the name of a gateway: it has 1 to 32 letters, digits, dots,"
                 " dashes and underscores, and is not one of " + ", ".join(TAKEN_NAMES) + "."

@@ -7,7 +7,7 @@ from typing import Any
 
 from traitlets import Bool, Dict, TraitError, Unicode
 
-from ..redaction import unusable_address
+from ..redaction import redacted_address
 
 
 class Flag(Bool[bool, "bool | str"]):
@@ -47,7 +47,7 @@ class Named(Dict):
         """Called by traitlets; what it cannot read of a command line comes as a list."""
         for word in value if isinstance(value, list) else ():
             if "=" not in str(word):
-                shown = unusable_address(str(word))
+                shown = redacted_address(str(word))
                 url = shown if "://" in shown else "https://host:8888"
                 raise TraitError(
                     f"--gateway={shown} says no name: write --gateway=NAME=URL, such as"
