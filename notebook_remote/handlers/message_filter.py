@@ -27,9 +27,9 @@ from ..net.frames import (
     FrameError,
     FrameHeader,
     PayloadChunk,
+    apply_mask,
+    encode_frame,
     first_payload,
-    frame,
-    masked,
 )
 from ..net.leg import Rejection
 
@@ -96,8 +96,8 @@ class MessageFilter:
                 yield from self._pass(item.raw, frame_ends=False)
             else:
                 self._read_beginning(item)
-                yield from self._pass(item.raw, frame_ends=item.ends)
-                if item.ends and self._last:
+                yield from self._pass(item.raw, frame_ends=item.is_last)
+                if item.is_last and self._last:
                     yield from self._end()
 
     def _begin(self, head: FrameHeader) -> None:
@@ -114,7 +114,7 @@ class MessageFilter:
         """Unmask what is looked at: nothing of a text, the table and the header of the others."""
         if self._table is None or self._beginning_is_complete:
             return
-        self._beginning += masked(part.raw, self._mask, part.offset)
+        self._beginning += apply_mask(part.raw, self._mask, part.offset)
         if self._table.offsets is None and self._table.read(self._beginning):
             self._check_end()
 
@@ -207,7 +207,7 @@ def error_frames(
 
     def made(channel: str, kind: str, content: dict[str, Any], answers: bool = True) -> bytes:
         message = session.msg(kind, content, parent=header if answers else None)
-        return frame(BINARY, serialize_msg_to_ws_v1(message, channel, session.pack))
+        return encode_frame(BINARY, serialize_msg_to_ws_v1(message, channel, session.pack))
 
     frames = [made("iopub", "status", {"execution_state": "busy"})]
     if msg_type == "execute_request":
