@@ -126,7 +126,7 @@ def _check_answer(
     if status == 404:
         raise KernelNotFound(f"The gateway at {where} has no kernel {kernel_id} (any more).")
     if status in (401, 403) or 300 <= status < 400:
-        raise gateway.client.refused_token(status)
+        raise gateway.client.errors.refused_token(status)
     if status in (502, 503, 504):
         raise GatewayUnreachable(f"The gateway at {where} is not available (HTTP {status}).")
     raise _odd(gateway, f"HTTP {status}")

@@ -59,7 +59,7 @@ def kernel_model(model: object) -> JsonObject | None:
     }
 
 
-def says_kernel_is_gone(answer: object, kernel_id: str) -> bool:
+def names_missing_kernel(answer: object, kernel_id: str) -> bool:
     """Whether a 404 with this body is a Jupyter server's word about this very kernel.
 
     jupyter_server says "Kernel does not exist: <id>". Something in between (an ingress during a

@@ -41,7 +41,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "client.address": "embedded/test_supervisor.py",
     "client.channels": "handlers/test_channels.py",
     "client.connection": "end_to_end/test_errors.py",
-    "client.errors": "end_to_end/test_errors.py",
+    "client.http_client": "client/test_rest.py",
     "client.messages": "headless/test_manager.py",
     "client.transport": "net/test_http_proxy.py",
     "compat.local_kernels": "end_to_end/test_stops.py",
