@@ -21,7 +21,7 @@ from ..types import JsonObject
 from .address import GatewayAddress
 from .auth import GatewayAuth
 from .errors import UNAVAILABLE, GatewayErrors, WrongScheme
-from .scheme_check import check_scheme, connecting
+from .scheme_check import check_scheme, connect_checking_scheme
 from .transport import async_http_client
 
 READ_TIMEOUT = 10.0  # seconds for a GET, which gateways answer from memory; request_timeout if less
@@ -185,7 +185,7 @@ class GatewayHttpClient:
         config = self.config
         if self._scheme_is_right:
             return await attempt(config.connect_timeout)
-        response = await connecting(url, config.proxy, config.connect_timeout, attempt)
+        response = await connect_checking_scheme(url, config.proxy, config.connect_timeout, attempt)
         if response.status_code == 400:  # as nginx answers HTTP on a port for TLS
             await check_scheme(url, config.proxy)
         self._scheme_is_right = True

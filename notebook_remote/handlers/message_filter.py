@@ -19,7 +19,7 @@ from typing import Any
 from jupyter_client.session import Session
 from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 
-from ..client.messages import MAX_PARTS, V1, Table, _bad_table, _no, too_large
+from ..client.messages import MAX_PARTS, V1, OffsetTable, bad_offset_table, too_large
 from ..net.frames import (
     BINARY,
     ClientFrameParser,
@@ -37,6 +37,10 @@ MAX_HEADER = 64 * 1024  # bytes of a message that are kept, to answer it if it i
 MAX_HELD = 8 * (MAX_PARTS + 1) + MAX_HEADER  # bytes that wait for the table, with their frames
 
 
+async def _never_busy() -> bool:
+    return False
+
+
 class MessageFilter:
     """What a browser sends, minus what must not reach a gateway.
 
@@ -51,7 +55,7 @@ class MessageFilter:
         max_size: int,
         refused: Callable[[str], None] = lambda sentence: None,
         latest_from_kernel: Callable[[], bytes] = lambda: b"",
-        is_busy: Callable[[], Awaitable[bool]] = _no,
+        is_busy: Callable[[], Awaitable[bool]] = _never_busy,
     ) -> None:
         self.v1 = subprotocol == V1
         self.max_size = max_size
@@ -74,7 +78,7 @@ class MessageFilter:
 
     def _new_message(self) -> None:
         self._new = True  # nothing of it has come
-        self._table: Table | None = None  # None for text, which has none
+        self._table: OffsetTable | None = None  # None for text, which has none
         self._size = 0  # bytes of all its frames so far
         self._last = False  # whether its last frame has begun
         self._mask = b""
@@ -103,7 +107,7 @@ class MessageFilter:
     def _begin(self, head: FrameHeader) -> None:
         self._new = False
         if head.opcode == BINARY:
-            self._table = Table(self.v1)
+            self._table = OffsetTable(self.v1)
         self._mask = head.mask
         self._size += head.length
         self._refused = self._refused or self._size > self.max_size
@@ -136,7 +140,7 @@ class MessageFilter:
         elif self._table is not None and self._table.offsets is None:
             self._held += raw
             if len(self._held) > MAX_HELD:
-                raise _bad_table("in too many frames")
+                raise bad_offset_table("in too many frames")
         else:
             raw, self._held = bytes(self._held) + raw, bytearray()
             self._begun = True
@@ -179,7 +183,7 @@ def session_of(message: bytes) -> str:
 
     Empty if it cannot be read.
     """
-    table = Table(v1=True)
+    table = OffsetTable(v1=True)
     try:
         if table.read(message) and table.offsets is not None:
             session = json.loads(message[slice(*table.offsets[1:3])]).get("session")

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal
 from nbformat import NotebookNode
 
-from ..client.messages import ends_kernel, put_right
+from ..client.messages import ends_kernel, normalize
 from ..config.gateway import Gateway
 from ..kernelspec_names import split
 from .manager import GatewayKernelManager, GatewayManagerMixin
@@ -142,7 +142,7 @@ class Run(NotebookClient):
         """Take a message of the kernel; called by nbclient. An odd one costs nothing but itself."""
         self._changed = True
         try:
-            put_right(msg)
+            normalize(msg)
             output: NotebookNode | None = super().process_message(msg, cell, cell_index)
         except CellControlSignal:  # that the cell has ended, among others
             raise

@@ -124,11 +124,11 @@ def test_a_token_of_a_page_counts_until_the_file_changes(tmp_path: Path) -> None
     auth = GatewayAuth(Gateway(config=Config({"Gateway": options})))
 
     async def scenario() -> list[str]:
-        await auth.enter_token("entered")
+        await auth.set_credentials({"auth_token": "entered"})
         found = [await auth.headers()]
         path.write_text("renewed")
         found.append(await auth.headers())
-        await auth.enter_token("again")
+        await auth.set_credentials({"auth_token": "again"})
         path.unlink()
         found.append(await auth.headers())
         return [headers["Authorization"] for headers in found]
@@ -142,18 +142,18 @@ def test_a_keyring_that_waits_for_its_user_holds_up_no_request(
     monkeypatch.setattr("notebook_remote.client.auth.KEYRING_TIMEOUT", 0.01)
     unlocked = threading.Event()
 
-    def read() -> dict[str, str]:
+    def load() -> dict[str, str]:
         unlocked.wait()
         return {"auth_token": "kept"}
 
     config = Gateway(config=Config({"Gateway": {"url": "http://host"}}))
-    config.stored_credentials = read
+    config.stored_credentials = load
     auth = GatewayAuth(config)
 
     async def scenario() -> list[dict[str, str]]:
         found = [await auth.headers(), await auth.headers()]
         unlocked.set()
-        while config.stored_credentials is not None:
+        while found[-1] == {}:
             found.append(await auth.headers())
         return [found[0], found[1], found[-1]]
 

@@ -418,9 +418,9 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         try:
             await self._ask_for_all()
         except GatewayError as error:
-            self.gateway.seen(error)
+            self.gateway.note_outcome(error)
             raise
-        self.gateway.seen(None)
+        self.gateway.note_outcome(None)
 
     async def _ask_for_all(self) -> None:
         listed = await self.gateway.client.kernels()
