@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from notebook_remote_gateway import settings
 
+from notebook_remote.config.environment import variable_of, variables_of
 from notebook_remote.config.gateway import Gateway
 from notebook_remote.config.named import Gateways
 from notebook_remote.kernel_environment import (
@@ -36,8 +37,7 @@ def test_every_setting_of_a_gateway_is_left_out() -> None:
         for cls in (Gateway, Gateways)
         for trait in cls.class_traits(config=True).values()
     ]
-    named = Gateway(given_name="my-gpu", options={"url": "http://localhost:1"})
-    variables += [named._variable(option) for option in Gateway.class_trait_names(config=True)]
+    variables += variables_of(Gateway, "my-gpu")
     assert [name for name in variables if not name.startswith(SETTINGS_PREFIXES)] == []
 
 
@@ -52,9 +52,8 @@ def test_an_embedded_gateway_gets_the_add_ons_settings_and_no_credentials(
     for name in theirs:
         monkeypatch.setenv(name, "1")
     for gateway in ("pass", "pass-two", "ticket", "ticket-key", "allowed-origins"):
-        named = Gateway(given_name=gateway, options={"url": "http://localhost:1"})
         for option in ("auth_token", "http_pwd", "headers", "proxy"):
-            monkeypatch.setenv(named._variable(option), "s3cret")
+            monkeypatch.setenv(variable_of(gateway, option), "s3cret")
     given = for_embedded_gateway()
     assert (
         {name for name in given if name.startswith("NOTEBOOK_REMOTE_")} == theirs == ADDON_VARIABLES

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase
-from traitlets import TraitError
 from traitlets.config import Config
 
 from notebook_remote.client.auth import GatewayAuth
 from notebook_remote.config.gateway import Gateway
-from notebook_remote.config.tls import ssl_context
 from notebook_remote.exceptions import GatewayAuthError
 
 
@@ -103,18 +100,6 @@ def test_a_broken_renewer_leaves_the_token(caplog: pytest.LogCaptureFixture) -> 
     assert found == {"Authorization": "token a"}
     assert "could not be renewed by BrokenRenewer" in caplog.text
     assert "s3cret" not in caplog.text
-
-
-def test_tls_settings(tmp_path: Path) -> None:
-    assert ssl_context(Gateway(url="http://host")).verify_mode == ssl.CERT_REQUIRED
-    off = ssl_context(
-        Gateway(config=Config({"Gateway": {"url": "http://h", "validate_cert": False}}))
-    )
-    assert (off.verify_mode, off.check_hostname) == (ssl.CERT_NONE, False)
-    junk = tmp_path / "ca.pem"
-    junk.write_text("no certificate")
-    with pytest.raises(TraitError, match="TLS files of the gateway cannot be used"):
-        ssl_context(Gateway(config=Config({"Gateway": {"url": "http://h", "ca_certs": str(junk)}})))
 
 
 def test_a_token_of_a_page_counts_until_the_file_changes(tmp_path: Path) -> None:

@@ -44,8 +44,6 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "compat.local_kernels": "end_to_end/test_stops.py",
     "config.base_app": "doctor/test_examination.py",
     "config.named": "backends/test_registry.py",
-    "config.tls": "config/test_gateway.py",
-    "config.traits": "config/test_gateway.py",
     "doctor.channels": "doctor/test_examination.py",
     "doctor.checks.kernel": "doctor/test_examination.py",
     "doctor.checks.local": "doctor/test_examination.py",
