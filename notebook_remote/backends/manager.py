@@ -152,7 +152,7 @@ class BackendManager:
             await backend.adopt_stored()
         finally:
             backend.adopted.set()
-        while await asyncio.to_thread(self.store.lives_elsewhere):
+        while await asyncio.to_thread(self.store.is_used_elsewhere):
             await asyncio.sleep(LOOK_AGAIN)
             await backend.adopt_stored()
 

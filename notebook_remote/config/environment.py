@@ -1,7 +1,7 @@
 """Options from environment variables: used where the configuration does not set the option.
 
-The tag ``env`` of an option's trait names its variable. Each option of a gateway with a name has one
-more, such as NOTEBOOK_REMOTE_GPU_AUTH_TOKEN.
+The tag ``env`` of an option's trait names its variable. Each option of a gateway with a name has
+one more, such as NOTEBOOK_REMOTE_GPU_AUTH_TOKEN.
 """
 
 from __future__ import annotations

@@ -141,7 +141,7 @@ class RemoteSessionManager(SessionManager):
     async def _written(self) -> None:
         """What a page is told outlives this process, unless the disk is too slow or full."""
         if self.store is not None:
-            await self.store.written()
+            await self.store.flush()
 
     async def change_kernel(
         self,
@@ -208,7 +208,7 @@ class RemoteSessionManager(SessionManager):
         backends = self.kernel_manager.backends
         document = document_of(path, name, type)
         if self.store is not None and document and kernel_name and len(backends) > 1:
-            last = backends.of_key(self.store.last_used(document))
+            last = backends.of_key(self.store.last_gateway(document))
             if last is not None and kernel_name in last.specs.last_specs:
                 kernel_name = qualify(kernel_name, last.name)
         folder = await ensure_async(self.contents_manager.get_kernel_path(path=path))
@@ -224,7 +224,7 @@ class RemoteSessionManager(SessionManager):
         """Remember which backend a document runs on; a console's path is no document."""
         backend = self.kernel_manager.backends.of_kernel(kernel_id)
         if self.store is not None and backend is not None and path and type_ != "console":
-            self.store.used(path, backend.place)
+            self.store.note_use(path, backend.place)
 
     async def delete_session(self, session_id: str) -> None:
         """Delete a session, and shut its kernel down unless another session uses it."""

@@ -104,7 +104,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self._add(kernel)
         self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
         # A gateway may have chosen another id; a server that is killed now needs to have it.
-        await self.gateway.store.written()
+        await self.gateway.store.flush()
         return str(kernel.kernel_id)
 
     async def _start(
@@ -125,7 +125,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         async with self._start_slots, alone:
             start.sent = True
             self._note(kernel_id, kernel.kernel_name)
-            await self.gateway.store.written()
+            await self.gateway.store.flush()
             try:
                 await kernel.start_kernel(body=body)
             except (GatewayUnreachable, asyncio.CancelledError) as error:
