@@ -25,7 +25,7 @@ from .backends.registry import BackendRegistry
 from .backends.remote.multikernel_manager import RemoteMappingKernelManager
 from .compat.local_channels import LocalChannels
 from .compat.notebook_locks import with_notebook_locks
-from .compat.signals import KERNELS_LIMIT, OrderlyServerApp, leave
+from .compat.signals import KERNELS_TIMEOUT, OrderlyServerApp, exit_soon
 from .config.gateway import Gateway
 from .config.named import Gateways
 from .handlers import routes
@@ -175,7 +175,7 @@ class RemoteServerApp(OrderlyServerApp):
         await super().cleanup_kernels()
         if self.backend_manager is not None:
             self.session_manager.close()
-            await self._within(KERNELS_LIMIT, "Leaving the gateways", self.backend_manager.stop())
+            await self._within(KERNELS_TIMEOUT, "Leaving the gateways", self.backend_manager.stop())
 
 
 class RemoteNotebookApp(JupyterNotebookApp):
@@ -278,4 +278,4 @@ def main() -> None:
     """Run the command until it is stopped, and then leave."""
     redact_configuration_in_logs()
     RemoteNotebookApp.launch_instance()
-    leave()
+    exit_soon()

@@ -191,7 +191,7 @@ class BackendManager:
             for backend in self.backends:
                 if backend.config.embedded and self._embedded is not None:
                     left = self.store.kernels(backend.key)
-                    await (self._embedded.leave() if left else self._embedded.stop())
+                    await (self._embedded.detach() if left else self._embedded.stop())
             await asyncio.gather(
                 *(backend.close() for backend in self.backends), return_exceptions=True
             )
