@@ -1,4 +1,4 @@
-"""The questions, one panel each, and the goals that the project has set itself for them."""
+"""The panels of the report, and the project's goals for them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PEERS = {
     "local": "jupyter notebook, local kernel",
     "stock": "jupyter notebook --gateway-url",
     "direct": "directly at the gateway",
-    "nginx": "nginx as it comes",
+    "nginx": "nginx, default buffers",
     "nginx-64k": "nginx with 64 kB buffers",
     "ours": "notebook-remote",
     "ours-local": "notebook-remote --mode=local",
@@ -20,9 +20,9 @@ PEERS = {
 
 @dataclass(frozen=True)
 class Goal:
-    """What one peer's figure has to be, compared with another's (``than``) or by itself.
+    """A limit for one peer's figure, compared with another's (``than``) or absolute.
 
-    ``times`` limits the ratio to it, ``plus`` the difference; at most, or at least if ``more``.
+    ``times`` limits the ratio, ``plus`` the difference: from above, or from below if ``more``.
     """
 
     peer: str
@@ -33,27 +33,27 @@ class Goal:
 
     @property
     def limit(self) -> float:
-        """The number that the comparison has to keep to."""
+        """The limit of the ratio or difference."""
         limit = self.times if self.times is not None else self.plus
         assert limit is not None  # for the type checker
         return limit
 
-    def compared(self, figure: float, yardstick: float) -> float:
-        """The ratio or the difference that is limited."""
+    def compare(self, figure: float, yardstick: float) -> float:
+        """Return the ratio or the difference that is limited."""
         return figure / yardstick if self.times is not None else figure - yardstick
 
     def bound(self, yardstick: float) -> float:
-        """The figure with which the goal is just met."""
+        """Return the figure that just meets the goal."""
         return yardstick * self.limit if self.times is not None else yardstick + self.limit
 
     def met(self, compared: float) -> bool:
-        """Whether a ratio or difference meets the goal."""
+        """Return whether a ratio or difference meets the goal."""
         return compared >= self.limit if self.more else compared <= self.limit
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One question: figures of several peers in one unit."""
+    """One chart: figures of several peers in one unit."""
 
     key: str
     title: str
@@ -63,17 +63,17 @@ class Panel:
 
 
 def at_most(peer: str, times: float, than: str) -> Goal:
-    """At most so many times another's figure."""
+    """The figure is at most ``times`` the other peer's."""
     return Goal(peer, than, times=times)
 
 
 def at_least(peer: str, times: float, than: str) -> Goal:
-    """At least so many times another's figure."""
+    """The figure is at least ``times`` the other peer's."""
     return Goal(peer, than, times=times, more=True)
 
 
 def within(peer: str, plus: float, than: str = "") -> Goal:
-    """At most so much over another's figure, or over nothing."""
+    """The figure exceeds the other peer's, or zero, by at most ``plus``."""
     return Goal(peer, than, plus=plus)
 
 
@@ -85,12 +85,14 @@ TLS = tuple(at_least(f"ours: {leg}", 0.5, f"nginx: {leg}") for leg in LEGS)
 PANELS = (
     Panel(
         "execute",
-        "A trivial cell on a real kernel, cells one right after another",
+        "A trivial cell on a real kernel, cells in immediate succession",
         "ms",
         (at_most("ours", 0.22, "local"), at_most("ours-local", 0.22, "local")),
     ),
-    Panel("execute-paused", "The same with most of a second between cells", "ms"),
-    Panel("hop", "To and fro, gateway answers at once", "ms", (within("ours", 0.3, "direct"),), 3),
+    Panel("execute-paused", "The same with a pause of most of a second between cells", "ms"),
+    Panel(
+        "hop", "Round trip, gateway replies immediately", "ms", (within("ours", 0.3, "direct"),), 3
+    ),
     Panel("small", "Messages of 200 bytes, 20 in one write", "1000/s", RATE, 0),
     Panel("small-cpu", "CPU for a message of 200 bytes, 20 in one write", "µs", CPU, 3),
     Panel("single", "Messages of 200 bytes, one in one write", "1000/s", RATE[:1], 0),
@@ -112,31 +114,33 @@ PANELS = (
     Panel("tls-bulk", "200 MB in messages of 1 MB with TLS", "MB/s", TLS, 0),
     Panel(
         "scale",
-        "500 kernels, each asked once a second: the slowest 1%",
+        "500 kernels, one request a second each: 99th percentile",
         "ms",
         (within("ours", 50, "direct"), within("ours: no listing", 50, "direct")),
     ),
-    Panel("scale-median", "The same: the median", "ms"),
-    Panel("scale-memory", "Memory for an idle kernel's channels", "kB", (within("ours", 100),), 1),
+    Panel("scale-median", "500 kernels, one request a second each: median", "ms"),
+    Panel(
+        "scale-memory", "Memory for the channels of an idle kernel", "kB", (within("ours", 100),), 1
+    ),
     Panel("kernels", "List 200 kernels", "ms", (within("ours", 3, "direct"),)),
     Panel("sessions", "List 200 sessions", "ms", (within("ours", 3, "direct"),)),
     Panel(
         "open",
-        "Open a notebook, real kernel, without its start",
+        "Open a notebook, real kernel, start of its process excluded",
         "ms",
         (within("ours", 30, "direct"),),
         0,
     ),
     Panel(
         "open-instant",
-        "Open a notebook, kernel there at once",
+        "Open a notebook, kernel starts immediately",
         "ms",
         (within("ours", 30, "direct"),),
     ),
 )
 
 
-def name_of(peer: str) -> str:
-    """A peer's name for people; what follows a colon says under which circumstances."""
+def display_name(peer: str) -> str:
+    """Return a peer's name for people; a variant follows a colon in the key."""
     who, _, how = peer.partition(": ")
     return f"{PEERS[who]}, {LEGS.get(how, how)}" if how else PEERS[who]

@@ -1,4 +1,4 @@
-"""How long a trivial cell takes, and what the relay adds to a message's way to and fro."""
+"""How long a trivial cell takes, and what the relay adds to a message's round trip."""
 
 from __future__ import annotations
 
@@ -8,55 +8,58 @@ from collections.abc import Callable
 
 from tests.support.servers import Server
 
-from .effort import Effort, Findings
 from .page import Page
-from .servers import NGINX, Stable, stable
+from .servers import NGINX, BenchmarkServers, benchmark_servers
+from .workload import Measurements, Workload
 
-WARM_UP = 2  # turns whose times are not kept; a new TCP connection acknowledges at once
-BLOCK = 10  # runs for one peer in a row, before it is the next one's turn
-PAUSE = 0.1  # seconds before each run, where the peers take turns for each
-
-
-def relays(servers: Stable, gateway: Server) -> dict[str, Server]:
-    """What can stand before a gateway, not started."""
-    found = {"stock": servers.stock(gateway=gateway), "ours": servers.ours(gateway=gateway)}
-    return {**found, "nginx": servers.nginx(gateway)} if NGINX else found
+WARM_UP = 2  # turns that are not measured: a new TCP connection acknowledges immediately
+BLOCK = 10  # consecutive runs for one peer in each turn
+PAUSE = 0.1  # seconds before each run of the benchmark with pauses
 
 
-def execute(effort: Effort) -> Findings:
+def relays(servers: BenchmarkServers, gateway: Server) -> dict[str, Server]:
+    """Servers that relay to a gateway, not started."""
+    servers_by_peer = {
+        "stock": servers.stock(gateway=gateway),
+        "ours": servers.ours(gateway=gateway),
+    }
+    return {**servers_by_peer, "nginx": servers.nginx(gateway)} if NGINX else servers_by_peer
+
+
+def execute(workload: Workload) -> Measurements:
     """Milliseconds from a cell to its reply, on real kernels behind a stock kernel gateway."""
-    with stable() as servers:
+    with benchmark_servers() as servers:
         gateway = servers.gateway("kernel-gateway").start()
-        extended = servers.gateway("kernel-gateway", addon=True).start()
-        by_ticket = servers.ours("--mode=direct", gateway=extended).start()
+        gateway_with_addon = servers.gateway("kernel-gateway", addon=True).start()
+        direct = servers.ours("--mode=direct", gateway=gateway_with_addon).start()
         peers = {
             **relays(servers, gateway),
             "local": servers.stock(),
             "ours-local": servers.ours("--mode=local"),
             "embedded": servers.ours(),
         }
-        pages = opened({"direct": gateway, **started(peers)})
-        pages["ours-direct"] = Page.in_direct_mode(by_ticket, extended)
-        paused = medians(pages, Page.execute, effort.paused_cells, block=1, pause=PAUSE)
-        rapid = medians(pages, Page.execute, effort.cells)
-        return Findings({"execute": rapid, "execute-paused": paused})
+        pages = open_pages({"direct": gateway, **start_all(peers)})
+        pages["ours-direct"] = Page.in_direct_mode(direct, gateway_with_addon)
+        paused = medians(pages, Page.time_execution, workload.paused_cells, block=1, pause=PAUSE)
+        immediate = medians(pages, Page.time_execution, workload.cells)
+        return Measurements({"execute": immediate, "execute-paused": paused})
 
 
-def hop(effort: Effort) -> Findings:
-    """Milliseconds from a message to its answer, where the gateway answers at once."""
-    with stable() as servers:
+def hop(workload: Workload) -> Measurements:
+    """Milliseconds from a message to its reply, where the gateway replies immediately."""
+    with benchmark_servers() as servers:
         gateway = servers.synthetic().start()
-        pages = opened({"direct": gateway, **started(relays(servers, gateway))})
-        return Findings({"hop": medians(pages, Page.ask, effort.hops)})
+        pages = open_pages({"direct": gateway, **start_all(relays(servers, gateway))})
+        return Measurements({"hop": medians(pages, Page.time_reply, workload.hops)})
 
 
-def started(peers: dict[str, Server]) -> dict[str, Server]:
+def start_all(peers: dict[str, Server]) -> dict[str, Server]:
     """Start servers."""
     return {peer: server.start() for peer, server in peers.items()}
 
 
-def opened(peers: dict[str, Server]) -> dict[str, Page]:
-    """A page for each server. All servers run already: a page that nobody reads is dropped."""
+def open_pages(peers: dict[str, Server]) -> dict[str, Page]:
+    """Open a page at each server. Start all servers before: an idle page loses its connection."""
     return {peer: Page(server) for peer, server in peers.items()}
 
 
@@ -67,7 +70,7 @@ def medians(
     block: int = BLOCK,
     pause: float = 0.0,
 ) -> dict[str, float | None]:
-    """Milliseconds at the median for each page; the pages take turns, with a block of runs each."""
+    """Median milliseconds of each page; the pages take turns, with a block of runs each."""
     samples: dict[str, list[float]] = {peer: [] for peer in pages}
     for turn in range(WARM_UP + count // block):
         for peer, page in pages.items():

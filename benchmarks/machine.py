@@ -1,4 +1,4 @@
-"""On what it was measured."""
+"""The machine and the versions that were measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DISTRIBUTIONS = (
 
 
 def describe() -> dict[str, Any]:
-    """The machine and the versions of what takes part."""
+    """Return the machine and the versions of the software that takes part."""
     return {
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "commit": _output("git", "describe", "--always", "--dirty"),
@@ -46,18 +46,18 @@ def describe() -> dict[str, Any]:
 
 def _cpu_model() -> str:
     try:
-        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        match = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     except OSError:
-        found = None
-    return found[1] if found else platform.processor() or platform.machine()
+        match = None
+    return match[1] if match else platform.processor() or platform.machine()
 
 
 def _output(*command: str) -> str:
-    """What a command says in one line, on either channel; empty if it cannot be run."""
+    """Return a command's output, from stdout or stderr; empty if it fails."""
     try:
-        ran = subprocess.run(
+        result = subprocess.run(
             command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10
         )
     except OSError:
         return ""
-    return (ran.stdout or ran.stderr).strip() if ran.returncode == 0 else ""
+    return (result.stdout or result.stderr).strip() if result.returncode == 0 else ""

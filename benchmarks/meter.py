@@ -1,4 +1,4 @@
-"""What a server costs: CPU time and memory of all its processes."""
+"""CPU time and memory of all processes of a server."""
 
 from __future__ import annotations
 
@@ -11,62 +11,64 @@ import psutil
 
 from tests.support.servers import Server
 
-SAMPLED_EVERY = 0.01  # seconds, where the system does not keep the peak itself
+SAMPLE_INTERVAL = 0.01  # seconds, on systems that do not record the peak
 MB = 1e6
 
 
 class Meter:
-    """Reads a server's processes, which are those that it has when this is made.
+    """Measures the processes that a server has when the meter is created.
 
-    One that ends meanwhile, as those do that a server starts when it starts, counts as if it had
-    done nothing: what it cost until it was last looked at stays, what it held is forgotten.
+    Servers start short-lived processes at their own start. Of a process that ends, the CPU time up
+    to its last reading counts, and its memory does not.
     """
 
     def __init__(self, server: Server) -> None:
         root = psutil.Process(server.pid)
         processes: list[psutil.Process] = [root, *root.children(recursive=True)]
-        self._spent: dict[psutil.Process, float] = dict.fromkeys(processes, 0.0)
-        self._resting = {process: _resident(process) for process in processes}
-        self._peaks = dict(self._resting)
-        self._done = threading.Event()
+        self._cpu_times: dict[psutil.Process, float] = dict.fromkeys(processes, 0.0)
+        self._initial_memory = {process: _resident(process) for process in processes}
+        self._peak_memory = dict(self._initial_memory)
+        self._stopped = threading.Event()
         self.cpu()
         if sys.platform == "linux":
             for process in processes:
-                with contextlib.suppress(OSError):  # it has ended
-                    Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # forget the peak
+                with contextlib.suppress(OSError):  # the process has ended
+                    Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # reset the peak
         else:
             threading.Thread(target=self._sample, daemon=True).start()
 
     def cpu(self) -> float:
-        """Seconds of CPU time so far."""
-        for process in self._spent:
+        """Return the seconds of CPU time so far."""
+        for process in self._cpu_times:
             with contextlib.suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
-                self._spent[process] = float(times.user + times.system)
-        return sum(self._spent.values())
+                self._cpu_times[process] = float(times.user + times.system)
+        return sum(self._cpu_times.values())
 
     def resident(self) -> float:
-        """Bytes of memory now."""
-        return sum(map(_resident, self._resting))
+        """Return the bytes of resident memory now."""
+        return sum(map(_resident, self._initial_memory))
 
     def growth(self) -> float:
-        """Megabytes by which the memory's peak since this was made is over what it was then."""
+        """Return the megabytes from the memory at creation to its peak since then."""
         if sys.platform == "linux":
-            self._peaks = {process: _high_water_mark(process) for process in self._resting}
+            self._peak_memory = {
+                process: _high_water_mark(process) for process in self._initial_memory
+            }
         else:
-            self._done.set()
-        there = [process for process in self._resting if _resident(process)]
-        grown: float = sum(self._peaks[p] - self._resting[p] for p in there)
-        return max(0.0, grown) / MB
+            self._stopped.set()
+        alive = [process for process in self._initial_memory if _resident(process)]
+        growth: float = sum(self._peak_memory[p] - self._initial_memory[p] for p in alive)
+        return max(0.0, growth) / MB
 
     def _sample(self) -> None:
-        while not self._done.wait(SAMPLED_EVERY):
-            for process, peak in self._peaks.items():
-                self._peaks[process] = max(peak, _resident(process))
+        while not self._stopped.wait(SAMPLE_INTERVAL):
+            for process, peak in self._peak_memory.items():
+                self._peak_memory[process] = max(peak, _resident(process))
 
 
 def _resident(process: psutil.Process) -> float:
-    """Bytes of memory, none for a process that has ended."""
+    """Return the bytes of resident memory; 0 for a process that has ended."""
     try:
         return float(process.memory_info().rss)
     except psutil.NoSuchProcess:
@@ -74,10 +76,10 @@ def _resident(process: psutil.Process) -> float:
 
 
 def _high_water_mark(process: psutil.Process) -> float:
-    """Bytes of memory at the peak, none for a process that has ended."""
+    """Return the bytes of resident memory at the peak; 0 for a process that has ended."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
         return 0.0
     _, found, rest = status.partition("VmHWM:")
-    return 1024.0 * int(rest.split()[0]) if found else 0.0  # one that is not waited for has none
+    return 1024.0 * int(rest.split()[0]) if found else 0.0  # a zombie process has none

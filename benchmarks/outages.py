@@ -1,17 +1,17 @@
-"""``python -m benchmarks.outages``: what a page loses when a link breaks, and how it comes back.
+"""``python -m benchmarks.outages``: what a page loses in an outage, and how it recovers.
 
-A cell prints ten numbers a second while the link is broken for 1 s, 10 s, 60 s and 5 min, on the
-browser's or on the gateway's side, in front of each gateway. The page is a ``KernelConnection``,
-with the pauses that JupyterLab makes. All cases of one length run side by side; the whole takes
-some 12 minutes. ``--stock`` does the same to ``jupyter notebook --gateway-url``.
+A cell prints ten numbers a second during an outage of 1 s, 10 s, 60 s or 5 min, on the network leg
+of the browser or of the gateway, with each kind of gateway. The page is a ``KernelConnection``,
+which reconnects with the pauses of JupyterLab. All cases of one length run side by side; everything
+takes about 12 minutes. ``--stock`` measures ``jupyter notebook --gateway-url`` instead.
 
-How a link breaks:
+Kinds of outage:
 
-- *closed*, *reset*: its connections end, politely or not, and new ones are refused;
-- *blackhole*: nothing passes and nobody is told; what was on its way comes when it is over, as on
-  a network that is back;
-- *forgotten*: a blackhole, and the connections of before stay dead, as with a NAT that has lost
-  its table. Not on the browser's side: there nobody but the browser could notice.
+- *closed*, *reset*: all connections are closed or reset, and new ones are refused;
+- *blackhole*: no data passes, and neither end is notified; delayed data arrives after the outage,
+  as when a network recovers;
+- *forgotten*: a blackhole after which old connections stay dead, as with a NAT that has lost its
+  table. Not on the browser's leg: there only the browser could notice.
 """
 
 from __future__ import annotations
@@ -33,18 +33,20 @@ from tests.support.kernel_connection import KernelConnection
 from tests.support.servers import Server
 
 from . import machine
-from .servers import Stable, stable
+from .servers import BenchmarkServers, benchmark_servers
+from .workload import log_progress
 
 LENGTHS = (1.0, 10.0, 60.0, 300.0)  # seconds
 GATEWAYS = {"js": "jupyter-server", "jkg": "kernel-gateway", "eg": "enterprise-gateway"}
-HOWS: dict[str, tuple[str, ...]] = {"gateway": ("closed", "reset", "blackhole", "forgotten")}
-HOWS["browser"] = HOWS["gateway"][:-1]
+FAILURES: dict[str, tuple[str, ...]] = {"gateway": ("closed", "reset", "blackhole", "forgotten")}
+FAILURES["browser"] = FAILURES["gateway"][:-1]
 RATE = 10  # lines a second
-BEFORE, AFTER = 2.0, 5.0  # seconds for which the cell prints before and after the outage, about
-TYPED_FIRST, TYPED_LAST = 0.5, 0.9  # when two cells are typed: seconds; share of the outage
-GIVE_UP = 120.0  # seconds from the outage's end until a page that is not back is given up
-PROBE = 15.0  # seconds for a probe to be answered
-STARTS = 4  # kernels that start at the same time
+BEFORE, AFTER = 2.0, 5.0  # seconds for which the cell prints before and after the outage, roughly
+# When two more cells are executed: seconds after the failure, and share of the outage.
+FIRST_CELL, LAST_CELL = 0.5, 0.9
+RECOVERY_TIMEOUT = 120.0  # seconds from the outage's end
+PROBE_TIMEOUT = 15.0  # seconds until a probe is answered
+CONCURRENT_STARTS = 4
 PRINTING = """
 import time
 started = time.monotonic()
@@ -56,7 +58,7 @@ for number in range({count}):
 
 @dataclass(frozen=True)
 class Case:
-    """One way in which one link breaks."""
+    """One kind of outage on one leg, with one kind of gateway."""
 
     gateway: str
     leg: str
@@ -65,38 +67,38 @@ class Case:
 
 @dataclass
 class Outcome:
-    """What it did to a page. Times are in seconds; None is never."""
+    """The effect of an outage on a page. Times are in seconds, None if it never happened."""
 
     case: Case
     length: float
-    told: float | None  # from the break until the page's socket was closed
+    told: float | None  # from the failure until the page's socket was closed
     lost: int  # lines
-    doubled: int
-    replied: bool  # whether the printing cell got its end
-    typed_first: int  # how often the cell ran that was typed at once, while the page knew nothing
-    typed_last: int  # and the one typed towards the end
-    back: float | None  # from the outage's end until the page was connected for good
-    state: str  # alive, zombie, or the page's status when it has given up
+    doubled: int  # lines
+    replied: bool  # whether the printing cell's reply arrived
+    typed_first: int  # executions of the cell before the page noticed the outage
+    typed_last: int  # executions of the cell towards the end of the outage
+    back: float | None  # from the outage's end until the page's last reconnect
+    state: str  # alive, zombie (connected without replies), or the page's final status
 
 
-class Place:
-    """A notebook server with the link that is broken, for one case."""
+class Scenario:
+    """A notebook server and the link that fails, for one case."""
 
     def __init__(self, case: Case, notebook: Server, link: Intermediary) -> None:
         self.case, self.notebook, self.link = case, notebook, link
 
     def page(self) -> KernelConnection:
-        """A page with a new kernel."""
-        there = copy.copy(self.notebook)
+        """Open a page with a new kernel."""
+        proxied = copy.copy(self.notebook)
         if self.case.leg == "browser":
-            there.url = self.link.url
-        page = KernelConnection(there, self.notebook.start_kernel())
+            proxied.url = self.link.url
+        page = KernelConnection(proxied, self.notebook.start_kernel())
         page.wait_status("connected")
         page.run("1")
         return page
 
     def break_link(self) -> None:
-        """Begin the outage."""
+        """Start the outage."""
         if self.case.how in ("closed", "reset"):
             self.link.refuse(reset=self.case.how == "reset")
         else:
@@ -107,17 +109,17 @@ class Place:
         self.link.restore(forget=self.case.how == "forgotten")
 
 
-def through(server: Server) -> tuple[Server, Intermediary]:
-    """A server as it is seen through an intermediary of its own."""
+def behind_intermediary(server: Server) -> tuple[Server, Intermediary]:
+    """A server at the address of an intermediary in front of it."""
     link = Intermediary(int(server.url.rpartition(":")[2]), recorded=0)
-    there = copy.copy(server)
-    there.url = link.url
-    return there, link
+    proxied = copy.copy(server)
+    proxied.url = link.url
+    return proxied, link
 
 
-def endpoints(servers: Stable, kinds: list[str], stock: bool) -> list[Place]:
-    """Every case, with its servers running."""
-    made = []
+def create_scenarios(servers: BenchmarkServers, kinds: list[str], stock: bool) -> list[Scenario]:
+    """Start the servers of every case."""
+    scenarios = []
     for kind in kinds:
         gateway = servers.gateway(GATEWAYS[kind]).start()
 
@@ -127,18 +129,19 @@ def endpoints(servers: Stable, kinds: list[str], stock: bool) -> list[Place]:
                 server.env["KERNEL_USERNAME"] = "ada"
             return server.start()
 
-        for how in HOWS["gateway"]:
-            there, link = through(gateway)
-            made.append(Place(Case(kind, "gateway", how), notebook(there), link))
+        for how in FAILURES["gateway"]:
+            proxied, link = behind_intermediary(gateway)
+            scenarios.append(Scenario(Case(kind, "gateway", how), notebook(proxied), link))
         front = notebook(gateway)
-        made += [
-            Place(Case(kind, "browser", how), front, through(front)[1]) for how in HOWS["browser"]
+        scenarios += [
+            Scenario(Case(kind, "browser", how), front, behind_intermediary(front)[1])
+            for how in FAILURES["browser"]
         ]
-    return made
+    return scenarios
 
 
-class Typed:
-    """A cell that counts how often it runs."""
+class CountedCell:
+    """A cell that counts its executions."""
 
     def __init__(self, page: KernelConnection, path: Path) -> None:
         path.touch()
@@ -146,74 +149,74 @@ class Typed:
         page.start(f"with open({str(path)!r}, 'a') as ran: ran.write('x')")
 
     @property
-    def times(self) -> int:
-        """How often it has run so far."""
+    def count(self) -> int:
+        """The number of executions so far."""
         return self.path.stat().st_size
 
 
-def suffer(place: Place, page: KernelConnection, length: float, folder: Path) -> Outcome:
-    """Go through one outage."""
-    name = f"{place.case.gateway}-{place.case.leg}-{place.case.how}-{length:g}"
+def run_outage(scenario: Scenario, page: KernelConnection, length: float, folder: Path) -> Outcome:
+    """Measure one outage."""
+    name = f"{scenario.case.gateway}-{scenario.case.leg}-{scenario.case.how}-{length:g}"
     count = int((BEFORE + length + AFTER) * RATE)
     cell = page.start(PRINTING.format(count=count, rate=RATE))
     page.wait("lines", lambda: page.outputs(cell).count("\n") >= BEFORE * RATE)
-    place.break_link()
-    broken = time.monotonic()
-    time.sleep(TYPED_FIRST)
-    first = Typed(page, folder / f"{name}-first")
-    time.sleep(max(0.0, broken + TYPED_LAST * length - time.monotonic()))
-    last = Typed(page, folder / f"{name}-last")
-    time.sleep(max(0.0, broken + length - time.monotonic()))
-    place.restore_link()
-    over = time.monotonic()
-    state = probe(page, over + GIVE_UP)
-    # Between them may stand that the gateway's limit of messages was exceeded by what it had kept.
+    scenario.break_link()
+    failed_at = time.monotonic()
+    time.sleep(FIRST_CELL)
+    first = CountedCell(page, folder / f"{name}-first")
+    time.sleep(max(0.0, failed_at + LAST_CELL * length - time.monotonic()))
+    last = CountedCell(page, folder / f"{name}-last")
+    time.sleep(max(0.0, failed_at + length - time.monotonic()))
+    scenario.restore_link()
+    ended_at = time.monotonic()
+    state = probe(page, ended_at + RECOVERY_TIMEOUT)
+    # The output may contain a warning that the messages buffered by the gateway exceed its limit.
     numbers = [int(word) for word in page.outputs(cell).split() if word.isdecimal()]
-    reopened = [at for at in page.openings if at > broken]
+    reopened = [at for at in page.openings if at > failed_at]
     return Outcome(
-        case=place.case,
+        case=scenario.case,
         length=length,
-        told=max(0.0, page.closings[0].at - broken) if page.closings else None,
+        told=max(0.0, page.closings[0].at - failed_at) if page.closings else None,
         lost=count - len(set(numbers)),
         doubled=len(numbers) - len(set(numbers)),
         replied=any(m["msg_type"] == "execute_reply" for m in page.messages(cell)),
-        typed_first=first.times,
-        typed_last=last.times,
-        back=max(0.0, reopened[-1] - over) if reopened else None,
+        typed_first=first.count,
+        typed_last=last.count,
+        back=max(0.0, reopened[-1] - ended_at) if reopened else None,
         state=state,
     )
 
 
 def probe(page: KernelConnection, deadline: float) -> str:
-    """Run cells until one is answered: what was sent before it has run then, or is lost."""
+    """Run cells until one is answered: earlier ones have run by then, or are lost."""
     while time.monotonic() < deadline:
         try:
             if page.status == "connected":
-                page.messages_until(page.start("1"), "execute_reply", patience=PROBE)
+                page.messages_until(page.start("1"), "execute_reply", patience=PROBE_TIMEOUT)
                 return "alive"
-            page.wait_status("connected", "dead", "disconnected", patience=PROBE)
-        except AssertionError:  # not yet
+            page.wait_status("connected", "dead", "disconnected", patience=PROBE_TIMEOUT)
+        except AssertionError:  # no answer yet
             continue
         if page.status != "connected":
             return page.status
     return "zombie" if page.status == "connected" else page.status
 
 
-def measure(made: list[Place], length: float, folder: Path) -> list[Outcome]:
-    """All cases of one length, side by side."""
-    say(f"{len(made)} outages of {length:g} s ...")
-    with ThreadPoolExecutor(STARTS) as pool:
-        pages = list(pool.map(Place.page, made))
-    with ThreadPoolExecutor(len(made)) as pool:
+def measure(scenarios: list[Scenario], length: float, folder: Path) -> list[Outcome]:
+    """Measure all cases of one length, side by side."""
+    log_progress(f"{len(scenarios)} outages of {length:g} s ...")
+    with ThreadPoolExecutor(CONCURRENT_STARTS) as pool:
+        pages = list(pool.map(Scenario.page, scenarios))
+    with ThreadPoolExecutor(len(scenarios)) as pool:
         jobs = [
-            pool.submit(suffer, place, page, length, folder)
-            for place, page in zip(made, pages, strict=True)
+            pool.submit(run_outage, scenario, page, length, folder)
+            for scenario, page in zip(scenarios, pages, strict=True)
         ]
         outcomes = [job.result() for job in jobs]
-    for place, page in zip(made, pages, strict=True):
+    for scenario, page in zip(scenarios, pages, strict=True):
         page.close()
-        place.link.cut()  # also what it has forgotten
-        place.notebook.request("DELETE", f"/api/kernels/{page.kernel_id}")
+        scenario.link.cut()  # dead connections as well
+        scenario.notebook.request("DELETE", f"/api/kernels/{page.kernel_id}")
     return outcomes
 
 
@@ -222,36 +225,31 @@ COLUMNS: dict[str, Callable[[Outcome], str]] = {
     "link": lambda o: o.case.leg,
     "broken": lambda o: o.case.how,
     "for": lambda o: f"{o.length:g} s",
-    "told after": lambda o: seconds(o.told),
+    "noticed after": lambda o: seconds(o.told),
     "lost": lambda o: str(o.lost),
     "doubled": lambda o: str(o.doubled),
     "reply": lambda o: "yes" if o.replied else "lost",
-    "typed at once ran": lambda o: f"{o.typed_first} x",
-    "typed late ran": lambda o: f"{o.typed_last} x",
+    "early cell ran": lambda o: f"{o.typed_first} x",
+    "late cell ran": lambda o: f"{o.typed_last} x",
     "back after": lambda o: seconds(o.back),
     "then": lambda o: o.state,
 }
 
 
 def seconds(value: float | None) -> str:
-    """A time for people."""
+    """Format a time."""
     return "-" if value is None else f"{value:.1f} s"
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """The results in Markdown."""
+    """Format the results as a Markdown table."""
     rows = [list(COLUMNS), ["---"] * len(COLUMNS)]
     rows += [[show(outcome) for show in COLUMNS.values()] for outcome in outcomes]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def say(text: str) -> None:
-    """Tell the user what happens."""
-    sys.stderr.write(text + "\n")
-
-
 def main() -> None:
-    """Measure, show, and write."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.outages", description=__doc__)
     known = [k for k in GATEWAYS if k != "eg" or os.environ.get("NOTEBOOK_REMOTE_EG_PYTHON")]
     parser.add_argument("--gateways", default=",".join(known), help="default: %(default)s")
@@ -260,15 +258,15 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="file for the results as JSON")
     options = parser.parse_args()
     outcomes: list[Outcome] = []
-    with stable() as servers:
-        made = endpoints(servers, options.gateways.split(","), options.stock)
+    with benchmark_servers() as servers:
+        scenarios = create_scenarios(servers, options.gateways.split(","), options.stock)
         try:
             for length in map(float, options.lengths.split(",")):
-                outcomes += measure(made, length, servers.folder)
+                outcomes += measure(scenarios, length, servers.folder)
         finally:
-            for place in made:
-                place.link.__exit__()
-    order = {place.case: number for number, place in enumerate(made)}
+            for scenario in scenarios:
+                scenario.link.__exit__()
+    order = {scenario.case: number for number, scenario in enumerate(scenarios)}
     outcomes.sort(key=lambda outcome: order[outcome.case])
     sys.stdout.write(table(outcomes) + "\n")
     if options.output:

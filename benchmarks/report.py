@@ -1,4 +1,4 @@
-"""The results as text for people and as JSON for programs."""
+"""The results as tables for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .effort import Effort, Findings
-from .goals import PEERS, Panel, name_of
+from .goals import PEERS, Panel, display_name
 from .results import Results, Spread, Verdict
+from .workload import Measurements, Workload
 
 Row = tuple[str, ...]
 
 
-def number(value: float, digits: int) -> str:
-    """A figure for people."""
+def format_number(value: float, digits: int) -> str:
+    """Format a figure."""
     return f"{value:,.{digits}f}"
 
 
-def shown(spread: Spread | None, digits: int, sign: str = "") -> str:
-    """A median with the lowest and the highest round; with one round the figure alone."""
+def format_spread(spread: Spread | None, digits: int, sign: str = "") -> str:
+    """Format a median with the lowest and the highest round; only the figure if all are equal."""
     if spread is None:
         return "lost"
-    text = number(spread.median, digits) + sign
+    text = format_number(spread.median, digits) + sign
     if spread.low == spread.high:
         return text
-    return f"{text} [{number(spread.low, digits)} .. {number(spread.high, digits)}]"
+    return f"{text} [{format_number(spread.low, digits)} .. {format_number(spread.high, digits)}]"
 
 
 def figures_table(results: Results) -> str:
-    """Every figure of every peer."""
+    """Return a table with every figure of every peer."""
     rows: list[Row] = []
     for panel in results.panels():
         rows.append((f"{panel.title} ({panel.unit})", ""))
         rows += [
-            (f"  {name_of(peer)}", shown(results.spread(panel, peer), panel.digits))
+            (f"  {display_name(peer)}", format_spread(results.spread(panel, peer), panel.digits))
             for peer in results.peers(panel)
         ]
     return _aligned(("figures: median [lowest .. highest round]", ""), rows)
 
 
 def goals_table(results: Results) -> str:
-    """Every goal, and whether it is met."""
-    heads = ("what", "ours", "yardstick", "compared", "goal", "")
+    """Return a table of the goals and whether they are met."""
+    heads = ("panel", "ours", "yardstick", "compared", "goal", "")
     return _aligned(heads, map(_goal_row, results.verdicts()))
 
 
@@ -57,14 +57,14 @@ def _goal_row(verdict: Verdict) -> Row:
         f"{panel.title}: {goal.peer}" + (f" / {goal.than}" if goal.than else ""),
         _median(verdict.ours, panel),
         _median(verdict.yardstick, panel) if goal.than else "",
-        shown(verdict.compared, digits, sign),
+        format_spread(verdict.compared, digits, sign),
         limit,
         "met" if verdict.met else "MISSED",
     )
 
 
 def _median(spread: Spread | None, panel: Panel) -> str:
-    return f"{number(spread.median, panel.digits)} {panel.unit}" if spread else "lost"
+    return f"{format_number(spread.median, panel.digits)} {panel.unit}" if spread else "lost"
 
 
 def _aligned(heads: Row, rows: Iterable[Row]) -> str:
@@ -78,30 +78,34 @@ def _aligned(heads: Row, rows: Iterable[Row]) -> str:
 
 
 def write_json(
-    path: Path, machine: dict[str, Any], effort: Effort, rounds: list[Findings], results: Results
+    path: Path,
+    machine: dict[str, Any],
+    workload: Workload,
+    rounds: list[Measurements],
+    results: Results,
 ) -> None:
-    """Everything: the machine, each round's figures, and the goals."""
+    """Write the machine, each round's figures and notes, and the goals."""
     goals = [
         {
             "panel": verdict.panel.key,
             **asdict(verdict.goal),
-            "ours": _plain(verdict.ours),
-            "yardstick": _plain(verdict.yardstick),
-            "compared": _plain(verdict.compared),
+            "ours": _as_dict(verdict.ours),
+            "yardstick": _as_dict(verdict.yardstick),
+            "compared": _as_dict(verdict.compared),
             "met": verdict.met,
         }
         for verdict in results.verdicts()
     ]
-    whole = {
+    document = {
         "machine": machine,
-        "effort": asdict(effort),
+        "effort": asdict(workload),
         "peers": PEERS,
         "panels": {p.key: {"title": p.title, "unit": p.unit} for p in results.panels()},
-        "rounds": [asdict(findings) for findings in rounds],
+        "rounds": [asdict(measurements) for measurements in rounds],
         "goals": goals,
     }
-    path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _plain(spread: Spread | None) -> dict[str, float] | None:
+def _as_dict(spread: Spread | None) -> dict[str, float] | None:
     return asdict(spread) if spread else None

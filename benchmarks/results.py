@@ -1,4 +1,4 @@
-"""What the rounds come to: medians, spreads, and which goals are met."""
+"""Summary of the rounds: medians, spreads, and the goals that are met."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .effort import Figures
 from .goals import PANELS, Goal, Panel
+from .workload import Figures
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The figures of all rounds."""
+    """Median and range of the figures of all rounds."""
 
     median: float
     low: float
@@ -20,23 +20,23 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> Spread:
-        """Sum up."""
+        """Summarize figures."""
         return cls(statistics.median(figures), min(figures), max(figures))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A goal and how it was kept. Spreads are None for what was lost in a round."""
+    """A goal and its result. A spread is None if messages were lost in a round."""
 
     panel: Panel
     goal: Goal
     ours: Spread | None
     yardstick: Spread | None
-    compared: Spread | None  # in each round by itself, so that what slows a round slows both
+    compared: Spread | None  # within each round: a slow phase of the machine affects both peers
 
     @property
     def met(self) -> bool:
-        """Whether the median keeps to the goal."""
+        """Whether the median meets the goal."""
         return self.compared is not None and self.goal.met(self.compared.median)
 
 
@@ -47,19 +47,19 @@ class Results:
         self.rounds = rounds
 
     def panels(self) -> list[Panel]:
-        """Those that were measured."""
+        """The panels that were measured."""
         return [panel for panel in PANELS if any(panel.key in each for each in self.rounds)]
 
     def peers(self, panel: Panel) -> list[str]:
-        """Who took part, in the order of a round."""
+        """The peers of a panel, in the order in which a round measures them."""
         return list(dict.fromkeys(p for each in self.rounds for p in each.get(panel.key, {})))
 
     def spread(self, panel: Panel, peer: str) -> Spread | None:
-        """A peer's figures; None if anything was lost."""
+        """A peer's figures; None if messages were lost."""
         return _spread([each[panel.key][peer] for each in self.rounds if panel.key in each])
 
     def verdicts(self) -> Iterator[Verdict]:
-        """Each goal that could be judged; without nginx those about it cannot."""
+        """Each goal whose peers were measured; without nginx some are not."""
         for panel in self.panels():
             peers = {"", *self.peers(panel)}
             for goal in panel.goals:
@@ -74,7 +74,7 @@ class Results:
             if ours is None or yardstick is None:
                 compared.append(None)
             else:
-                compared.append(goal.compared(ours, yardstick))
+                compared.append(goal.compare(ours, yardstick))
         return Verdict(
             panel,
             goal,

@@ -1,4 +1,4 @@
-"""The processes that are measured: gateways, notebook servers and nginx, on ports of loopback."""
+"""The processes that are measured: gateways, notebook servers and nginx, on loopback."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import trustme
 
 from tests.support.servers import Farm, Server, free_port
 
-LARGE = "proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 64k;"
+LARGE_BUFFERS = "proxy_buffer_size 64k; proxy_buffers 8 64k; proxy_busy_buffers_size 64k;"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 NGINX_CONFIGURATION = """\
 worker_processes 1;
@@ -57,7 +57,7 @@ http {{
 
 @dataclass(frozen=True)
 class Certificates:
-    """Files of a certificate for localhost and of the authority that made it."""
+    """Files with a certificate for localhost, its key and its certificate authority."""
 
     ca: str
     cert: str
@@ -65,7 +65,7 @@ class Certificates:
 
     @classmethod
     def issue(cls, folder: Path) -> Certificates:
-        """Make them."""
+        """Create the files."""
         folder.mkdir(parents=True, exist_ok=True)
         authority = trustme.CA()
         issued = authority.issue_cert("localhost", "127.0.0.1")
@@ -76,35 +76,35 @@ class Certificates:
         return files
 
 
-class Stable(Farm):
-    """The tests' farm and what else is compared; its servers are not started yet."""
+class BenchmarkServers(Farm):
+    """The tests' servers and those to compare with. The methods do not start a server."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.certificates = Certificates.issue(folder / "certificates")
 
     def stock(self, *options: str, gateway: Server | None = None) -> Server:
-        """``jupyter notebook`` itself, started exactly as ours is."""
+        """``jupyter notebook``, with the same options as ``ours``."""
         server = self.notebook(*options, gateway=gateway)
-        place = server.command.index("notebook_remote")
-        server.command[place] = "notebook"
+        position = server.command.index("notebook_remote")
+        server.command[position] = "notebook"
         return server
 
     def ours(self, *options: str, gateway: Server | None = None, leg: str = "") -> Server:
-        """``jupyter notebook-remote``; ``leg`` has TLS: browser, gateway or both."""
+        """``jupyter notebook-remote``; ``leg`` (browser, gateway or both) uses TLS."""
         files = self.certificates
-        given = list(options)
+        arguments = list(options)
         if leg in ("browser", "both"):
-            given += [f"--ServerApp.certfile={files.cert}", f"--ServerApp.keyfile={files.key}"]
+            arguments += [f"--ServerApp.certfile={files.cert}", f"--ServerApp.keyfile={files.key}"]
         if leg in ("gateway", "both"):
-            given.append(f"--Gateway.ca_certs={files.ca}")
-        server = self.notebook(*given, gateway=gateway)
+            arguments.append(f"--Gateway.ca_certs={files.ca}")
+        server = self.notebook(*arguments, gateway=gateway)
         if leg in ("browser", "both"):
             server.url, server.verify = server.url.replace("http:", "https:", 1), files.ca
         return server
 
     def synthetic(self, *options: str, tls: bool = False) -> Server:
-        """The gateway that is faster than any kernel."""
+        """The synthetic gateway, which is faster than any kernel."""
         name, port, token = self._name("synthetic"), free_port(), secrets.token_hex(12)
         command = [sys.executable, "-m", "benchmarks.synthetic_gateway"]
         command += [f"--port={port}", f"--token={token}", *options]
@@ -123,7 +123,7 @@ class Stable(Farm):
         )
 
     def nginx(self, gateway: Server, leg: str = "", large_buffers: bool = False) -> Server:
-        """nginx in front of a gateway, whose token the client sends; ``leg`` as in ``ours``."""
+        """nginx in front of a gateway, whose token the client sends; ``leg`` is as in ``ours``."""
         name, port, files = self._name("nginx"), free_port(), self.certificates
         folder = self.folder / name
         browser = leg in ("browser", "both")
@@ -144,9 +144,9 @@ class Stable(Farm):
                 port=port,
                 ssl=" ssl" if browser else "",
                 certificate=certificate if browser else "",
-                # By name it would try ::1 first, where nothing listens.
+                # By name, nginx would try ::1 first, where nothing listens.
                 gateway=gateway.url.replace("localhost", "127.0.0.1"),
-                buffers=LARGE if large_buffers else "",
+                buffers=LARGE_BUFFERS if large_buffers else "",
                 verification=verification if leg in ("gateway", "both") else "",
             )
         )
@@ -154,10 +154,10 @@ class Stable(Farm):
 
 
 @contextlib.contextmanager
-def stable() -> Iterator[Stable]:
-    """Servers in a temporary folder, ended with the block however it ends."""
+def benchmark_servers() -> Iterator[BenchmarkServers]:
+    """Servers in a temporary folder; the end of the block stops them and deletes the folder."""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        servers = Stable(Path(folder))
+        servers = BenchmarkServers(Path(folder))
         try:
             yield servers
         finally:

@@ -1,9 +1,9 @@
-"""A gateway that is faster than any kernel, so that what is measured is what stands before it.
+"""A gateway that is faster than any kernel, so that a benchmark measures the server before it.
 
-``python -m benchmarks.synthetic_gateway --port=… --token=…`` serves as much of a kernel gateway's
-REST API as notebook servers ask for. Its kernels start at once and answer each request at once
-with one reply. A request to execute ``{"count": n, "size": b, "together": t}`` is answered by n
-messages of b bytes instead, from memory, t in one write, as fast as they are taken.
+``python -m benchmarks.synthetic_gateway --port=… --token=…`` serves the part of a kernel gateway's
+REST API that notebook servers use. Its kernels start immediately, and reply to each request
+immediately. A request to execute ``{"count": n, "size": b, "per_write": w}`` is answered by n
+messages of b bytes instead, from memory, w in each write, as fast as the client receives them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jupyter_server.services.kernels.connection.base import (
 from tornado import iostream, web, websocket
 from tornado.httpserver import HTTPServer
 
-Model = dict[str, Any]
+JsonObject = dict[str, Any]
 
 V1 = "v1.kernel.websocket.jupyter.org"
 SPEC = {
@@ -35,7 +35,7 @@ SPEC = {
 }
 
 
-def message(channel: str, msg_type: str, parent: Model, content: Model) -> Model:
+def message(channel: str, msg_type: str, parent: JsonObject, content: JsonObject) -> JsonObject:
     """A kernel's message as a dict."""
     header = {
         "msg_id": uuid.uuid4().hex,
@@ -54,28 +54,28 @@ def message(channel: str, msg_type: str, parent: Model, content: Model) -> Model
     }
 
 
-def encode(whole: Model, v1: bool) -> bytes:
+def encode(message_dict: JsonObject, v1: bool) -> bytes:
     """A message as the payload of a frame, in the v1 or in the JSON protocol."""
     if v1:
         names = ("header", "parent_header", "metadata", "content")
-        parts = [json.dumps(whole[name], separators=(",", ":")).encode() for name in names]
-        return bytes(serialize_msg_to_ws_v1(parts, whole["channel"]))
-    header = whole["header"]
+        parts = [json.dumps(message_dict[name], separators=(",", ":")).encode() for name in names]
+        return bytes(serialize_msg_to_ws_v1(parts, message_dict["channel"]))
+    header = message_dict["header"]
     extra = {"msg_id": header["msg_id"], "msg_type": header["msg_type"], "buffers": []}
-    return json.dumps({**whole, **extra}, separators=(",", ":")).encode()
+    return json.dumps({**message_dict, **extra}, separators=(",", ":")).encode()
 
 
-def decode(payload: str | bytes) -> tuple[str, Model, Model]:
+def decode(payload: str | bytes) -> tuple[str, JsonObject, JsonObject]:
     """The channel, header and content of a message from a page."""
     if isinstance(payload, str):
-        whole = json.loads(payload)
-        return whole["channel"], whole["header"], whole["content"]
+        message_dict = json.loads(payload)
+        return message_dict["channel"], message_dict["header"], message_dict["content"]
     channel, parts = deserialize_msg_from_ws_v1(payload)
     return channel, json.loads(parts[0]), json.loads(parts[3])
 
 
-def frame_of(payload: bytes, opcode: int) -> bytes:
-    """A whole frame from a server."""
+def encode_frame(payload: bytes, opcode: int) -> bytes:
+    """Encode a server's frame."""
     size = len(payload)
     if size < 126:
         length = bytes([size])
@@ -88,27 +88,27 @@ def frame_of(payload: bytes, opcode: int) -> bytes:
 
 @functools.lru_cache(maxsize=8)
 def burst_frame(size: int, v1: bool) -> bytes:
-    """A frame with a stream message of ``size`` bytes, as small as a message may be."""
+    """A frame with a stream message of ``size`` bytes; its header has the required fields only."""
 
     def payload(text: str) -> bytes:
-        whole = {"header": {"msg_id": "", "msg_type": "stream"}, "parent_header": {}}
+        message_dict = {"header": {"msg_id": "", "msg_type": "stream"}, "parent_header": {}}
         content = {"text": text}
-        return encode({**whole, "metadata": {}, "content": content, "channel": "iopub"}, v1)
+        return encode({**message_dict, "metadata": {}, "content": content, "channel": "iopub"}, v1)
 
-    return frame_of(payload("x" * (size - len(payload("")))), 0x2 if v1 else 0x1)
+    return encode_frame(payload("x" * (size - len(payload("")))), 0x2 if v1 else 0x1)
 
 
-class Kernels:
-    """What this gateway knows: its kernels, its sessions, and what was agreed on for TLS."""
+class Registry:
+    """The gateway's kernels and sessions; a kernel's model has TLS version and cipher."""
 
     def __init__(self, token: str, listing: bool) -> None:
         self.token = token
         self.listing = listing
-        self.kernels: dict[str, Model] = {}
-        self.sessions: dict[str, Model] = {}
+        self.kernels: dict[str, JsonObject] = {}
+        self.sessions: dict[str, JsonObject] = {}
 
-    def start(self, body: Model) -> Model:
-        """A new kernel's model."""
+    def start(self, body: JsonObject) -> JsonObject:
+        """Start a kernel and return its model."""
         kernel_id = str(body.get("kernel_id") or uuid.uuid4())
         now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         self.kernels[kernel_id] = {
@@ -120,8 +120,8 @@ class Kernels:
         }
         return self.kernels[kernel_id]
 
-    def start_session(self, body: Model) -> Model:
-        """A new session's model."""
+    def start_session(self, body: JsonObject) -> JsonObject:
+        """Start a session with a kernel and return its model."""
         session_id = str(uuid.uuid4())
         kernel = self.start(body.get("kernel", {}))
         self.sessions[session_id] = {**body, "id": session_id, "kernel": kernel}
@@ -129,28 +129,28 @@ class Kernels:
 
 
 class RestHandler(web.RequestHandler):
-    """Checks the token, answers with JSON."""
+    """Checks the token and responds with JSON."""
 
-    def initialize(self, kernels: Kernels) -> None:
-        """Keep what the routes give; called by tornado."""
-        self.known = kernels
+    def initialize(self, registry: Registry) -> None:
+        """Store the registry; called by tornado."""
+        self.registry = registry
 
     def prepare(self) -> None:
-        """Refuse whoever does not have the token; called by tornado."""
-        if self.request.headers.get("Authorization") != f"token {self.known.token}":
+        """Reject requests without the token; called by tornado."""
+        if self.request.headers.get("Authorization") != f"token {self.registry.token}":
             raise web.HTTPError(401)
 
-    def answer(self, model: Any, status: int = 200) -> None:
-        """Finish with a model; tornado itself refuses lists."""
+    def respond(self, model: Any, status: int = 200) -> None:
+        """Respond with a model; tornado's own ``finish`` rejects lists."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(model))
 
-    def kernel(self, kernel_id: str) -> Model:
-        """A kernel's model, or a 404."""
-        if kernel_id not in self.known.kernels:
+    def kernel(self, kernel_id: str) -> JsonObject:
+        """Return a kernel's model; raise a 404 for an unknown kernel."""
+        if kernel_id not in self.registry.kernels:
             raise web.HTTPError(404)
-        return self.known.kernels[kernel_id]
+        return self.registry.kernels[kernel_id]
 
 
 class ApiHandler(RestHandler):
@@ -158,7 +158,7 @@ class ApiHandler(RestHandler):
 
     def get(self) -> None:
         """The version."""
-        self.answer({"version": "synthetic"})
+        self.respond({"version": "synthetic"})
 
 
 class SpecsHandler(RestHandler):
@@ -166,21 +166,21 @@ class SpecsHandler(RestHandler):
 
     def get(self, name: str = "") -> None:
         """The one kernelspec."""
-        self.answer(SPEC if name else {"default": "python3", "kernelspecs": {"python3": SPEC}})
+        self.respond(SPEC if name else {"default": "python3", "kernelspecs": {"python3": SPEC}})
 
 
 class KernelsHandler(RestHandler):
     """``/api/kernels``."""
 
     def get(self) -> None:
-        """All kernels; refused without ``--listing``, as by a Kernel Gateway as it comes."""
-        if not self.known.listing:
+        """All kernels; 403 with ``--no-listing``, which is the default of Kernel Gateway."""
+        if not self.registry.listing:
             raise web.HTTPError(403)
-        self.answer(list(self.known.kernels.values()))
+        self.respond(list(self.registry.kernels.values()))
 
     def post(self) -> None:
         """A new kernel."""
-        self.answer(self.known.start(json.loads(self.request.body or "{}")), 201)
+        self.respond(self.registry.start(json.loads(self.request.body or "{}")), 201)
 
 
 class KernelHandler(RestHandler):
@@ -188,11 +188,11 @@ class KernelHandler(RestHandler):
 
     def get(self, kernel_id: str) -> None:
         """One kernel."""
-        self.answer(self.kernel(kernel_id))
+        self.respond(self.kernel(kernel_id))
 
     def delete(self, kernel_id: str) -> None:
-        """Forget it."""
-        del self.known.kernels[self.kernel(kernel_id)["id"]]
+        """Delete a kernel."""
+        del self.registry.kernels[self.kernel(kernel_id)["id"]]
         self.set_status(204)
 
 
@@ -201,45 +201,45 @@ class SessionsHandler(RestHandler):
 
     def get(self) -> None:
         """All sessions."""
-        self.answer(list(self.known.sessions.values()))
+        self.respond(list(self.registry.sessions.values()))
 
     def post(self) -> None:
         """A new session with a new kernel."""
-        self.answer(self.known.start_session(json.loads(self.request.body)), 201)
+        self.respond(self.registry.start_session(json.loads(self.request.body)), 201)
 
 
 class ChannelsHandler(websocket.WebSocketHandler, RestHandler):
-    """``/api/kernels/<id>/channels``: answers, or floods."""
+    """``/api/kernels/<id>/channels``: replies, or sends a flood."""
 
     def prepare(self) -> None:
-        """Refuse who must not, or what is not there; called by tornado."""
+        """Reject requests without the token or for an unknown kernel; called by tornado."""
         super().prepare()
         self.kernel(self.path_args[0])
 
     def select_subprotocol(self, subprotocols: list[str]) -> str | None:
-        """Take v1 where it is offered; called by tornado."""
+        """Select v1 if the client offers it; called by tornado."""
         return V1 if V1 in subprotocols else None
 
     def open(self, kernel_id: str) -> None:
-        """Get ready; called by tornado."""
+        """Record the TLS parameters; called by tornado after the handshake."""
         assert self.ws_connection is not None  # for the type checker
         assert self.ws_connection.stream is not None
         self.stream = self.ws_connection.stream
-        self.kernel(kernel_id)["tls"] = self._agreed_on()
+        self.kernel(kernel_id)["tls"] = self._tls_parameters()
         self.v1 = self.selected_subprotocol == V1
         self.set_nodelay(True)
 
-    def _agreed_on(self) -> str:
+    def _tls_parameters(self) -> str:
         sock = self.stream.socket
         cipher = sock.cipher() if isinstance(sock, ssl.SSLSocket) else None
         return f"{cipher[1]} {cipher[0]}" if cipher else ""
 
     def on_message(self, payload: str | bytes) -> None:
-        """Answer a message; called by tornado, which has answered pings."""
+        """Reply to a message; called by tornado, which answers pings itself."""
         channel, header, content = decode(payload)
         code = content.get("code", "")
         if code.startswith('{"count"'):
-            # A task of its own, so that pings are answered meanwhile: between two writes.
+            # In a task, so that tornado can answer pings between two writes.
             flood = self._flood(**json.loads(code))
             self.flooding = asyncio.create_task(flood, name="flood")
             return
@@ -247,20 +247,20 @@ class ChannelsHandler(websocket.WebSocketHandler, RestHandler):
         reply = message(channel, kind, header, {"status": "ok", "execution_count": 1})
         self.write_message(encode(reply, self.v1), binary=self.v1)
 
-    async def _flood(self, count: int, size: int, together: int) -> None:
-        """Write ``count`` messages, ``together`` in one write, past tornado's framing.
+    async def _flood(self, count: int, size: int, per_write: int) -> None:
+        """Write ``count`` messages, ``per_write`` in each write, without tornado's framing.
 
-        Only whole frames are written, so that a pong may come between any two writes.
+        Each write has complete frames only, so that a pong can be sent between two writes.
         """
-        block = burst_frame(size, self.v1) * together
+        block = burst_frame(size, self.v1) * per_write
         try:
-            for _ in range(count // together):
+            for _ in range(count // per_write):
                 await self._write(block)
         except (iostream.StreamClosedError, OSError):
-            return  # whoever asked has had enough
+            return  # the client has closed the connection
 
     async def _write(self, block: bytes) -> None:
-        """Write at once as a kernel's messages are, or when the stream can take more."""
+        """Write immediately, as a server writes a kernel's messages; wait if the socket is full."""
         sent = 0
         if not self.stream.writing():
             with contextlib.suppress(BlockingIOError, ssl.SSLWantWriteError):
@@ -269,7 +269,7 @@ class ChannelsHandler(websocket.WebSocketHandler, RestHandler):
             await self.stream.write(memoryview(block)[sent:])
 
 
-def application(kernels: Kernels) -> web.Application:
+def application(registry: Registry) -> web.Application:
     """All routes."""
     one = r"([\w-]+)"
     routes: list[tuple[str, type[web.RequestHandler]]] = [
@@ -282,7 +282,7 @@ def application(kernels: Kernels) -> web.Application:
         (r"/api/sessions", SessionsHandler),
     ]
     return web.Application(
-        [(path, handler, {"kernels": kernels}) for path, handler in routes],
+        [(path, handler, {"registry": registry}) for path, handler in routes],
         log_function=lambda handler: None,
     )
 
@@ -294,15 +294,15 @@ async def main() -> None:
     parser.add_argument("--token", required=True)
     parser.add_argument("--cert", help="file with the certificate, for TLS")
     parser.add_argument("--key", help="file with its key")
-    parser.add_argument("--no-listing", action="store_true", help="refuse to list kernels")
-    parser.add_argument("--seconds", type=float, default=3600, help="to live at most")
+    parser.add_argument("--no-listing", action="store_true", help="reject requests for all kernels")
+    parser.add_argument("--seconds", type=float, default=3600, help="stop after this time")
     options = parser.parse_args()
     tls = None
     if options.cert:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(options.cert, options.key)
-    kernels = Kernels(options.token, listing=not options.no_listing)
-    HTTPServer(application(kernels), ssl_options=tls).listen(options.port, "127.0.0.1")
+    registry = Registry(options.token, listing=not options.no_listing)
+    HTTPServer(application(registry), ssl_options=tls).listen(options.port, "127.0.0.1")
     await asyncio.sleep(options.seconds)
 
 

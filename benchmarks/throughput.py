@@ -1,4 +1,4 @@
-"""How much a relay passes on, what that costs it, and what is left of it with TLS."""
+"""A relay's throughput, its cost in CPU time and memory, and the same with TLS."""
 
 from __future__ import annotations
 
@@ -7,43 +7,43 @@ from dataclasses import dataclass
 
 from tests.support.servers import Server
 
-from .effort import Effort, Findings
 from .goals import LEGS
-from .latency import relays, started
+from .latency import relays, start_all
 from .meter import Meter
-from .page import Lost, Page
-from .servers import NGINX, stable
+from .page import FloodLost, Page
+from .servers import NGINX, benchmark_servers
+from .workload import Measurements, Workload
 
 
 @dataclass(frozen=True)
 class Flood:
-    """Messages that a synthetic gateway sends at once."""
+    """Messages that a synthetic gateway sends as fast as it can."""
 
     count: int
     size: int  # bytes
-    together: int = 1  # messages in one write
+    per_write: int = 1  # messages in one write
 
     def rate(self, seconds: float) -> float:
-        """Thousands of small messages a second, or megabytes a second."""
+        """Return thousands of messages a second if they are small, else megabytes a second."""
         return self.count * (self.size / 1e6 if self.size > 1e4 else 1e-3) / seconds
 
     def cost(self, seconds: float) -> float:
-        """Microseconds for a small message, or milliseconds for 100 MB."""
+        """Return microseconds for each message if they are small, else milliseconds for 100 MB."""
         return seconds / self.count * (1e11 / self.size if self.size > 1e4 else 1e6)
 
-    def longer(self, times: float) -> Flood:
-        """The same, so many times, in whole numbers."""
-        return Flood(self.count * max(1, round(times)), self.size, self.together)
+    def multiplied(self, times: float) -> Flood:
+        """Return a flood that is a whole number of times as long."""
+        return Flood(self.count * max(1, round(times)), self.size, self.per_write)
 
 
-SMALL = Flood(20_000, 200, together=20)
+SMALL = Flood(20_000, 200, per_write=20)
 SINGLE = Flood(20_000, 200)
 BULK = Flood(200, 1_000_000)
 FRAME = Flood(1, 100_000_000)
 
 
-class Contestant:
-    """One server that takes part, and its figures so far."""
+class Competitor:
+    """One server and its figures so far."""
 
     def __init__(self, server: Server, flood: Flood, seconds: float) -> None:
         self.rates: list[float] = []
@@ -53,25 +53,25 @@ class Contestant:
         self.kernel_id = server.start_kernel()
         self.meter = Meter(server)
         self.flood = flood
-        # A fast server gets more to do, so that all work for about as long: a CPU's clock ticks
-        # every 10 ms. The other floods are long enough.
+        # Floods of small messages are adjusted to last equally long on every server: CPU time is
+        # measured in ticks of 10 ms. The other floods are long enough.
         if flood.size < 1e4:
-            self.flood = flood.longer(seconds / self._take(flood))
+            self.flood = flood.multiplied(seconds / self._time_flood(flood))
 
-    def _take(self, flood: Flood) -> float:
-        """Seconds, on a new connection: one that waited for its turn would not answer pings."""
+    def _time_flood(self, flood: Flood) -> float:
+        """Return the seconds on a new connection: an idle one would not answer pings in time."""
         with Page(self.server, self.kernel_id) as page:
-            page.ask()
+            page.time_reply()
             return page.flood(**vars(flood))
 
     def run(self) -> None:
-        """One flood, unless one was lost already."""
+        """Measure one flood, unless one was lost before."""
         if self.lost:
             return
         before = self.meter.cpu()
         try:
-            seconds = self._take(self.flood)
-        except Lost:
+            seconds = self._time_flood(self.flood)
+        except FloodLost:
             self.lost = True
             return
         self.rates.append(self.flood.rate(seconds))
@@ -84,46 +84,48 @@ class Contestant:
 
     @property
     def cost(self) -> float | None:
-        """The mean cost: single ones are too coarse."""
+        """The mean cost: the ticks are too coarse for a median."""
         return None if self.lost else statistics.fmean(self.costs)
 
 
-def compete(peers: dict[str, Server], flood: Flood, effort: Effort) -> dict[str, Contestant]:
-    """Flood each server in turn, several times."""
-    found = {p: Contestant(server, flood, effort.flood_seconds) for p, server in peers.items()}
-    for _ in range(effort.floods):
-        for contestant in found.values():
-            contestant.run()
-    return found
+def run_floods(peers: dict[str, Server], flood: Flood, workload: Workload) -> dict[str, Competitor]:
+    """Send several floods through each server, in turns."""
+    competitors = {
+        p: Competitor(server, flood, workload.flood_seconds) for p, server in peers.items()
+    }
+    for _ in range(workload.floods):
+        for competitor in competitors.values():
+            competitor.run()
+    return competitors
 
 
-def throughput(effort: Effort) -> Findings:
-    """Rates, CPU time and growth of memory for small messages, bulk, and one huge message."""
-    findings = Findings()
-    figures = findings.figures
-    with stable() as servers:
+def throughput(workload: Workload) -> Measurements:
+    """Rates, CPU time and growth of memory for small messages, bulk data and one huge message."""
+    measurements = Measurements()
+    figures = measurements.figures
+    with benchmark_servers() as servers:
         gateway = servers.synthetic().start()
         peers = relays(servers, gateway)
         if NGINX:
             peers["nginx-64k"] = servers.nginx(gateway, large_buffers=True)
-        peers = {"direct": gateway, **started(peers)}
+        peers = {"direct": gateway, **start_all(peers)}
         floods = {"small": SMALL, "single": SINGLE, "bulk": BULK, "frame": FRAME}
-        Page(gateway).flood(**vars(FRAME))  # which the gateway makes once and keeps
+        Page(gateway).flood(**vars(FRAME))  # the gateway caches its large message
         for key, flood in floods.items():
-            found = compete(peers, flood, effort)
-            figures[key] = {peer: c.rate for peer, c in found.items()}
-            # The gateway's own costs say nothing of relays.
-            relaying = {peer: c for peer, c in found.items() if peer != "direct"}
+            competitors = run_floods(peers, flood, workload)
+            figures[key] = {peer: c.rate for peer, c in competitors.items()}
+            # The gateway's own cost is not that of a relay.
+            relay_results = {peer: c for peer, c in competitors.items() if peer != "direct"}
             if key != "frame":
-                figures[f"{key}-cpu"] = {peer: c.cost for peer, c in relaying.items()}
-            figures[f"{key}-memory"] = {peer: c.meter.growth() for peer, c in relaying.items()}
-    return findings
+                figures[f"{key}-cpu"] = {peer: c.cost for peer, c in relay_results.items()}
+            figures[f"{key}-memory"] = {peer: c.meter.growth() for peer, c in relay_results.items()}
+    return measurements
 
 
-def tls(effort: Effort) -> Findings:
-    """Rates with TLS on either leg and on both, and what was agreed on there."""
-    findings = Findings()
-    with stable() as servers:
+def tls(workload: Workload) -> Measurements:
+    """Rates with TLS on either leg and on both; the notes have TLS version and cipher."""
+    measurements = Measurements()
+    with benchmark_servers() as servers:
         gateways = {False: servers.synthetic().start(), True: servers.synthetic(tls=True).start()}
         peers: dict[str, Server] = {}
         for leg in LEGS:
@@ -134,8 +136,8 @@ def tls(effort: Effort) -> Findings:
         for peer, server in peers.items():
             with Page(server) as page:
                 model = gateways["browser" not in peer].get(f"/api/kernels/{page.kernel_id}").json()
-                findings.notes[f"TLS of {peer}"] = f"{page.tls or '-'} / {model['tls'] or '-'}"
+                measurements.notes[f"TLS of {peer}"] = f"{page.tls or '-'} / {model['tls'] or '-'}"
         for key, flood in {"small": SMALL, "single": SINGLE, "bulk": BULK}.items():
-            found = compete(peers, flood, effort)
-            findings.figures[f"tls-{key}"] = {peer: c.rate for peer, c in found.items()}
-    return findings
+            competitors = run_floods(peers, flood, workload)
+            measurements.figures[f"tls-{key}"] = {peer: c.rate for peer, c in competitors.items()}
+    return measurements

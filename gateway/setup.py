@@ -11,13 +11,13 @@ exec((HERE / "notebook_remote_gateway" / "_version.py").read_text(encoding="utf-
 setup(
     name="notebook-remote-gateway",
     version=VERSION["__version__"],
-    description="Single-use tickets for a kernel gateway, so that a page can talk to it directly",
+    description="Add-on for Jupyter gateways: pages connect to kernels directly, with tickets",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="BSD-3-Clause",
     packages=["notebook_remote_gateway"],
     package_data={"notebook_remote_gateway": ["py.typed"]},
-    # Off, but known: `jupyter server extension enable` does not take what it has not heard of.
+    # Disabled at first. `jupyter server extension enable` accepts only extensions with such a file.
     data_files=[
         (
             "etc/jupyter/jupyter_server_config.d",
@@ -25,7 +25,7 @@ setup(
         )
     ],
     python_requires=">=3.10",
-    # The gateway brings the rest. Enterprise Gateway needs jupyter_server 1, so none is named here.
+    # The gateway has the rest. No version of jupyter_server: Enterprise Gateway needs version 1.
     install_requires=["PyJWT>=2.8,<3", "tornado>=6.1"],
     classifiers=[
         "Framework :: Jupyter",

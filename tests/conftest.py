@@ -17,7 +17,7 @@ from .support.certificates import Authority, Files
 from .support.intermediary import Intermediary
 from .support.programs import find_browser, find_nginx, unset
 from .support.servers import Farm, Server
-from .support.shared_servers import EVERYWHERE, ON_GATEWAYS, SharedServers
+from .support.shared_servers import EVERYWHERE, KINDS, ON_GATEWAYS, SharedServers
 
 
 @pytest.fixture(scope="session")
@@ -51,8 +51,33 @@ def gateway(shared: SharedServers, kind: str) -> Server:
     return shared.gateway(kind)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Left out by --quick: what needs a browser, other environments, or minutes.
+SLOW_MARKS = ("browser", "eg", "extensions", "hub", "network", "nginx", "outages")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Called by pytest."""
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="only tests without servers of their own, on one kind of gateway, without a browser",
+    )
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Whether a test is one for --quick."""
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    kinds = {value for value in parameters if isinstance(value, str)} & {*KINDS, "embedded"}
+    marked = any(item.get_closest_marker(mark) for mark in SLOW_MARKS)
+    own_servers = "farm" in getattr(item, "fixturenames", ())
+    return not marked and not own_servers and kinds <= {"jupyter-server"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without a browser, say, the tests that need it are skipped, not in CI."""
+    if config.getoption("--quick"):
+        config.hook.pytest_deselected(items=[item for item in items if not is_quick(item)])
+        items[:] = filter(is_quick, items)
     in_ci = os.environ.get("CI") == "true"
     missing = {
         "eg": unset("NOTEBOOK_REMOTE_EG_PYTHON"),

@@ -83,7 +83,7 @@ def test_a_new_ticket_for_the_same_session_gets_what_was_buffered(
         "import time\nfor i in range(5):\n    print(i, flush=True); time.sleep(.2)"
     )
     channels.messages_until(msg_id, "stream")
-    channels.ws.sock.close()  # the link breaks, without a goodbye
+    channels.ws.sock.close()  # the connection breaks without a close frame
     with PageChannels(gateway, kernel_id, session_id=channels.session_id) as again:
         messages = again.messages_until(msg_id, "execute_reply", "status:idle")
     text = "".join(m["content"]["text"] for m in messages if m["msg_type"] == "stream")
@@ -130,7 +130,7 @@ def test_a_ticket_is_for_one_kernel_origin_and_session(gateway: Server, kernel_i
         {"Origin": None},
         {"Origin": "null"},
         {"Origin": gateway.url},
-        # tornado asks nobody about the origin when the browser says this
+        # with this header, tornado skips the check of the origin
         {"Origin": "https://evil.example", "Sec_Fetch_Site": "same-origin"},
         {"Origin": "https://evil.example", "Sec_Fetch_Site": "none"},
         {"Origin": None, "Sec_Fetch_Site": "same-origin"},
@@ -161,7 +161,7 @@ def test_a_ticket_is_for_one_kernel_origin_and_session(gateway: Server, kernel_i
 
 
 def test_the_session_cannot_be_replaced_in_the_body(gateway: Server, kernel_id: str) -> None:
-    """Tornado adds a form's values to the query's, and the gateway takes the last."""
+    """Tornado appends a form's values to the query's, and the gateway uses the last one."""
     with PageChannels(gateway, kernel_id) as page:
         page.run("1")
         nr_token = ticket(gateway, kernel_id)
@@ -180,7 +180,8 @@ def test_the_session_cannot_be_replaced_in_the_body(gateway: Server, kernel_id: 
             timeout=40,
         ) as response:
             assert response.status_code == 101
-        assert page.run("6 * 7") == "42"  # a second one of this session would have ended it
+        # a second connection of this session would have closed this one
+        assert page.run("6 * 7") == "42"
     assert f"Replacing stale connection: {kernel_id}" not in gateway.log
 
 
@@ -278,7 +279,7 @@ def test_a_ticket_is_no_token_anywhere(gateway: Server, kernel_id: str) -> None:
             assert response.status_code in refused, (method, path, place)
             if response.status_code in (404, 405):
                 assert gateway.request(method, path).status_code in (404, 405), path
-    # What is in a URL of the gateway's own gets into its log, so not even a public one takes it.
+    # The gateway logs its URLs, so even a public one must not receive a ticket.
     for path in ("/", "/api", "/login", "/static/x", "/no/such/route"):
         response = requests.get(f"{gateway.url}{path}?nr%5Ftoken={nr_token}", timeout=40)
         assert response.status_code == 403, path
@@ -294,7 +295,7 @@ def test_a_ticket_is_no_token_anywhere(gateway: Server, kernel_id: str) -> None:
 
 @pytest.mark.parametrize("kind", WITH_IDENTITIES)
 def test_the_authorizer_is_asked_again_when_a_ticket_is_used(farm: Farm, kind: str) -> None:
-    """About the same user, and the very object that the identity provider made."""
+    """For the same user, with the same object that the identity provider created."""
     app = "ServerApp" if kind == "jupyter-server" else "KernelGatewayApp"
     gateway = farm.gateway(kind, f"--{app}.authorizer_class=authorizers.NoChannels", addon=True)
     (gateway.folder / "authorizers.py").write_text(NO_CHANNELS)
@@ -302,7 +303,8 @@ def test_the_authorizer_is_asked_again_when_a_ticket_is_used(farm: Farm, kind: s
     gateway.start()
     with gateway.kernel() as kernel_id:
         assert handshake(gateway, kernel_id, ticket(gateway, kernel_id)) == 403
-        assert audit_outcomes(gateway, "redeem", kernel_id) == ["ok"]  # it is used up all the same
+        # the ticket is used up nevertheless
+        assert audit_outcomes(gateway, "redeem", kernel_id) == ["ok"]
 
 
 def test_without_a_ticket_the_channels_are_the_gateways_own(

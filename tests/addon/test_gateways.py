@@ -26,16 +26,16 @@ Embedded.launch_instance()
 
 
 def test_the_readmes_line_for_jupyter_server_works(farm: Farm) -> None:
-    """It enables only what a file in the same folder names, so the package installs one.
+    """The command enables only an extension that has a file in the folder to which it writes.
 
-    Here, next to the test's own settings instead of the environment's.
+    The package installs that file into the environment; the test copies it to its own folder.
     """
     installed = Path(sys.prefix, "etc/jupyter/jupyter_server_config.d/notebook_remote_gateway.json")
     gateway = farm.gateway("jupyter-server")
     gateway.command.remove("--ServerApp.jpserver_extensions={}")
-    gateway.env["JUPYTER_PREFER_ENV_PATH"] = "0"  # the test's settings before the environment's
+    gateway.env["JUPYTER_PREFER_ENV_PATH"] = "0"  # so that the test's settings take precedence
     gateway.start()
-    assert gateway.get("/api/notebook-remote").status_code == 404  # it is off at first
+    assert gateway.get("/api/notebook-remote").status_code == 404  # it is disabled by default
     gateway.stop()
     folder = Path(gateway.env["JUPYTER_CONFIG_DIR"], "jupyter_server_config.d")
     folder.mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_a_server_app_without_extensions_can_install_the_add_on(farm: Farm) -> N
 
 
 def test_a_notebook_server_does_not_load_the_add_on(farm: Farm) -> None:
-    """Its channels lead to a gateway; ours would be before them."""
+    """The add-on's routes would hide the channels that the notebook server relays."""
     notebook = farm.notebook("--ServerApp.jpserver_extensions=notebook_remote_gateway=True").start()
     assert "this server is not a gateway" in notebook.log
     with notebook.kernel() as kernel_id:
@@ -87,7 +87,7 @@ def test_a_notebook_server_does_not_load_the_add_on(farm: Farm) -> None:
 
 
 def test_replicas_with_a_common_key_accept_each_others_tickets(farm: Farm) -> None:
-    """And each of them once: the README says so."""
+    """Each replica accepts a ticket once, as README.md says."""
     env = {"NOTEBOOK_REMOTE_TICKET_KEY": "k" * 32}
     one, other = (farm.gateway("jupyter-server", addon=True, env=env).start() for _ in range(2))
     with one.kernel() as kernel_id:

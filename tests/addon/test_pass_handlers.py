@@ -1,4 +1,4 @@
-"""Passes: a page of another origin with kernels of its own on a real gateway, and no token."""
+"""Passes: a page of another origin has kernels of its own on a real gateway, without its token."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def test_a_pass_opens_nothing_of_the_gateways_own(gateway: Server) -> None:
                 response = Page(gateway, authorization, origin).ask(
                     method, path, json={"origin": ORIGIN, "session_id": SESSION}
                 )
-                # Jupyter Server answers 404 to what comes from another origin
+                # Jupyter Server responds with 404 to requests of another origin
                 assert response.status_code in (401, 403, 404), (method, path)
     assert handshake(gateway, kernel_id, token) == 403
     assert audit_outcomes(gateway, "redeem", kernel_id) == ["wrong-type"]
@@ -250,7 +250,7 @@ def test_a_pass_requires_an_allowed_origin_and_the_token(gateway: Server) -> Non
     for origin in ("*", "", None, [ORIGIN]):
         response = Page(gateway, token).ask("POST", url, json={"origin": origin})
         assert (response.status_code, response.json()["reason"]) == (400, "bad-origin")
-    # a notebook server may get one for its page, and asks what there is
+    # a notebook server may request a pass for its page, and the list of features
     server = Page(gateway, token, None)
     assert server.ask("POST", url, json={"origin": ORIGIN}).status_code == 201
     assert server.ask("GET", OURS).json()["features"] == ["tickets", "passes"]
@@ -269,7 +269,7 @@ def test_without_allowed_origins_there_are_no_passes(shared: SharedServers, kind
 
 
 def test_the_gateways_limits_on_starts_apply(farm: Farm, kind: str) -> None:
-    """As many kernels as it allows, and of a kernel's environment what it allows."""
+    """Its limit on kernels, and its rules for the environment of a kernel."""
     app = {"kernel-gateway": "KernelGatewayApp", "enterprise-gateway": "EnterpriseGatewayApp"}
     options = [f"--{app[kind]}.max_kernels=1"] if kind in app else []
     gateway = farm.gateway(kind, *options, addon=True, env=ALLOWED).start()
@@ -289,11 +289,11 @@ def test_the_gateways_limits_on_starts_apply(farm: Farm, kind: str) -> None:
         assert page.ask("POST", f"{OURS}/kernels", json=kernel_body(gateway)).status_code == 403
     for bad in ({"name": 7}, {"path": ["x"]}, {"env": []}, []):
         assert page.ask("POST", f"{OURS}/kernels", json=bad).status_code == 400
-    assert ask(gateway, kernel_id).status_code == 201  # the token still opens everything
+    assert ask(gateway, kernel_id).status_code == 201  # the token is still valid for everything
 
 
 def test_a_pass_of_an_origin_that_is_no_longer_allowed_is_rejected(farm: Farm) -> None:
-    """At once, with passes that are still good; here after a restart, with the same key."""
+    """Immediately, although the pass has not expired; here after a restart with the same key."""
     key = {"NOTEBOOK_REMOTE_TICKET_KEY": "k" * 32}
     before = farm.gateway("jupyter-server", addon=True, env={**ALLOWED, **key}).start()
     page, other = visit(before), visit(before, OTHER)

@@ -132,7 +132,7 @@ def test_websockets_that_do_not_get_through_are_not_the_gateways_fault(
         wait_for("the proxy", lambda: visitor.context.request.get(f"{proxy.url}/api").ok)
         notebook = NotebookPage(visitor.context.new_page(), wait=False)
         notebook.page.goto(address)
-        told = notebook.page.get_by_text("WebSockets from this page do not get through")
+        told = notebook.page.get_by_text("WebSockets from this page do not reach")
         expect(told).to_be_visible()
         expect(indicator(notebook)).to_contain_text("WebSockets are blocked")
         indicator(notebook).click()

@@ -178,7 +178,7 @@ def test_an_https_page_in_browser_mode_may_not_reach_a_gateway_without_tls(
     visitor.write_notebook("a.ipynb", "python3")
     notebook = visitor.reopen_notebook()
     sentence = (
-        f"This page came over https and must not use the gateway at http://{HOST}:{pair.port}"
+        f"This page was loaded over https and must not use the gateway at http://{HOST}:{pair.port}"
     )
     expect(notebook.page.get_by_text(sentence)).to_be_visible()
     notebook.answer_dialog("No Kernel")

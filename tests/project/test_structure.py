@@ -56,6 +56,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "embedded.server": "embedded/test_supervisor.py",
     "handlers.api": "handlers/test_backends.py",
     "handlers.base": "handlers/test_kernels.py",
+    "handlers.bodies": "handlers/test_openapi.py",
     "handlers.contents": "backends/test_registry.py",
     "handlers.examinations": "handlers/test_backends.py",
     "handlers.kernelspecs": "backends/remote/test_kernelspecs.py",

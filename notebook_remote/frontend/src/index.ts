@@ -1,4 +1,4 @@
-/* The plugins. Each works without the others; without all of them the page works as the stock one. */
+/* The plugins. Without them the page works like JupyterLab's own, through the notebook server. */
 
 import { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import {
@@ -25,69 +25,70 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import '../style/indicator.css';
-import { backends } from './config';
-import { KernelDialogs } from './dialogs';
-import { EndsOfKernels } from './ended';
-import { BrowserGateways, IBrowserGateways } from './gateways';
-import { Indicator } from './indicator';
-import { Links } from './links';
-import { GatewayDialogs } from './manage';
-import { IManagers, Managers } from './managers';
-import { keepMenusInside } from './menus';
-import { notifyOfObstacles } from './obstacles';
-import { watchForProblems } from './problems';
-import { askForToken } from './prompt';
-import { IReach, Reach } from './reach';
-import { IRoutes, Routes } from './routes';
-import { GatewaysRunning } from './running';
-import { noteWanted, opensTabs } from './wanted';
-import { watchForWidgets } from './widgets';
+import { BrowserGateways } from './browser/registry';
+import { promptForToken } from './browser/tokenDialog';
+import { Routes } from './channels/routes';
+import { notifyOfUnavailableGateway } from './notifications/gatewayUnavailable';
+import { KernelGoneExtension } from './notifications/kernelGone';
+import { notifyOfMissingWidgets } from './notifications/missingWidgets';
+import { notifyOfConnectivity } from './notifications/serverUnreachable';
+import { backends } from './server/config';
+import { Connectivity } from './server/connectivity';
+import { Links } from './server/links';
+import { Managers } from './services/managers';
+import { isTreePage, storePendingKernels } from './services/pendingKernel';
+import { IBrowserGateways, IConnectivity, IManagers, IRoutes } from './tokens';
+import { Indicator } from './toolbar/indicator';
+import { GatewaysDialog } from './ui/gatewaysDialog';
+import { KernelDialogs } from './ui/kernelDialog';
+import { keepMenusInside } from './ui/menuPosition';
+import { RunningGateways } from './ui/running';
 
 const DOMAIN = 'notebook_remote';
 
 const routes: ServiceManagerPlugin<IRoutes> = {
   id: 'notebook-remote:routes',
-  description: 'Knows which way the channels of each kernel go.',
+  description: 'Records which way the channels of each kernel connection go.',
   provides: IRoutes,
   activate: () => new Routes()
 };
 
 const browserGateways: ServiceManagerPlugin<BrowserGateways> = {
   id: 'notebook-remote:browser-gateways',
-  description: 'The gateways that the page deals with by itself, in browser mode.',
+  description: 'The gateways in browser mode, which only pages contact.',
   provides: IBrowserGateways,
   optional: [IServerSettings],
   activate: (_: null, settings: ServerConnection.ISettings | null) =>
     new BrowserGateways(settings ?? ServerConnection.makeSettings())
 };
 
-const reach: ServiceManagerPlugin<Reach> = {
+const connectivity: ServiceManagerPlugin<Connectivity> = {
   id: 'notebook-remote:reach',
-  description: 'Knows whether this page gets through to the notebook server.',
-  provides: IReach,
+  description: 'Detects an expired login, and a proxy that blocks WebSockets.',
+  provides: IConnectivity,
   optional: [IServerSettings],
   activate: (_: null, settings: ServerConnection.ISettings | null) =>
-    new Reach(settings ?? ServerConnection.makeSettings())
+    new Connectivity(settings ?? ServerConnection.makeSettings())
 };
 
 const managers: ServiceManagerPlugin<Managers> = {
   id: 'notebook-remote:managers',
-  description: 'Makes the stock managers, whose requests may go to a gateway.',
+  description: "Creates JupyterLab's managers with clients of our own.",
   provides: IManagers,
-  requires: [IRoutes, IBrowserGateways, IReach],
+  requires: [IRoutes, IBrowserGateways, IConnectivity],
   optional: [IConnectionStatus],
   activate: (
     _: null,
     routes: Routes,
     gateways: BrowserGateways,
-    reach: Reach,
+    connectivity: Connectivity,
     connectionStatus: IConnectionStatus | null
-  ) => new Managers(routes, gateways, reach, connectionStatus)
+  ) => new Managers(routes, gateways, connectivity, connectionStatus)
 };
 
 const kernelManager: ServiceManagerPlugin<Kernel.IManager> = {
   id: 'notebook-remote:kernel-manager',
-  description: 'The stock kernel manager, whose channels may go to a gateway.',
+  description: "JupyterLab's kernel manager, with channels that may go to a gateway directly.",
   autoStart: true,
   provides: IKernelManager,
   requires: [IManagers],
@@ -96,7 +97,7 @@ const kernelManager: ServiceManagerPlugin<Kernel.IManager> = {
 
 const kernelSpecManager: ServiceManagerPlugin<KernelSpec.IManager> = {
   id: 'notebook-remote:kernel-spec-manager',
-  description: 'The stock kernelspec manager, which knows gateways in browser mode too.',
+  description: "JupyterLab's kernelspec manager, with the gateways in browser mode.",
   autoStart: true,
   provides: IKernelSpecManager,
   requires: [IManagers],
@@ -105,7 +106,7 @@ const kernelSpecManager: ServiceManagerPlugin<KernelSpec.IManager> = {
 
 const sessionManager: ServiceManagerPlugin<Session.IManager> = {
   id: 'notebook-remote:session-manager',
-  description: 'The stock session manager, with kernels of gateways in browser mode too.',
+  description: "JupyterLab's session manager, with kernels on gateways in browser mode.",
   autoStart: true,
   provides: ISessionManager,
   requires: [IManagers, IKernelManager],
@@ -124,7 +125,7 @@ const token: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
-    gateways.askBy((backend, problem) => askForToken(backend, problem, trans));
+    gateways.setPrompt((backend, problem) => promptForToken(backend, problem, trans));
     gateways.signedIn.connect(() => {
       void kernelspecs.refreshSpecs();
       void sessions.refreshRunning();
@@ -134,15 +135,15 @@ const token: JupyterFrontEndPlugin<void> = {
 
 const indicator: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:indicator',
-  description: "Shows in the notebook's toolbar how its kernel is connected.",
+  description: "Shows the status of the kernel's connection in the notebook's toolbar.",
   autoStart: true,
-  requires: [IRoutes, IBrowserGateways, IReach],
+  requires: [IRoutes, IBrowserGateways, IConnectivity],
   optional: [IToolbarWidgetRegistry, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     routes: IRoutes,
     browserGateways: BrowserGateways,
-    reach: IReach,
+    connectivity: IConnectivity,
     toolbars: IToolbarWidgetRegistry | null,
     translator: ITranslator | null
   ) => {
@@ -156,14 +157,23 @@ const indicator: JupyterFrontEndPlugin<void> = {
       'Notebook',
       'notebookRemote',
       ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
-        new Indicator({ sessionContext, specs, settings, routes, browserGateways, reach, links, trans })
+        new Indicator({
+          sessionContext,
+          specs,
+          settings,
+          routes,
+          browserGateways,
+          connectivity,
+          links,
+          trans
+        })
     );
   }
 };
 
-const dialogs: JupyterFrontEndPlugin<ISessionContextDialogs> = {
+const kernelDialog: JupyterFrontEndPlugin<ISessionContextDialogs> = {
   id: 'notebook-remote:dialogs',
-  description: 'The stock kernel dialog, which names the backends as well.',
+  description: "JupyterLab's kernel dialog, which shows the backends as well.",
   autoStart: true,
   provides: ISessionContextDialogs,
   optional: [ITranslator, ISettingRegistry],
@@ -176,12 +186,12 @@ const dialogs: JupyterFrontEndPlugin<ISessionContextDialogs> = {
 
 const running: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:running',
-  description: 'Shows the gateways and their kernels among what is running.',
+  description: 'Shows the gateways and their kernels on the Running page.',
   autoStart: true,
   optional: [IRunningSessionManagers, ITranslator],
   activate: (
     { commands, serviceManager }: JupyterFrontEnd,
-    managers: IRunningSessionManagers | null, // not in the page of a notebook
+    managers: IRunningSessionManagers | null, // null in the page of a notebook
     translator: ITranslator | null
   ) => {
     if (managers && backends().length) {
@@ -200,14 +210,14 @@ const running: JupyterFrontEndPlugin<void> = {
         await commands.execute('docmanager:open', { path });
         await sessions.refreshRunning();
       };
-      managers.add(new GatewaysRunning({ kernels, sessions, kernelspecs, settings, trans, adopt }));
+      managers.add(new RunningGateways({ kernels, sessions, kernelspecs, settings, trans, adopt }));
     }
   }
 };
 
-const manage: JupyterFrontEndPlugin<void> = {
+const gatewaysDialog: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:gateways',
-  description: 'Lets users see, add, test and remove gateways.',
+  description: 'Dialogs to list, add, test, change and remove gateways.',
   autoStart: true,
   requires: [IBrowserGateways],
   optional: [ITranslator],
@@ -224,29 +234,26 @@ const manage: JupyterFrontEndPlugin<void> = {
       isVisible,
       isEnabled: isVisible,
       execute: () =>
-        new GatewayDialogs(serviceManager, gateways, trans)
+        new GatewaysDialog(serviceManager, gateways, trans)
           .show()
           .catch(error => showErrorMessage(trans.__('Gateways'), error as Error))
     });
   }
 };
 
-const problems: JupyterFrontEndPlugin<void> = {
+const gatewayUnavailable: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:problems',
-  description: 'Says why the gateway cannot be used.',
+  description: 'Notifies users of an unavailable gateway, and of messages that were not sent.',
   autoStart: true,
   requires: [IBrowserGateways],
   optional: [ITranslator],
-  activate: (
-    app: JupyterFrontEnd,
-    gateways: BrowserGateways,
-    translator: ITranslator | null
-  ) => watchForProblems(app, gateways, (translator ?? nullTranslator).load(DOMAIN))
+  activate: (app: JupyterFrontEnd, gateways: BrowserGateways, translator: ITranslator | null) =>
+    notifyOfUnavailableGateway(app, gateways, (translator ?? nullTranslator).load(DOMAIN))
 };
 
-const ended: JupyterFrontEndPlugin<void> = {
+const kernelGone: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:ended',
-  description: 'Says what became of the cells of a kernel that is gone, and offers another.',
+  description: 'Notifies users of a kernel that is gone, and offers to start another.',
   autoStart: true,
   optional: [ITranslator],
   activate: (
@@ -254,73 +261,75 @@ const ended: JupyterFrontEndPlugin<void> = {
     translator: ITranslator | null
   ) => {
     if (backends().length) {
-      // The lists say that kernel and session are gone, so that the next cell gets another kernel.
+      // Without the kernel and its session in the lists, the next cell starts another kernel.
       const onGone = () =>
         void kernels
           .refreshRunning()
           .then(() => sessions.refreshRunning())
           .catch(() => undefined);
       const trans = (translator ?? nullTranslator).load(DOMAIN);
-      docRegistry.addWidgetExtension('Notebook', new EndsOfKernels(events, onGone, trans));
+      docRegistry.addWidgetExtension('Notebook', new KernelGoneExtension(events, onGone, trans));
     }
   }
 };
 
-const wanted: JupyterFrontEndPlugin<void> = {
+const pendingKernel: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:wanted',
-  description: 'Shows where new notebooks will run, and leaves their start to their tabs.',
+  description:
+    "Leaves the start of a new notebook's kernel to its tab; keeps the New menu inside the window.",
   autoStart: true,
   activate: (app: JupyterFrontEnd) => {
-    if (backends().length && opensTabs()) {
+    if (backends().length && isTreePage()) {
       keepMenusInside();
-      noteWanted(app);
+      storePendingKernels(app);
     }
   }
 };
 
-const widgets: JupyterFrontEndPlugin<void> = {
+const missingWidgets: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:widgets',
-  description: 'Says what is missing when nobody takes the widgets of a kernel.',
+  description: 'Notifies users of widgets for which the page has no widget manager.',
   autoStart: true,
   optional: [ITranslator],
   activate: ({ docRegistry }: JupyterFrontEnd, translator: ITranslator | null) => {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     docRegistry.addWidgetExtension('Notebook', {
       createNew: ({ sessionContext }: Widget & { sessionContext: ISessionContext }) =>
-        watchForWidgets(sessionContext, trans)
+        notifyOfMissingWidgets(sessionContext, trans)
     });
   }
 };
 
-const obstacles: JupyterFrontEndPlugin<void> = {
+const serverUnreachable: JupyterFrontEndPlugin<void> = {
   id: 'notebook-remote:obstacles',
-  description: 'Says why this page does not get through to the notebook server.',
+  description: 'Notifies users of an expired login, and of blocked WebSockets.',
   autoStart: true,
-  requires: [IReach],
+  requires: [IConnectivity],
   optional: [ITranslator],
   activate: (
     { serviceManager: { serverSettings } }: JupyterFrontEnd,
-    reach: IReach,
+    connectivity: IConnectivity,
     translator: ITranslator | null
-  ) => notifyOfObstacles(reach, serverSettings, (translator ?? nullTranslator).load(DOMAIN))
+  ) =>
+    notifyOfConnectivity(connectivity, serverSettings, (translator ?? nullTranslator).load(DOMAIN))
 };
 
 export default [
   routes,
   browserGateways,
-  reach,
+  connectivity,
   managers,
   kernelManager,
   kernelSpecManager,
   sessionManager,
   token,
   indicator,
-  dialogs,
+  kernelDialog,
   running,
-  manage,
-  problems,
-  ended,
-  obstacles,
-  wanted,
-  widgets
+  gatewaysDialog,
+  gatewayUnavailable,
+  kernelGone,
+  serverUnreachable,
+  pendingKernel,
+  missingWidgets
 ];
