@@ -25,7 +25,7 @@ from .backends.registry import BackendRegistry
 from .backends.remote.multikernel_manager import RemoteMappingKernelManager
 from .compat.local_channels import LocalChannels
 from .compat.notebook_locks import with_notebook_locks
-from .compat.signals import KERNELS_LIMIT, OrderlyServerApp, leave
+from .compat.signals import KERNELS_TIMEOUT, OrderlyServerApp, exit_soon
 from .config.gateway import Gateway
 from .config.named import Gateways
 from .handlers import routes
@@ -33,7 +33,7 @@ from .handlers.channels import ChannelsHandler, GatewayKernelMatcher
 from .handlers.kernels import KernelUsageHandler
 from .handlers.page_config import page_config
 from .handlers.request_log import log_request
-from .redaction import mask_configuration_in_logs
+from .redaction import redact_configuration_in_logs
 from .services.kernel_manager import RoutedKernelManager
 from .services.kernelspec_manager import RoutedKernelSpecManager
 from .services.server_clients import ServerKernelClient
@@ -175,7 +175,7 @@ class RemoteServerApp(OrderlyServerApp):
         await super().cleanup_kernels()
         if self.backend_manager is not None:
             self.session_manager.close()
-            await self._within(KERNELS_LIMIT, "Leaving the gateways", self.backend_manager.stop())
+            await self._within(KERNELS_TIMEOUT, "Leaving the gateways", self.backend_manager.stop())
 
 
 class RemoteNotebookApp(JupyterNotebookApp):
@@ -277,6 +277,6 @@ class RemoteNotebookApp(JupyterNotebookApp):
 
 def main() -> None:
     """Run the command until it is stopped, and end the process."""
-    mask_configuration_in_logs()
+    redact_configuration_in_logs()
     RemoteNotebookApp.launch_instance()
-    leave()
+    exit_soon()

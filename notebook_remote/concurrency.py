@@ -1,55 +1,66 @@
-"""Answers that many want and that one request gets; calls that may never return."""
+"""Requests that several waiters share, delays between attempts, and calls that may never return."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """What ``ask`` answers, asked by one task at a time, however many wait for it."""
+    """Calls ``request`` once at a time, and gives its result to all who wait for one."""
 
-    def __init__(self, name: str, ask: Callable[[], Awaitable[T]]) -> None:
+    def __init__(self, name: str, request: Callable[[], Awaitable[T]]) -> None:
         self._name = name
-        self._ask = ask
-        self._asking: asyncio.Task[T] | None = None
-        self._answered = float("-inf")
-        self._answer: T
+        self._request = request
+        self._in_flight: asyncio.Task[T] | None = None
+        self._result: T
+        self._result_time = float("-inf")
 
     async def recent(self, age: float) -> T:
-        """The last answer if it is no older than ``age`` seconds, else a new one."""
-        if asyncio.get_running_loop().time() - self._answered < age:
-            return self._answer
+        """The last result if it is no older than ``age`` seconds, else a new one."""
+        if asyncio.get_running_loop().time() - self._result_time < age:
+            return self._result
         return await self.fresh()
 
     async def fresh(self) -> T:
-        """A new answer. Who stops waiting for it does not stop the asking. Raises as ``ask``."""
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._run(), name=self._name)
-            self._asking.add_done_callback(self._done)
-        return await asyncio.shield(self._asking)
+        """Join the request in flight, or start one. Raises what ``request`` raises.
+
+        Cancelling a waiter does not cancel the request.
+        """
+        if self._in_flight is None:
+            self._in_flight = asyncio.create_task(self._run(), name=self._name)
+            self._in_flight.add_done_callback(self._on_done)
+        return await asyncio.shield(self._in_flight)
 
     def forget(self) -> None:
-        """Take no answer of before for recent."""
-        self._answered = float("-inf")
+        """Make ``recent`` send a new request, however new the last result is."""
+        self._result_time = float("-inf")
 
     async def _run(self) -> T:
-        return await self._ask()
+        return await self._request()
 
-    def _done(self, task: asyncio.Task[T]) -> None:
-        self._asking = None
+    def _on_done(self, task: asyncio.Task[T]) -> None:
+        self._in_flight = None
         if not task.cancelled() and task.exception() is None:
-            self._answer = task.result()
-            self._answered = asyncio.get_running_loop().time()
+            self._result = task.result()
+            self._result_time = asyncio.get_running_loop().time()
 
 
-def in_daemon_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
-    """Call what may never return, in a thread that keeps no process from its end."""
+def backoff(first: float, longest: float = float("inf")) -> Iterator[float]:
+    """The seconds to wait before each new attempt: ``first``, doubled each time to ``longest``."""
+    delay = first
+    while True:
+        yield delay
+        delay = min(2 * delay, longest)
+
+
+def run_in_daemon_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
+    """Run a blocking call that may never return; its thread does not keep the process alive."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -65,7 +76,7 @@ def in_daemon_thread(call: Callable[[], T], name: str) -> asyncio.Future[T]:
         result, failure = None, None
         try:
             result = call()
-        except Exception as error:  # noqa: BLE001 - for whoever awaits the future
+        except Exception as error:  # noqa: BLE001 - raised by the future
             failure = error
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(set_outcome, result, failure)

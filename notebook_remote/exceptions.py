@@ -4,24 +4,23 @@
 
     GatewayError                    (tornado.web.HTTPError)
     ├── GatewayUnreachable      503  no answer: down, wrong host, blocked, broken TLS, too slow
-    ├── GatewayAuthError        424  it answered, and refused our token
-    ├── GatewayAnswerError      424  it answered, and not as a Jupyter gateway does
-    ├── GatewayRefused          403  it refuses to start this kernel for this user
-    ├── GatewayLimitReached     429  it refuses to start more kernels
-    ├── KernelStartFailed       502  it tried to start the kernel and could not
-    ├── KernelExists            409  a kernel of this id runs there already (also upstream's error)
-    ├── StartCancelled          409  somebody cancelled the start of the kernel
-    ├── ReplyLost               502  a link broke off, and a reply was lost with it (headless)
-    ├── LeftToPages             501  browser mode: a page does it, and this server does not
-    ├── KernelSpecNotFound      501  it has no kernelspec of this name (also a NoSuchKernel)
-    └── KernelNotFound          404  it says that this very kernel does not exist
+    ├── GatewayAuthError        424  the gateway refused our token
+    ├── GatewayAnswerError      424  the answer is not that of a Jupyter gateway
+    ├── GatewayRefused          403  the gateway does not start this kernel for this user
+    ├── GatewayLimitReached     429  the gateway starts no more kernels
+    ├── KernelStartFailed       502  the gateway could not start the kernel
+    ├── KernelExists            409  a kernel with this id runs already (a DuplicateKernelError)
+    ├── StartCancelled          409  the user cancelled the start of the kernel
+    ├── ReplyLost               502  a reply was lost with a connection (headless clients)
+    ├── BrowserModeOnly         501  in browser mode pages do this, and the server cannot
+    ├── KernelSpecNotFound      501  the gateway has no such kernelspec (a NoSuchKernel)
+    └── KernelNotFound          404  the gateway says that this kernel does not exist
 
-503 and 424 are the two statuses that JupyterLab's front end takes for "ask again later"; for any
-other error about a kernel it declares the kernel dead. So everything that does not prove a kernel
-gone has one of the two.
+JupyterLab's front end tries again later after a 503 or a 424; after any other error about a kernel
+it declares the kernel dead. So every error that does not prove a kernel gone has one of the two.
 
-The tree stands under tornado's ``HTTPError`` so that the handlers of other people's extensions,
-which call our managers as they call the stock ones, answer with the right status too.
+The classes derive from tornado's ``HTTPError``, so that handlers of third-party extensions, which
+call our managers as they call the stock ones, answer with the right status too.
 """
 
 from __future__ import annotations
@@ -35,13 +34,13 @@ from tornado import web
 
 
 class GatewayError(web.HTTPError):
-    """Something is wrong with the gateway; ``message`` is one sentence with the next step."""
+    """Base class; ``message`` is one sentence: what is wrong, and what the user can do."""
 
     http_status: ClassVar[int] = 502
 
     def __init__(self, message: str) -> None:
         # tornado doubles every % in a log_message without arguments, because it formats it later;
-        # self.message is the text as a person should read it.
+        # self.message is the text for people.
         super().__init__(self.http_status, message)
         self.message = message
 
@@ -50,10 +49,10 @@ class GatewayError(web.HTTPError):
 
 
 class GatewayUnreachable(GatewayError):
-    """No answer from the gateway. It says nothing about the kernels there."""
+    """No answer from the gateway. Its kernels may still be running."""
 
     http_status = 503
-    request_sent = True  # whether the gateway may have got the request, and may act on it
+    request_sent = True  # whether the gateway may have received the request, and may act on it
 
 
 class GatewayAuthError(GatewayError):
@@ -63,31 +62,31 @@ class GatewayAuthError(GatewayError):
 
 
 class GatewayAnswerError(GatewayError):
-    """What answered does not answer as a Jupyter gateway does: most often a wrong URL."""
+    """The answer is not that of a Jupyter gateway; most often the URL is wrong."""
 
     http_status = 424
 
 
 class GatewayRefused(GatewayError):
-    """The gateway refuses to start a kernel for this user."""
+    """The gateway does not start this kernel for this user."""
 
     http_status = 403
 
 
 class GatewayLimitReached(GatewayError):
-    """The gateway's limit of kernels is reached."""
+    """The gateway's limit on the number of kernels is reached."""
 
     http_status = 429
 
 
 class KernelStartFailed(GatewayError):
-    """The gateway could not start or restart the kernel; its own words are in the message."""
+    """The gateway could not start or restart the kernel; the message quotes its reason."""
 
     http_status = 502
 
 
 class KernelExists(GatewayError, DuplicateKernelError):
-    """A start with the id of a kernel that runs already, ours or somebody else's.
+    """The id for a new kernel is that of a running one, ours or somebody else's.
 
     Also a ``DuplicateKernelError``, which jupyter_server's session handler knows.
     """
@@ -96,13 +95,13 @@ class KernelExists(GatewayError, DuplicateKernelError):
 
 
 class StartCancelled(GatewayError):
-    """The start of a kernel was cancelled by its user."""
+    """The user cancelled the start of the kernel."""
 
     http_status = 409
 
 
 class BrowserModeOnly(GatewayError):
-    """Something that only a page does in browser mode was asked of this server."""
+    """In browser mode only pages start and use kernels, and this server was asked to."""
 
     http_status = 501
 
@@ -115,7 +114,7 @@ class BrowserModeOnly(GatewayError):
 
 
 class ReplyLost(GatewayError):
-    """A kernel's reply to a request will never come, and whether it did all of it is not known."""
+    """The reply to a request was lost; the kernel may have run none, some or all of the code."""
 
 
 class KernelSpecNotFound(GatewayError, NoSuchKernel):
@@ -133,23 +132,23 @@ class KernelSpecNotFound(GatewayError, NoSuchKernel):
 
 
 class KernelNotFound(GatewayError):
-    """The gateway says that it has no such kernel. Only this ends a kernel on our side."""
+    """The gateway says that this kernel does not exist; only this proves a kernel gone."""
 
     http_status = 404
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and everything that led to it, outermost first."""
+    """The error and all its causes, outermost first."""
     seen: set[int] = set()
-    to_see = [error]
-    while to_see:
-        current = to_see.pop(0)
+    queue = [error]
+    while queue:
+        current = queue.pop(0)
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
         yield current
-        # Several addresses of one host that were tried come as an exception group (3.11+).
-        to_see += [
+        # A host with several addresses: their errors come as an exception group (3.11+).
+        queue += [
             *getattr(current, "exceptions", ()),
             getattr(current, "real_error", None),  # of tornado's StreamClosedError
             current.__cause__,

@@ -1,18 +1,18 @@
-"""What of this process's environment is for kernels of this computer: all but our own settings.
+"""The environment variables that kernels on this computer get: all but our own settings.
 
-The credentials of gateways are among these, and a gateway's name makes up part of theirs
-(``NOTEBOOK_REMOTE_GPU_AUTH_TOKEN``), so what is left out is a rule and no list.
+The credentials of gateways are among our settings. A variable's name may contain a gateway's name
+(``NOTEBOOK_REMOTE_GPU_AUTH_TOKEN``), so prefixes say what is excluded, and not a list of names.
 """
 
 from __future__ import annotations
 
 import os
 
-# Every variable for an option of Gateway or Gateways begins so; a test holds it.
-SETTINGS = ("JUPYTER_GATEWAY_", "NOTEBOOK_REMOTE_")
-# The add-on's, which an embedded gateway reads for itself: these and no others, since a gateway may
-# be called "ticket" or "pass". A test holds that they are all.
-ADD_ON = frozenset(
+# Prefixes of the variables of all options of Gateway and Gateways; a test checks that.
+SETTINGS_PREFIXES = ("JUPYTER_GATEWAY_", "NOTEBOOK_REMOTE_")
+# Settings of the add-on in an embedded gateway. A prefix such as NOTEBOOK_REMOTE_TICKET_ would not
+# do, since a gateway may be called "ticket". A test checks that the list is complete.
+ADDON_VARIABLES = frozenset(
     {
         "NOTEBOOK_REMOTE_ALLOWED_ORIGINS",
         "NOTEBOOK_REMOTE_PASS_LIFETIME",
@@ -23,16 +23,18 @@ ADD_ON = frozenset(
         "NOTEBOOK_REMOTE_TICKET_RATE",
     }
 )
-TOKEN = "JUPYTER_TOKEN"  # noqa: S105 - the name of the notebook server's own
+SERVER_TOKEN_PREFIX = "JUPYTER_TOKEN"  # noqa: S105 - a name; also of JUPYTER_TOKEN_FILE
 
 
 def for_kernels() -> dict[str, str]:
-    """The environment of a kernel on this computer, as `jupyter notebook` gives it otherwise."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+    """The environment of a kernel on this computer."""
+    return {
+        name: value for name, value in os.environ.items() if not name.startswith(SETTINGS_PREFIXES)
+    }
 
 
 def for_embedded_gateway() -> dict[str, str]:
-    """The environment of an embedded gateway: it has a token of its own, and maybe the add-on."""
-    add_on = {name: value for name, value in os.environ.items() if name in ADD_ON}
-    kept = for_kernels() | add_on
-    return {name: value for name, value in kept.items() if not name.startswith(TOKEN)}
+    """The environment of an embedded gateway: without the notebook server's token."""
+    addon = {name: value for name, value in os.environ.items() if name in ADDON_VARIABLES}
+    env = for_kernels() | addon
+    return {name: value for name, value in env.items() if not name.startswith(SERVER_TOKEN_PREFIX)}

@@ -1,7 +1,7 @@
 """Qualified names of kernelspecs: ``python3@gpu`` is the kernelspec python3 of the backend gpu.
 
-With one backend the names are its own. With several, a name that more than one has is qualified, so
-that none hides another. The page has the same rules in ``frontend/src/kernelspecNames.ts``.
+A name that several backends have is qualified, so that no kernelspec hides another. A name that
+only one backend has stays as it is. ``frontend/src/kernelspecNames.ts`` has the same rules.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-SEPARATOR = "@"  # which is in no name that Jupyter takes
+SEPARATOR = "@"  # Jupyter allows it in no kernelspec's name
 
 
 def split(name: str) -> tuple[str, str]:
-    """The kernelspec's own name and its backend's, which is empty if the name is not qualified."""
+    """The kernelspec's own name and the backend's name, empty if ``name`` is not qualified."""
     own, separator, backend = name.rpartition(SEPARATOR)
     return (own, backend) if separator else (name, "")
 
 
 def qualify(name: str, backend: str) -> str:
-    """The name of a kernelspec with its backend's."""
+    """The qualified name of a kernelspec: ``python3@gpu``."""
     return f"{name}{SEPARATOR}{backend}"
 
 
@@ -33,6 +33,6 @@ def unique_names(specs: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], st
     }
 
 
-def display_name(own: str, backend: str) -> str:
-    """How people see the name of a kernelspec when there are several backends."""
-    return f"{own} · {backend}"
+def display_name(name: str, backend: str) -> str:
+    """The display name of a kernelspec when there are several backends: ``Python 3 · gpu``."""
+    return f"{name} · {backend}"

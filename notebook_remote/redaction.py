@@ -1,4 +1,4 @@
-"""Takes passwords, tokens and tickets out of texts, before they are shown or logged."""
+"""Redacts passwords, tokens and tickets in texts and configuration before people see them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Before the host of a URL: all up to the last @, since people write passwords as they are. One with
-# a slash in it is no URL, but a password; a port before a slash is not.
+# user:password@ of a URL: everything up to the last @, since people do not encode an @ in a
+# password. A password may even contain a slash, but digits before a slash are a port.
 USER_INFO = re.compile(r"(://)(?:[^/?#\s'\"]*@|[^/?#\s@:\['\"]*:(?!\d+[/?#])[^\s'\"]*@)")
 SECRET_PARAMETER = re.compile(
     r"([?&;#][^=&;\s]*(?:token|ticket|pass|pwd|secret|key|auth|credential|signature)[^=&;\s]*=)"
@@ -18,48 +18,50 @@ SECRET_PARAMETER = re.compile(
 
 
 def without_secrets(text: str) -> str:
-    """Take user names, passwords and tokens out of the URLs in a text, before it is shown."""
+    """The text without user names, passwords and tokens in its URLs."""
     return SECRET_PARAMETER.sub(r"\1[secret]", USER_INFO.sub(r"\1", text))
 
 
-def unusable_address(text: str) -> str:
-    """What is shown of an address that cannot be used: nothing of what is before its last @.
+def redacted_address(text: str) -> str:
+    """An address that is not a usable URL, for an error message: without what is before its last @.
 
-    It need not be a URL, so all of that may be a password; only a scheme that we know stays.
+    All of that may be a password; only a known scheme stays.
     """
     scheme = re.match(r"(?:https?|wss?)://", text, re.IGNORECASE)
     before, _, rest = text.rpartition("@")
     return without_secrets((scheme[0] if scheme and before else "") + rest)
 
 
-SECRET = re.compile(r"token$|pwd|passw|headers|secret|cookie|(api|private)_?key", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"token$|pwd|passw|headers|secret|cookie|(api|private)_?key", re.IGNORECASE
+)
 
 
-def mask_configuration_in_logs() -> None:
-    """Mask the values in "Config changed" lines, of all applications in this process.
+def redact_configuration_in_logs() -> None:
+    """Redact secrets in the "Config changed" log lines of all applications in this process.
 
-    Called once by the command. Every extension's app logs the whole configuration with a logger of
-    its own, before an extension could add a filter to it; hence the record factory.
+    Called once by the command. Each extension's app logs the whole configuration with its own
+    logger, before anybody could add a filter to that; so a record factory does it.
     """
-    make = logging.getLogRecordFactory()
+    factory = logging.getLogRecordFactory()
 
-    def make_masked(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = make(*args, **kwargs)
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = factory(*args, **kwargs)
         if str(record.msg).startswith("Config changed") and record.args:
-            # logging makes a single mapping the arguments themselves.
-            given = record.args if isinstance(record.args, Mapping) else record.args[0]
-            record.args = (masked(given),)
+            # logging replaces a tuple of one mapping by that mapping.
+            config = record.args if isinstance(record.args, Mapping) else record.args[0]
+            record.args = (redacted(config),)
         return record
 
-    logging.setLogRecordFactory(make_masked)
+    logging.setLogRecordFactory(make_redacted)
 
 
-def masked(value: Any, name: str = "") -> Any:
-    """A configuration value as it may be shown."""
+def redacted(value: Any, name: str = "") -> Any:
+    """A configuration value, called ``name``, with its secrets replaced by ``[secret]``."""
     if isinstance(value, Mapping):
-        return {key: masked(inner, str(key)) for key, inner in value.items()}
-    if SECRET.search(name) and value:
+        return {key: redacted(inner, str(key)) for key, inner in value.items()}
+    if SECRET_NAME.search(name) and value:
         return "[secret]"
     if isinstance(value, (list, tuple, set)):
-        return [masked(inner) for inner in value]
+        return [redacted(inner) for inner in value]
     return without_secrets(str(value))

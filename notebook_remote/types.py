@@ -1,7 +1,7 @@
-"""Types that many modules share."""
+"""Type aliases that many modules share."""
 
 from __future__ import annotations
 
 from typing import Any
 
-JsonObject = dict[str, Any]  # the body of a request or an answer, or a part of it
+JsonObject = dict[str, Any]  # a JSON object in the body of a request or a response

@@ -21,7 +21,7 @@ from notebook_remote.exceptions import (
     KernelSpecNotFound,
 )
 from notebook_remote.handlers.base import http_error_behind, sentence_of
-from notebook_remote.redaction import unusable_address, without_secrets
+from notebook_remote.redaction import redacted_address, without_secrets
 
 
 def test_the_docstring_is_the_tree() -> None:
@@ -115,7 +115,7 @@ def test_secrets_are_taken_out_whole(text: str, shown: str) -> None:
     ],
 )
 def test_of_an_unusable_address_nothing_is_shown_before_its_last_at(text: str, shown: str) -> None:
-    assert unusable_address(text) == shown
+    assert redacted_address(text) == shown
 
 
 def test_secrets_are_taken_out() -> None:

@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 from notebook_remote_gateway import settings
 
+from notebook_remote.config.environment import variable_of, variables_of
 from notebook_remote.config.gateway import Gateway
 from notebook_remote.config.named import Gateways
-from notebook_remote.kernel_environment import ADD_ON, SETTINGS, for_embedded_gateway
+from notebook_remote.kernel_environment import (
+    ADDON_VARIABLES,
+    SETTINGS_PREFIXES,
+    for_embedded_gateway,
+)
 
 from .support.servers import Farm, Server
 
@@ -32,9 +37,8 @@ def test_every_setting_of_a_gateway_is_left_out() -> None:
         for cls in (Gateway, Gateways)
         for trait in cls.class_traits(config=True).values()
     ]
-    named = Gateway(given_name="my-gpu", options={"url": "http://localhost:1"})
-    variables += [named._variable(option) for option in Gateway.class_trait_names(config=True)]
-    assert [name for name in variables if not name.startswith(SETTINGS)] == []
+    variables += variables_of(Gateway, "my-gpu")
+    assert [name for name in variables if not name.startswith(SETTINGS_PREFIXES)] == []
 
 
 def test_an_embedded_gateway_gets_the_add_ons_settings_and_no_credentials(
@@ -48,11 +52,12 @@ def test_an_embedded_gateway_gets_the_add_ons_settings_and_no_credentials(
     for name in theirs:
         monkeypatch.setenv(name, "1")
     for gateway in ("pass", "pass-two", "ticket", "ticket-key", "allowed-origins"):
-        named = Gateway(given_name=gateway, options={"url": "http://localhost:1"})
         for option in ("auth_token", "http_pwd", "headers", "proxy"):
-            monkeypatch.setenv(named._variable(option), "s3cret")
+            monkeypatch.setenv(variable_of(gateway, option), "s3cret")
     given = for_embedded_gateway()
-    assert {name for name in given if name.startswith("NOTEBOOK_REMOTE_")} == theirs == ADD_ON
+    assert (
+        {name for name in given if name.startswith("NOTEBOOK_REMOTE_")} == theirs == ADDON_VARIABLES
+    )
     assert "s3cret" not in given.values()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notebook_remote.redaction import masked
+from notebook_remote.redaction import redacted
 
 from .support.servers import Farm
 from .support.shared_servers import SharedServers
@@ -14,7 +14,7 @@ def test_secrets_are_masked_and_the_rest_is_not() -> None:
         "GatewayClient": {"headers": '{"X": "abc"}', "http_pwd": "abc", "auth_token_file": "f"},
         "IdentityProvider": {"token": "abc", "hashed_password": "abc"},
     }
-    shown = masked(config)
+    shown = redacted(config)
     assert "abc" not in str(shown)
     assert "pw@" not in str(shown)
     assert shown["Gateway"]["url"] == "http://h:1/x"

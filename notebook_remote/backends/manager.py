@@ -150,7 +150,7 @@ class BackendManager:
             await backend.adopt_stored()
         finally:
             backend.adopted.set()
-        while await asyncio.to_thread(self.store.lives_elsewhere):
+        while await asyncio.to_thread(self.store.is_used_elsewhere):
             await asyncio.sleep(ADOPT_INTERVAL)
             await backend.adopt_stored()
 
@@ -191,7 +191,7 @@ class BackendManager:
             for backend in self.backends:
                 if backend.config.embedded and self._embedded is not None:
                     has_kernels = bool(self.store.kernels(backend.key))
-                    await (self._embedded.leave() if has_kernels else self._embedded.stop())
+                    await (self._embedded.detach() if has_kernels else self._embedded.stop())
             await asyncio.gather(
                 *(backend.close() for backend in self.backends), return_exceptions=True
             )

@@ -1,4 +1,4 @@
-"""Where a gateway is."""
+"""The addresses of a gateway."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ..net.urls import websocket_url
 
 
 class GatewayAddress:
-    """The URLs of one gateway. That of an embedded one is known once it has started."""
+    """The URLs of one gateway; the embedded gateway sets ``url`` each time it has started."""
 
     def __init__(self, config: Gateway) -> None:
         self._config = config

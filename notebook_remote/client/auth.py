@@ -1,4 +1,4 @@
-"""What proves us to a gateway: headers, token renewal, TLS."""
+"""Authentication at a gateway: request headers, and tokens that may change while we run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jupyter_server.gateway.gateway_client import NoOpTokenRenewer
 
-from ..concurrency import in_daemon_thread
+from ..concurrency import run_in_daemon_thread
 from ..config.gateway import Gateway
 from ..exceptions import GatewayAuthError
 
@@ -20,9 +20,9 @@ KEYRING_TIMEOUT = 5.0  # seconds that the first request waits for the system's k
 
 @dataclass
 class Credentials:
-    """Who we are to a gateway, at the moment: the options of the same names, and their successors.
+    """The current credentials for a gateway, at first those of the options of the same names.
 
-    A user may enter others in the page, a file or a renewer may have a new token.
+    Later ones come from a user who enters them in the page, a token file, or a token renewer.
     """
 
     auth_token: str
@@ -32,30 +32,30 @@ class Credentials:
 
     @classmethod
     def configured(cls, config: Gateway) -> Credentials:
-        """Those of the configuration."""
+        """The credentials of the configuration."""
         return cls(**{field.name: getattr(config, field.name) or "" for field in fields(cls)})
 
 
 class GatewayAuth:
-    """The credentials for one gateway. Owned by its client, which asks before each request."""
+    """Authenticates requests to one gateway. Owned by its connection."""
 
     def __init__(self, config: Gateway) -> None:
         self.config = config
         self.credentials = Credentials.configured(config)
-        self._stored = config.stored_credentials  # until they have been read
+        self._load_stored = config.stored_credentials  # until it was called
         self._renewer = config.gateway_token_renewer_class(parent=config, log=config.log)
-        self._renewing = asyncio.Lock()
-        self._reading: asyncio.Future[Mapping[str, str]] | None = None
-        self._entered = False  # whether the token is one that a user has entered in the page
+        self._renewal_lock = asyncio.Lock()
+        self._stored_future: asyncio.Future[Mapping[str, str]] | None = None
+        self._token_is_from_page = False  # whether a user entered it
         self._file_text: str | None = None  # of auth_token_file, when it was last read
 
     async def headers(self) -> dict[str, str]:
-        """Headers for a request or a handshake: the configured ones and the proof of who we are.
+        """Headers for a request or a handshake: the configured ones, and those that authenticate.
 
-        A token wins over an equal header from ``Gateway.headers``, and basic authentication over
-        a token in the same header, as in jupyter_server's client.
+        In the same header, a token replaces the value of ``Gateway.headers``, and basic
+        authentication replaces a token, as in jupyter_server's client.
         """
-        await self._take_stored_credentials()
+        await self._use_stored_credentials()
         headers = self.config.extra_headers
         token = await self._token()
         credentials = self.credentials
@@ -74,22 +74,22 @@ class GatewayAuth:
                 )
         return headers
 
-    async def _take_stored_credentials(self) -> None:
-        """Take what an earlier server kept in the system's keyring.
+    async def _use_stored_credentials(self) -> None:
+        """Use the credentials that an earlier server stored in the system's keyring.
 
-        The keyring may wait for its user to unlock it: then only this gateway waits, and not for
-        long; what comes later is used from then on.
+        The keyring may wait for its user to unlock it. Only the first request waits for that, for
+        KEYRING_TIMEOUT; later requests use the credentials once they are there.
         """
-        read = self._stored
-        if read is None:
+        load = self._load_stored
+        if load is None:
             return
-        first = self._reading is None
-        if self._reading is None:
-            self._reading = in_daemon_thread(read, "read the keyring")
-        await asyncio.wait([self._reading], timeout=KEYRING_TIMEOUT if first else 0)
-        if self._reading.done():
-            self._stored = None
-            for option, value in self._reading.result().items():
+        first = self._stored_future is None
+        if self._stored_future is None:
+            self._stored_future = run_in_daemon_thread(load, "read the keyring")
+        await asyncio.wait([self._stored_future], timeout=KEYRING_TIMEOUT if first else 0)
+        if self._stored_future.done():
+            self._load_stored = None
+            for option, value in self._stored_future.result().items():
                 if not getattr(self.credentials, option):
                     setattr(self.credentials, option, value)
         elif first:
@@ -100,18 +100,18 @@ class GatewayAuth:
             )
 
     async def set_credentials(self, options: Mapping[str, str]) -> None:
-        """Use what a user has entered in the page; a token until auth_token_file changes."""
+        """Use credentials that a user entered; a token until auth_token_file changes."""
         if "auth_token" in options:
             with contextlib.suppress(GatewayAuthError):
                 self._file_text = await self._read_file()
-            self._entered = True
+            self._token_is_from_page = True
         for option, value in options.items():
             setattr(self.credentials, option, value)
 
     async def _read_file(self) -> str:
         path = self.config.auth_token_file
         try:
-            # In a thread: it may be on a slow network drive.
+            # In a thread, since it may be on a slow network drive.
             text: str = await asyncio.to_thread(Path(path).read_text, "utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise GatewayAuthError(
@@ -123,24 +123,24 @@ class GatewayAuth:
     async def _token(self) -> str:
         config = self.config
         if config.auth_token_file:
-            # Read anew each time, because whoever renews it does not tell us.
+            # Read each time, since whoever renews the token does not notify us.
             try:
                 text = await self._read_file()
             except GatewayAuthError:
-                if not self._entered:
+                if not self._token_is_from_page:
                     raise
             else:
                 if text != self._file_text:
-                    self._file_text, self._entered = text, False
+                    self._file_text, self._token_is_from_page = text, False
                     self.credentials.auth_token = text.strip()
         if not isinstance(self._renewer, NoOpTokenRenewer):
             await self._renew()
         return self.credentials.auth_token.strip()
 
     async def _renew(self) -> None:
-        """Ask the user's renewer, in a thread because it may talk to an identity provider."""
+        """Call the configured renewer; in a thread, since it may wait for an identity provider."""
         config = self.config
-        async with self._renewing:
+        async with self._renewal_lock:
             try:
                 token = await asyncio.to_thread(
                     self._renewer.get_token,
@@ -149,7 +149,7 @@ class GatewayAuth:
                     self.credentials.auth_token,
                 )
                 self.credentials.auth_token = str(token or "")
-            except Exception as error:  # noqa: BLE001 - other people's code; the old token may do
+            except Exception as error:  # noqa: BLE001 - third-party code; the old token may work
                 config.log.error(
                     "The gateway's token could not be renewed by %s (%s); using the one we have.",
                     type(self._renewer).__name__,
@@ -158,7 +158,7 @@ class GatewayAuth:
 
 
 def _set(headers: dict[str, str], name: str, value: str) -> None:
-    """Set a header whatever the case of one that is there already."""
+    """Set a header, replacing one whose name differs only in case."""
     for old in [key for key in headers if key.lower() == name.lower()]:
         del headers[old]
     headers[name] = value

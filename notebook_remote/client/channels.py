@@ -1,4 +1,4 @@
-"""Opens a kernel's WebSocket at a gateway."""
+"""Opens the WebSocket of a kernel's channels at a gateway."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from ..net.http_proxy import connect
 from ..net.tls import start_tls
 from .connection import GatewayConnection
 from .errors import unreachable
-from .scheme_check import connecting
+from .scheme_check import connect_checking_scheme
 
-BUSY_TIMEOUT = 2.0  # seconds to ask for a kernel's state, while its page waits for an error
-MAX_ANSWER = 64 * 1024  # bytes of a handshake's answer
+BUSY_TIMEOUT = 2.0  # seconds for a request for a kernel's state, while its page waits
+MAX_RESPONSE_SIZE = 64 * 1024  # bytes of the response header of a handshake
 RFC6455_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-# What of the page's handshake the gateway gets: what makes the WebSocket, and nothing that
-# proves the page to this server (cookies, Authorization, Origin). No extensions: the only one there
-# is, compression, would hide from the guard what it must see; stock gateways have it off.
+# Headers of the page's handshake that the gateway gets: none that authenticate the page to this
+# server (cookies, Authorization, Origin), and no extensions. The only one, compression, would hide
+# messages from the message filter; stock gateways do not enable it.
 FORWARDED = ("Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol")
 RETURNED = ("Sec-WebSocket-Accept", "Sec-WebSocket-Protocol")
 
 
 @dataclass
 class OpenChannels:
-    """A gateway that has accepted a handshake: the open stream and the headers it answered."""
+    """A kernel's open WebSocket at a gateway: the stream, and the headers of the response."""
 
     stream: IOStream
     headers: HTTPHeaders
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.stream.close()
 
 
 async def open_channels(
     gateway: GatewayConnection, kernel_id: str, session_id: str, page: HTTPHeaders
 ) -> OpenChannels:
-    """Forward the handshake of a page to a gateway. Raises GatewayError.
+    """Send the WebSocket handshake of a page to a gateway. Raises GatewayError.
 
     ``page`` are the headers of the page's request.
     """
@@ -57,41 +57,45 @@ async def open_channels(
         return await asyncio.wait_for(_connect(gateway, url), limit)
 
     try:
-        if config.ws_url:  # the gateway's own address has proved its scheme by an answer
-            stream = await connecting(url, config.proxy, config.connect_timeout, attempt)
+        if config.ws_url:  # no REST request has checked its scheme
+            stream = await connect_checking_scheme(
+                url, config.proxy, config.connect_timeout, attempt
+            )
         else:
             stream = await attempt(config.connect_timeout)
-        # A gateway answers when the kernel is up.
-        status, answered = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
+        # A gateway answers once the kernel has started.
+        status, channels = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
     except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
         option = "Gateway.ws_url" if config.ws_url else config.address_option
         raise unreachable(address.websocket_url, error, config.proxy, option) from None
     except (HTTPInputError, UnsatisfiableReadError) as error:
-        raise _odd(gateway, "not with HTTP") from error
+        raise _no_websocket(gateway, "not with HTTP") from error
     try:
-        _check_answer(gateway, kernel_id, status, answered, page["Sec-WebSocket-Key"])
+        _check_response(gateway, kernel_id, status, channels, page["Sec-WebSocket-Key"])
     except KernelNotFound:
-        answered.close()
-        await gateway.client.kernel(kernel_id)  # raises it too, if it is the gateway who says so
+        channels.close()
+        await gateway.client.kernel(kernel_id)  # raises it again, unless a proxy sent the 404
         raise GatewayUnreachable(
             f"The gateway at {address.websocket_url} has kernel {kernel_id} and opens no channels"
             " of it (HTTP 404): if there is a proxy in front of it, it must pass WebSockets on."
         ) from None
     except GatewayError:
-        answered.close()
+        channels.close()
         raise
     if config.accept_cookies:
-        gateway.client.keep_cookies(_as_http(url), answered.headers.get_list("Set-Cookie"))
-    return answered
+        gateway.client.keep_cookies(_as_http(url), channels.headers.get_list("Set-Cookie"))
+    return channels
 
 
 async def _exchange(stream: IOStream, request: bytes) -> tuple[int, OpenChannels]:
-    """Send the request, read the answer's head."""
+    """Send the request, and read the header of the response."""
     try:
         await stream.write(request)
-        answer = await stream.read_until(b"\r\n\r\n", max_bytes=MAX_ANSWER)
-        start, _, rest = answer.decode("latin1").partition("\r\n")
-        return parse_response_start_line(start).code, OpenChannels(stream, HTTPHeaders.parse(rest))
+        response = await stream.read_until(b"\r\n\r\n", max_bytes=MAX_RESPONSE_SIZE)
+        status_line, _, rest = response.decode("latin1").partition("\r\n")
+        return parse_response_start_line(status_line).code, OpenChannels(
+            stream, HTTPHeaders.parse(rest)
+        )
     except BaseException:
         stream.close()
         raise
@@ -105,7 +109,7 @@ async def _connect(gateway: GatewayConnection, url: str) -> IOStream:
 
 
 async def _request(gateway: GatewayConnection, url: str, page: HTTPHeaders) -> bytes:
-    """The head of the handshake's request."""
+    """The request of the handshake."""
     parts = urlsplit(url)
     headers = await gateway.client.headers(_as_http(url))
     headers |= {"Host": parts.netloc, "Upgrade": "websocket", "Connection": "Upgrade"}
@@ -115,24 +119,25 @@ async def _request(gateway: GatewayConnection, url: str, page: HTTPHeaders) -> b
     return "\r\n".join(lines).encode("utf-8")
 
 
-def _check_answer(
-    gateway: GatewayConnection, kernel_id: str, status: int, answered: OpenChannels, key: str
+def _check_response(
+    gateway: GatewayConnection, kernel_id: str, status: int, channels: OpenChannels, key: str
 ) -> None:
+    """Raise GatewayError unless the gateway accepted the handshake."""
     if status == 101:
         digest = hashlib.sha1(key.encode() + RFC6455_GUID, usedforsecurity=False).digest()
-        if answered.headers.get("Sec-WebSocket-Accept") == base64.b64encode(digest).decode():
+        if channels.headers.get("Sec-WebSocket-Accept") == base64.b64encode(digest).decode():
             return
     where = gateway.address.websocket_url
     if status == 404:
         raise KernelNotFound(f"The gateway at {where} has no kernel {kernel_id} (any more).")
     if status in (401, 403) or 300 <= status < 400:
-        raise gateway.client.refused_token(status)
+        raise gateway.client.errors.refused_token(status)
     if status in (502, 503, 504):
         raise GatewayUnreachable(f"The gateway at {where} is not available (HTTP {status}).")
-    raise _odd(gateway, f"HTTP {status}")
+    raise _no_websocket(gateway, f"HTTP {status}")
 
 
-def _odd(gateway: GatewayConnection, how: str) -> GatewayAnswerError:
+def _no_websocket(gateway: GatewayConnection, how: str) -> GatewayAnswerError:
     return GatewayAnswerError(
         f"{gateway.address.websocket_url} does not open WebSockets ({how}): if there is a proxy in"
         f" front of the gateway, it must pass them on; else check {gateway.config.address_option}."
@@ -140,5 +145,5 @@ def _odd(gateway: GatewayConnection, how: str) -> GatewayAnswerError:
 
 
 def _as_http(url: str) -> str:
-    """The URL that a cookie jar knows a WebSocket URL by."""
+    """The URL with http in place of ws, for the cookie jar."""
     return "http" + url.removeprefix("ws")

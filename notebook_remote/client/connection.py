@@ -1,4 +1,4 @@
-"""A gateway as the rest of the server sees it: its client, its kind, and whether it is up."""
+"""The connection to one gateway: its clients, what it can do, and whether it is up."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ from .auth import GatewayAuth
 from .handshakes import Handshakes
 from .rest import RestClient
 
-FEATURES_KEPT = 60.0  # seconds
-ANSWER_KEPT = 1.0  # seconds; many links may go silent at once
-USER_ENV = "KERNEL_USERNAME"  # for whom Enterprise Gateway starts a kernel
+FEATURES_MAX_AGE = 60.0  # seconds
+ANSWER_MAX_AGE = 1.0  # seconds; many links may go silent at once
+USER_ENV = "KERNEL_USERNAME"  # the user for whom Enterprise Gateway starts a kernel
 
 
 async def always_ready() -> None:
-    """Return at once: a gateway that somebody else runs is not waited for."""
+    """Return at once; for gateways that are not embedded."""
 
 
 class GatewayConnection:
-    """Our client to one gateway: who we are to it, its REST API, and whether it answers.
+    """Our client of one gateway. A server has one for each, a run without a page has its own.
 
-    A server has one for each gateway, a run without a page has its own.
-
-    ``ready`` is awaited before the gateway is contacted; an embedded gateway gives its own.
+    ``ready`` is awaited before each request; for an embedded gateway it waits for the start.
     """
 
     def __init__(
@@ -48,51 +46,51 @@ class GatewayConnection:
         self._kind: str | None = None
         self._features: frozenset[str] = frozenset()
         self._features_until = float("-inf")
-        self._answering = SingleFlight("whether the gateway answers", self.client.answers)
+        self._answer_check = SingleFlight("whether the gateway answers", self.client.answers)
 
     async def kind(self) -> str:
-        """What the gateway is, asked once. Raises GatewayError."""
+        """The kind of gateway: see ``RestClient.kind``; requested once. Raises GatewayError."""
         if self._kind is None:
             self._kind = await self.client.kind()
         return self._kind
 
     async def features(self) -> frozenset[str]:
-        """What the add-on at the gateway can do, such as ``tickets``; nothing without it.
+        """The features of the add-on at the gateway, such as ``tickets``; empty without add-on.
 
-        Asked again now and then: it may be installed while we run. Raises GatewayError.
+        Requested again after FEATURES_MAX_AGE, since it may be installed later. Raises
+        GatewayError.
         """
         now = time.monotonic()
         if now >= self._features_until:
             listed = (await self.client.addon() or {}).get("features")
             self._features = frozenset(map(str, listed if isinstance(listed, list) else ()))
-            self._features_until = now + FEATURES_KEPT
+            self._features_until = now + FEATURES_MAX_AGE
         return self._features
 
     async def answers(self) -> bool:
-        """Whether it answers HTTP at all, on a new connection; asked when one has gone silent."""
-        return await self._answering.recent(ANSWER_KEPT)
+        """Whether it answers HTTP on a new connection; called when a WebSocket is silent."""
+        return await self._answer_check.recent(ANSWER_MAX_AGE)
 
     def forget_features(self) -> None:
-        """Ask for them anew at the next opportunity."""
+        """Make the next call of ``features`` send a request."""
         self._features_until = float("-inf")
 
     async def kernel_env(
         self, env: Mapping[str, str], folder: str | None, kernel_id: str
     ) -> dict[str, str]:
-        """The variables to send with a start: ``KERNEL_*`` and the allowed ones, if any.
+        """The variables to send with a kernel's start: ``KERNEL_*``, and those in allowed_envs.
 
-        ``folder`` is where the kernel should start, as this computer knows it; None if nobody
-        says. A Kernel Gateway that gets an ``env`` gives the kernel nothing else of its own (no
-        HOME), so there is none unless the user set some. Enterprise Gateway works with
-        ``KERNEL_*``. Raises GatewayError.
+        ``folder`` is the kernel's working directory, as a path of this computer, or None. A Kernel
+        Gateway that gets an ``env`` starts the kernel with nothing else (no HOME), so the result is
+        empty unless the user set some. Enterprise Gateway needs ``KERNEL_*``. Raises GatewayError.
         """
         config = self.config
         if config.embedded:
-            # Our own gateway: the kernel has the environment of this server already.
+            # Its process has the environment of this server already.
             return {k: v for k, v in env.items() if k == "JPY_SESSION_NAME"}
-        # What a page adds gets nothing of this environment, but for the name of its user.
-        ours = {k: v for k, v in os.environ.items() if not config.from_page or k == USER_ENV}
-        source = {**ours, **env}
+        # A gateway that a page added gets no variable of this process but the user's name.
+        own = {k: v for k, v in os.environ.items() if not config.from_page or k == USER_ENV}
+        source = {**own, **env}
         chosen = {
             name: value
             for name, value in source.items()
@@ -108,8 +106,8 @@ class GatewayConnection:
             chosen.setdefault(LAUNCH_TIMEOUT_ENV, str(max(launch, 1)))
         return chosen
 
-    def seen(self, error: GatewayError | None) -> None:
-        """Note the outcome of a regular look at the gateway; logs when it goes down or comes up."""
+    def note_outcome(self, error: GatewayError | None) -> None:
+        """Note the outcome of a regular poll; logs when the gateway goes down or comes back up."""
         log = self.config.log
         if error is not None and self.down is None:
             self.down_since = time.time()
@@ -119,6 +117,6 @@ class GatewayConnection:
         self.down = error
 
     async def close(self) -> None:
-        """Close what is open to the gateway; called when the server stops."""
+        """Close all connections to the gateway; called when the server stops."""
         self.handshakes.cancel()
         await self.client.close()

@@ -1,8 +1,8 @@
-"""Handshakes with a gateway, each brought to its end even if the page that wanted it has gone.
+"""WebSocket handshakes with a gateway: completed even if the page disconnects, one at a time.
 
-A stock gateway whose client hangs up in the middle of a handshake counts the kernel's connections
-wrongly from then on, and keeps no output for the page's next attempt. And one that gets a second
-handshake of the same page while the first is under way takes the one for a leftover of the other.
+A stock gateway whose client disconnects during a handshake counts the kernel's connections wrongly
+from then on, and buffers no output until the page connects again. If a gateway gets a second
+handshake of the same page during the first one, it takes one for a stale connection, and closes it.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ Key = tuple[str, str]  # the kernel's id and the page's session id, which may be
 
 
 class Closable(Protocol):
-    """What a handshake opens."""
+    """The result of a handshake."""
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
 
 
 T = TypeVar("T", bound=Closable)
 
 
 class Handshakes:
-    """Those that are under way with one gateway. Owned by its backend."""
+    """The handshakes in flight with one gateway. Owned by its connection."""
 
     def __init__(self) -> None:
-        self._under_way: dict[Key, asyncio.Task[Any]] = {}
+        self._in_flight: dict[Key, asyncio.Task[Any]] = {}
 
     async def run(self, key: Key, handshake: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do a handshake after earlier ones of the same page, and return what it opens.
+        """Run a handshake after earlier ones of the same page, and return its result.
 
-        If this is cancelled the handshake goes on; what it opens is closed then.
+        If the caller is cancelled, the handshake completes, and its result is closed.
         """
-        while earlier := self._under_way.get(key):
+        while earlier := self._in_flight.get(key):
             await asyncio.wait({earlier})
         task = asyncio.create_task(handshake(), name=f"handshake for kernel {key[0]}")
         if key[1]:
-            self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key))
+            self._in_flight[key] = task
+            task.add_done_callback(lambda _: self._in_flight.pop(key))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(_hang_up)
+            task.add_done_callback(_close_result)
             raise
 
     def cancel(self) -> None:
-        """Give up all of them; called when the server stops."""
-        for task in self._under_way.values():
+        """Cancel all handshakes; called when the server stops."""
+        for task in self._in_flight.values():
             task.cancel()
 
 
-def _hang_up(task: asyncio.Task[Closable]) -> None:
+def _close_result(task: asyncio.Task[Closable]) -> None:
     if not task.cancelled() and task.exception() is None:
         task.result().close()

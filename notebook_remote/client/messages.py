@@ -1,7 +1,7 @@
-"""A kernel's messages on a WebSocket, for our own clients: both wire formats, with buffers.
+"""Encodes and decodes kernels' messages on a WebSocket: both wire formats, with buffers.
 
-Kernels and gateways are other people's. What is odd about a message is put right here if its
-meaning is plain; else the message is unreadable, and costs nothing but itself.
+Third-party kernels and gateways send malformed messages. ``decode`` repairs a message whose meaning
+is clear; any other is unreadable, and only that message is lost.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from jupyter_server.services.kernels.connection.base import (
 from ..net.frames import BAD_DATA, BINARY, TEXT, FrameError
 from ..types import JsonObject
 
+V1 = "v1.kernel.websocket.jupyter.org"  # WebSocket subprotocol
+MAX_PARTS = 16_384  # of a message; each costs a stock gateway memory, and widgets send a handful
+MIB = 1024 * 1024  # bytes
 PARTS = ("header", "parent_header", "metadata", "content")
-PROTOCOL = "5.3"  # of a kernel that does not say which one it speaks
-SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape that may stand for half a letter
-JSON_TYPE = re.compile(r"application/(.*\+)?json")  # what a notebook may hold as JSON
-# The texts that others rely on, by the message's type.
-TEXTS = {
+DEFAULT_PROTOCOL = "5.3"  # of a kernel that does not report its version
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a surrogate pair
+JSON_TYPE = re.compile(r"application/(.*\+)?json")  # types whose data is JSON in a notebook
+# Fields that clients expect to be text, by message type.
+TEXT_FIELDS = {
     "stream": ("name", "text"),
     "error": ("ename", "evalue"),
     "status": ("execution_state",),
@@ -37,16 +40,16 @@ TEXTS = {
     "input_request": ("prompt",),
     "execute_reply": ("status",),
 }
-DISPLAYS = ("display_data", "execute_result", "update_display_data")
-WITH_DATA = (*DISPLAYS, "comm_open", "comm_msg", "comm_close")
+DISPLAY_TYPES = ("display_data", "execute_result", "update_display_data")
+TYPES_WITH_DATA = (*DISPLAY_TYPES, "comm_open", "comm_msg", "comm_close")
 
 
 class UnreadableMessage(ValueError):
-    """What came is no message that anybody could make use of."""
+    """A message that cannot be decoded."""
 
 
 def encode(message: JsonObject, channel: str, session: Session, v1: bool) -> tuple[int, bytes]:
-    """The opcode and payload for a message such as ``session.msg`` makes."""
+    """The opcode and payload for a message made by ``session.msg``."""
     buffers = list(message.get("buffers") or ())
     if v1:
         parts = [session.pack(message[part]) for part in PARTS]
@@ -58,7 +61,7 @@ def encode(message: JsonObject, channel: str, session: Session, v1: bool) -> tup
 
 
 def decode(opcode: int, payload: bytes, v1: bool) -> tuple[str, JsonObject]:
-    """The channel of a message and the message, as ``Session.deserialize`` returns it.
+    """The channel of a message, and the message as ``Session.deserialize`` returns it.
 
     Raises UnreadableMessage.
     """
@@ -75,7 +78,7 @@ def decode(opcode: int, payload: bytes, v1: bool) -> tuple[str, JsonObject]:
             message[part] = extract_dates(message[part])
         message["msg_id"] = str(message["header"]["msg_id"])
         message["msg_type"] = str(message["header"]["msg_type"])
-        put_right(message)
+        normalize(message)
     except (
         AttributeError,
         FrameError,
@@ -90,7 +93,7 @@ def decode(opcode: int, payload: bytes, v1: bool) -> tuple[str, JsonObject]:
 
 
 def _decode_v1(payload: bytes) -> JsonObject:
-    table = Table(v1=True)
+    table = OffsetTable(v1=True)
     table.read(payload)
     table.check_end(len(payload))
     offsets = table.offsets or ()
@@ -101,7 +104,7 @@ def _decode_v1(payload: bytes) -> JsonObject:
 
 
 def _decode_legacy(payload: bytes) -> JsonObject:
-    table = Table(v1=False)
+    table = OffsetTable(v1=False)
     table.read(payload)
     table.check_end(len(payload))
     offsets = [*(table.offsets or ()), len(payload)]
@@ -110,9 +113,9 @@ def _decode_legacy(payload: bytes) -> JsonObject:
 
 
 def _json(text: bytes) -> Any:
-    """JSON, in which a byte that is no UTF-8, and half a letter, become U+FFFD.
+    """Parse JSON; bytes that are not UTF-8, and lone surrogates, become U+FFFD.
 
-    Kernels send what a program prints as it is, such as a file's name in Latin-1.
+    Kernels pass on a program's output unchanged: a file name in Latin-1, for example.
     """
     whole = text.decode("utf-8", "replace")
     value = json.loads(whole)
@@ -122,48 +125,50 @@ def _json(text: bytes) -> Any:
     return json.loads(halves.decode("utf-16", "replace"))
 
 
-def put_right(message: JsonObject) -> None:
-    """Give a message the form that the clients of kernels rely on.
+def normalize(message: JsonObject) -> None:
+    """Repair a message in place, so that its fields have the types that clients expect.
 
-    Raises UnreadableMessage where it is not plain what was meant.
+    Raises UnreadableMessage if its meaning is not clear.
     """
     if not all(isinstance(message[part], dict) for part in PARTS):
         raise UnreadableMessage("a part of it is no object")
     if "msg_id" in message["parent_header"]:
         message["parent_header"]["msg_id"] = str(message["parent_header"]["msg_id"])
     kind, content = message["msg_type"], message["content"]
-    for name in TEXTS.get(kind, ()):
+    for name in TEXT_FIELDS.get(kind, ()):
         content[name] = _text(content.get(name))
-    if kind in WITH_DATA:
+    if kind in TYPES_WITH_DATA:
         content["data"] = content.get("data") or {}
         if not isinstance(content["data"], dict):
             raise UnreadableMessage(f"the data of its {kind} is no object")
     if kind == "kernel_info_reply" and not re.match(r"\d", str(content.get("protocol_version"))):
-        content["protocol_version"] = PROTOCOL
+        content["protocol_version"] = DEFAULT_PROTOCOL
     if kind == "error" or "traceback" in content:
         lines = content.get("traceback")
         content["traceback"] = [_text(line) for line in (lines if isinstance(lines, list) else ())]
-    if kind in DISPLAYS:
-        content["data"] = {mime: _shown(mime, data) for mime, data in content["data"].items()}
+    if kind in DISPLAY_TYPES:
+        content["data"] = {
+            mime: _display_data(mime, data) for mime, data in content["data"].items()
+        }
         for name in ("metadata", "transient"):
             content[name] = content[name] if isinstance(content.get(name), dict) else {}
         if not isinstance(content["transient"].get("display_id", ""), str):
             content["transient"] = {}
     if "execution_count" in content or kind == "execute_result":
-        content["execution_count"] = _count(content.get("execution_count"))
+        content["execution_count"] = _execution_count(content.get("execution_count"))
 
 
-def _shown(mime: str, data: Any) -> Any:
-    """The data of a display: text, but for kinds of JSON; else a notebook cannot be saved."""
+def _display_data(mime: str, data: Any) -> Any:
+    """Data of a display as nbformat allows it: text, or any JSON for JSON types."""
     if JSON_TYPE.fullmatch(mime):
         return data
     lines = isinstance(data, list) and all(isinstance(line, str) for line in data)
     return data if lines else _text(data)
 
 
-def _count(value: Any) -> int | None:
-    """The number of an execution, as a notebook can hold it."""
-    return value if type(value) is int and value >= 0 else None  # True is an int, too
+def _execution_count(value: Any) -> int | None:
+    """An execution count as nbformat allows it."""
+    return value if type(value) is int and value >= 0 else None  # not a bool
 
 
 def _text(value: Any) -> str:
@@ -173,7 +178,7 @@ def _text(value: Any) -> str:
 
 
 def ends_kernel(reply: JsonObject) -> bool:
-    """Whether a reply says that the code has asked its kernel to end: exit() or quit()."""
+    """Whether the reply to an execution ends the kernel: its code called exit() or quit()."""
     payload = reply["content"].get("payload")
     return reply["msg_type"] == "execute_reply" and any(
         isinstance(item, dict) and item.get("source") == "ask_exit" and not item.get("keepkernel")
@@ -181,20 +186,15 @@ def ends_kernel(reply: JsonObject) -> bool:
     )
 
 
-MIB = 1024 * 1024
-V1 = "v1.kernel.websocket.jupyter.org"
-MAX_PARTS = 16_384  # a widget has a handful of buffers; a stock gateway makes objects of each
-
-
-class Table:
-    """The offset table at the beginning of a binary message."""
+class OffsetTable:
+    """The offset table at the start of a binary message."""
 
     def __init__(self, v1: bool) -> None:
         self._v1 = v1
-        self.offsets: tuple[int, ...] | None = None  # once all of it is there
+        self.offsets: tuple[int, ...] | None = None  # known once the table is complete
 
     def read(self, beginning: bytes | bytearray) -> bool:
-        """Take the message's first bytes; return whether the table is complete and in order.
+        """Parse the message's first bytes; returns whether the table is complete.
 
         Raises FrameError for a table that no front end writes.
         """
@@ -203,35 +203,32 @@ class Table:
             return False
         count = int.from_bytes(beginning[:width], "little" if self._v1 else "big")
         if not 1 <= count <= MAX_PARTS:
-            raise _bad_table(f"{count} parts")
+            raise bad_offset_table(f"{count} parts")
         begin = width * (count + 1)
         if len(beginning) < begin:
             return False
         kind = f"<{count}Q" if self._v1 else f"!{count}I"
         offsets = struct.unpack_from(kind, beginning, width)
         if offsets[0] < begin or list(offsets) != sorted(offsets):
-            raise _bad_table("parts out of order")
+            raise bad_offset_table("parts out of order")
         self.offsets = offsets
         return True
 
     def check_end(self, size: int) -> None:
         """Raise FrameError if a part lies beyond the message's end, of ``size`` bytes."""
         if self.offsets is None:
-            raise _bad_table("it is cut off")
+            raise bad_offset_table("it is cut off")
         if self.offsets[-1] > size:
-            raise _bad_table("parts beyond its end")
+            raise bad_offset_table("parts beyond its end")
 
 
-def _bad_table(what: str) -> FrameError:
+def bad_offset_table(what: str) -> FrameError:
+    """The error for an offset table that would harm a gateway."""
     return FrameError(f"a message with an impossible offset table: {what}", BAD_DATA)
 
 
-async def _no() -> bool:
-    return False
-
-
 def too_large(size: int, most: int) -> str:
-    """What somebody is told whose message of ``size`` bytes the gateway would not take."""
+    """The sentence for a message of ``size`` bytes, of which the gateway accepts ``most``."""
     return (
         f"A message of {size / MIB:.1f} MiB was not sent to the kernel: the gateway takes"
         f" {most / MIB:g} MiB at most. Send less at once, or, if the gateway takes more, raise"

@@ -1,8 +1,8 @@
-"""What gateways say of kernels and kernelspecs, brought into the form that the rest relies on.
+"""Validates the models of kernels and kernelspecs in gateways' answers.
 
-Whatever answers at a gateway's address may send ``null``, text for an object, or leave fields out:
-servers of other versions, proxies, and programs that only look like a gateway. Here is the door.
-What can be repaired without a guess is; what cannot be used is left out by the caller.
+Servers of other versions, proxies, and programs that only resemble a gateway may send ``null``,
+text in place of an object, or omit fields. A model is repaired where that needs no guess; for
+others the result is None, and the caller leaves them out.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import re
 from ..types import JsonObject
 
 KERNEL_ID = re.compile(r"\w+-\w+-\w+-\w+-\w+", re.ASCII)
-LONGEST_NAME = 200  # letters of a kernelspec's name
-LONGEST_TEXT = 1000  # letters of what is shown of it
+MAX_NAME_LENGTH = 200  # characters of a kernelspec's name
+MAX_TEXT_LENGTH = 1000  # characters of other fields
 
 
 def kernelspec_model(name: object, model: object) -> JsonObject | None:
-    """A kernelspec as jupyter_server's REST API has it, or None if it is none.
+    """A kernelspec's model as in jupyter_server's REST API; None if it is unusable.
 
-    ``name`` is the key under which it was listed, which is the one that a start is to give.
+    ``name`` is its key in the list, which is the name for starting a kernel.
     """
-    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH or not name.isprintable():
         return None
     if not isinstance(model, dict) or not isinstance(model.get("spec"), dict) or "/" in name:
         return None
@@ -42,28 +42,28 @@ def kernelspec_model(name: object, model: object) -> JsonObject | None:
 
 
 def kernel_model(model: object) -> JsonObject | None:
-    """A kernel as the REST API has it, or None if it has no id that can be one."""
+    """A kernel's model as in the REST API; None if its id is unusable."""
     if not isinstance(model, dict):
         return None
     kernel_id, connections = model.get("id"), model.get("connections")
     if not isinstance(kernel_id, str) or not KERNEL_ID.fullmatch(kernel_id):
         return None
-    counted = isinstance(connections, int) and not isinstance(connections, bool)
+    is_count = isinstance(connections, int) and not isinstance(connections, bool)
     return {
         "id": kernel_id,
         "name": _text(model.get("name")),
         "last_activity": _text(model.get("last_activity")),
         "execution_state": _text(model.get("execution_state")) or "unknown",
-        "connections": connections if counted else 0,
+        "connections": connections if is_count else 0,
         "reason": _text(model.get("reason")),
     }
 
 
-def says_kernel_is_gone(answer: object, kernel_id: str) -> bool:
-    """Whether a 404 with this body is a Jupyter server's word about this very kernel.
+def names_missing_kernel(answer: object, kernel_id: str) -> bool:
+    """Whether the body of a 404 comes from a Jupyter server, and is about this kernel.
 
-    jupyter_server says "Kernel does not exist: <id>". Something in between (an ingress during a
-    redeploy, say) names a route at most, and knows nothing of kernels.
+    jupyter_server answers "Kernel does not exist: <id>". The 404 of a proxy (an ingress during a
+    redeployment, say) names a path at most.
     """
     if not isinstance(answer, dict):
         return False
@@ -76,7 +76,7 @@ def _names(text: str, kernel_id: str) -> bool:
 
 
 def _text(value: object) -> str:
-    return value[:LONGEST_TEXT] if isinstance(value, str) else ""
+    return value[:MAX_TEXT_LENGTH] if isinstance(value, str) else ""
 
 
 def _object(value: object) -> JsonObject:

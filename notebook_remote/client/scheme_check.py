@@ -1,7 +1,7 @@
-"""Whether an address has the right scheme: http where TLS is spoken, or https where it is not.
+"""Detects a wrong scheme: http for a server with TLS, or https for one without.
 
-The one ends in an error that says nothing, the other in a wait: a server without TLS waits for the
-end of what it takes for the first line of a request.
+Without this check, the former fails with an error that explains nothing, and the latter with a
+timeout: a server without TLS takes the TLS handshake for an incomplete request line, and waits.
 """
 
 from __future__ import annotations
@@ -21,37 +21,38 @@ from ..net.tls import start_tls
 from .errors import WrongScheme
 
 T = TypeVar("T")
-SOON = 1.0  # seconds after which a connection is slow enough to wonder
-PROBE_TIMEOUT = 1.5  # seconds; together a wrong scheme is noticed within 3
-MAX_LINE = 1000  # bytes of an answer's first line
-OTHER = {"http": "https", "https": "http", "ws": "wss", "wss": "ws"}
+SLOW_CONNECT = 1.0  # seconds after which the scheme is checked
+PROBE_TIMEOUT = 1.5  # seconds; so a wrong scheme is detected within 3
+MAX_LINE = 1000  # bytes of a status line
+OTHER_SCHEME = {"http": "https", "https": "http", "ws": "wss", "wss": "ws"}
 
 
-async def connecting(
+async def connect_checking_scheme(
     url: str, proxy: str, limit: float, attempt: Callable[[float], Awaitable[T]]
 ) -> T:
-    """Connect to ``url`` for the first time; ``attempt`` gets the seconds that it may take.
+    """Call ``attempt``, with its timeout in seconds, to connect to ``url`` for the first time.
 
-    If TLS takes more than a moment the scheme is looked at. Raises as ``attempt``, or WrongScheme.
+    If TLS takes longer than SLOW_CONNECT, the scheme is checked. Raises what ``attempt`` raises, or
+    WrongScheme.
     """
-    if limit > SOON and urlsplit(url).scheme in ("https", "wss"):
+    if limit > SLOW_CONNECT and urlsplit(url).scheme in ("https", "wss"):
         try:
-            return await attempt(SOON)
+            return await attempt(SLOW_CONNECT)
         except (asyncio.TimeoutError, httpx.ConnectTimeout):
             await check_scheme(url, proxy)
     return await attempt(limit)
 
 
 async def check_scheme(url: str, proxy: str) -> None:
-    """Raise WrongScheme if what listens at ``url`` speaks TLS and that does not, or reversely."""
+    """Raise WrongScheme if ``url`` is http for a server with TLS, or https for one without."""
     parts = urlsplit(url)
-    probe = _answers_plainly if parts.scheme in ("https", "wss") else _speaks_tls
+    probe = _answers_http if parts.scheme in ("https", "wss") else _speaks_tls
     try:
         is_wrong = await asyncio.wait_for(probe(parts, proxy), PROBE_TIMEOUT)
     except (OSError, StreamClosedError, UnsatisfiableReadError, asyncio.TimeoutError):
         return
     if is_wrong:
-        right = parts._replace(scheme=OTHER[parts.scheme], path="", query="", fragment="")
+        right = parts._replace(scheme=OTHER_SCHEME[parts.scheme], path="", query="", fragment="")
         raise WrongScheme(urlunsplit(right))
 
 
@@ -60,7 +61,7 @@ async def _connect(parts: SplitResult, proxy: str) -> IOStream:
     return await connect(str(parts.hostname), parts.port or default, proxy)
 
 
-async def _answers_plainly(parts: SplitResult, proxy: str) -> bool:
+async def _answers_http(parts: SplitResult, proxy: str) -> bool:
     stream = await _connect(parts, proxy)
     try:
         host = parts.netloc.rpartition("@")[2]
@@ -68,7 +69,7 @@ async def _answers_plainly(parts: SplitResult, proxy: str) -> bool:
             f"GET /api HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
         )
         line = await stream.read_until(b"\r\n", max_bytes=MAX_LINE)
-        # 400 is what TLS servers answer, those that answer at all.
+        # Some TLS servers answer plain HTTP, with a 400.
         return parse_response_start_line(line.decode("latin1").strip()).code != 400
     except HTTPInputError:
         return False

@@ -1,7 +1,7 @@
-"""Makes the HTTP clients for a gateway: with its TLS settings and HTTP proxy, and nothing else.
+"""Makes httpx clients for a gateway, with its TLS settings and its HTTP proxy.
 
-Variables of the environment such as ``HTTP_PROXY`` do not count, as for the WebSockets, and no
-redirect is followed: it could take the credentials elsewhere.
+Environment variables such as ``HTTP_PROXY`` are ignored, as for WebSockets. Redirects are not
+followed, since they could send the credentials to another server.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ..config.gateway import Gateway
 def async_http_client(
     config: Gateway, tls: ssl.SSLContext, cookies: CookieJar
 ) -> httpx.AsyncClient:
-    """A pool of connections to a gateway, for RestClient."""
+    """A pool of connections to a gateway, for GatewayHttpClient."""
     timeout = config.request_timeout
     return httpx.AsyncClient(cookies=cookies, timeout=timeout, **_options(config, tls))
 
 
 def blocking_http_client(config: Gateway, tls: ssl.SSLContext, timeout: float) -> httpx.Client:
-    """A client for the end of a program, which has no event loop any more. Seconds."""
+    """A client for the end of a program, when there is no event loop. ``timeout`` is in seconds."""
     return httpx.Client(timeout=timeout, **_options(config, tls))
 
 

@@ -1,6 +1,6 @@
-"""The channels of kernels on this computer: jupyter_server's, with two of its faults worked around.
+"""The channels of kernels on this computer: jupyter_server's, with workarounds for two faults.
 
-Both are also patches for gateways that run a stock server; see ``patches/``.
+``patches/`` fixes both, for gateways that run a stock server.
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from tornado import web
 
 
 class LocalChannels(ZMQChannelsWebsocketConnection):
-    """Used in local mode, and in the embedded gateway.
+    """The kernels' WebSocket in local mode, and in the embedded gateway.
 
-    The stock server leaves Nagle's algorithm on, so the second of two small messages waits for the
-    browser's acknowledgement of the first, which it delays by 40 ms.
+    The stock class leaves Nagle's algorithm enabled, so the second of two small messages waits for
+    the browser's acknowledgement of the first, which it delays by 40 ms.
 
-    And it counts a page that hangs up in the handshake as one connection less, since only
-    connections that got further were counted. From then on the kernel's output is not kept any
-    more for a page whose link is lost.
+    When a page disconnects during the handshake, the stock class decrements the count of
+    connections, which it increments only after the handshake. From then on it does not buffer the
+    kernel's output for a page that lost its connection.
     """
 
-    _opened = False  # whether it got further than the handshake
-    _left = False  # whether the page has gone
+    _opened = False  # whether the handshake has completed
+    _page_disconnected = False
 
     async def prepare(self) -> None:
-        """Wait for the kernel; called in the handshake. Raises Finish if the page has left."""
+        """Wait for the kernel; called in the handshake. Raises Finish if the page disconnected."""
         await super().prepare()
-        if self._left:
+        if self._page_disconnected:
             raise web.Finish
 
     def connect(self) -> Any:
-        """Connect the WebSocket to the kernel's sockets; called when it has been opened."""
+        """Connect the WebSocket to the kernel's sockets; called after the handshake."""
         self.websocket_handler.set_nodelay(True)
         self._opened = True
         return super().connect()
 
     def disconnect(self) -> None:
-        """Undo it; called when the page has gone, also if that was in the handshake."""
-        self._left = True
+        """Disconnect from the kernel; called when the page disconnects, even in the handshake."""
+        self._page_disconnected = True
         if self._opened:
             self._opened = False
             super().disconnect()

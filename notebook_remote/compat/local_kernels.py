@@ -1,6 +1,6 @@
-"""The kernels of this computer: jupyter_server's manager, with faults of its worked around.
+"""The manager of kernels on this computer: jupyter_server's, with workarounds for faults.
 
-Used in local mode, and in the embedded gateway.
+For local mode and the embedded gateway.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ from tornado import web
 from ..kernel_environment import for_kernels
 from .signals import STOPPING
 
-END_LIMIT = 2.0  # seconds for all kernels to end by themselves when the server stops
-KILL_LIMIT = 0.5  # seconds for those that were killed then
+SHUTDOWN_TIMEOUT = 2.0  # seconds for all kernels to shut down when the server stops
+KILL_TIMEOUT = 0.5  # seconds for killed kernels to end
 
 
 class LocalKernelManager(AsyncMappingKernelManager):
     """All kernels of this computer. Three things differ from the stock class.
 
-    A kernel's environment is this process's, without the settings of gateways; what a session adds
-    is added to it, and does not replace it.
+    A kernel's environment is that of this process without our settings. The variables of a session
+    are added to it, and do not replace it.
 
-    A start that fails leaves nothing behind. The stock class keeps it among its pending kernels,
-    and fails in ``shutdown_all`` because of it, which then ends no kernel.
+    A failed start is removed from the pending kernels. In the stock class it stays, so that
+    ``shutdown_all`` fails and shuts down no kernel.
 
-    When the server stops, kernels that are still being started end as well, and those that do not
-    end by themselves are killed.
+    When the server stops, starting kernels are shut down as well, and kernels that do not end in
+    time are killed.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._closed = False
-        self._made: weakref.WeakSet[KernelManager] = weakref.WeakSet()
+        self._kernel_managers: weakref.WeakSet[KernelManager] = weakref.WeakSet()
 
     def pre_start_kernel(
         self, kernel_name: str | None, kwargs: Any
     ) -> tuple[KernelManager, str, str]:
-        """Make a kernel's manager; called at each start."""
+        """Create a kernel's manager; called at each start."""
         if self._closed:
             raise web.HTTPError(503, STOPPING)
         kernel, name, kernel_id = super().pre_start_kernel(kernel_name, kwargs)
-        self._made.add(kernel)
+        self._kernel_managers.add(kernel)
         return kernel, name, kernel_id
 
     async def start_kernel(self, **kwargs: Any) -> str:
-        """Start a kernel and return its id; ``env`` are the variables that a session adds."""
+        """Start a kernel and return its id; ``env`` are variables of the session."""
         kwargs["env"] = {**for_kernels(), **(kwargs.get("env") or {})}
         try:
             return str(await super().start_kernel(**kwargs))
@@ -60,21 +60,25 @@ class LocalKernelManager(AsyncMappingKernelManager):
                     del self._pending_kernels[kernel_id]
 
     async def shutdown_all(self, now: bool = False) -> None:
-        """End all kernels within seconds; called when the server stops."""
+        """Shut down all kernels within seconds; called when the server stops."""
         self._closed = True
         ids = {*self.list_kernel_ids(), *self._pending_kernels}
         if ids:
             await asyncio.wait(
-                [asyncio.ensure_future(self._end(kernel_id, now)) for kernel_id in ids],
-                timeout=END_LIMIT,
+                [asyncio.ensure_future(self._shut_down(kernel_id, now)) for kernel_id in ids],
+                timeout=SHUTDOWN_TIMEOUT,
             )
-        left = [asyncio.ensure_future(self._kill(k)) for k in list(self._made) if k.has_kernel]
-        if left:
-            await asyncio.wait(left, timeout=KILL_LIMIT)
+        kills = [
+            asyncio.ensure_future(self._kill(k))
+            for k in list(self._kernel_managers)
+            if k.has_kernel
+        ]
+        if kills:
+            await asyncio.wait(kills, timeout=KILL_TIMEOUT)
 
-    async def _end(self, kernel_id: str, now: bool) -> None:
+    async def _shut_down(self, kernel_id: str, now: bool) -> None:
         try:
-            if kernel_id not in self._kernels:  # it is being started
+            if kernel_id not in self._kernels:  # it is starting
                 await self._pending_kernels[kernel_id]
             if kernel_id in self._kernels:
                 await self.shutdown_kernel(kernel_id, now=now)

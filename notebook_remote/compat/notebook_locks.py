@@ -1,8 +1,8 @@
-"""A notebook's file is not read while it is written, since jupyter_server loses it otherwise.
+"""Locks that keep a notebook's file from being read while it is written.
 
-Its contents manager takes half of a notebook for the rest of a crash and moves the file aside, with
-what is still being written to it (jupyter_server 2.21.1, ``AsyncFileManagerMixin._read_notebook``).
-``patches/`` has the same for servers that are not ours.
+jupyter_server's contents manager takes a half-written notebook for a damaged one, and renames the
+file while it is still being written, so that the notebook is lost (jupyter_server 2.21.1,
+``AsyncFileManagerMixin._read_notebook``). ``patches/`` fixes it for stock servers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jupyter_server.services.contents.fileio import AsyncFileManagerMixin
 
 
 class NotebookLock:
-    """One task at a time; it may come in again while it has it, as upstream's reading does."""
+    """A reentrant lock for tasks: jupyter_server's read calls itself."""
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
@@ -25,7 +25,7 @@ class NotebookLock:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Have it."""
+        """Hold the lock; nested calls of the same task do not wait."""
         task = asyncio.current_task()
         if self._holder is task:
             yield
@@ -39,7 +39,7 @@ class NotebookLock:
 
 
 class NotebookLockMixin(AsyncFileManagerMixin):
-    """In front of a contents manager's class: whoever asks it for a notebook, waits for a save."""
+    """A mixin for contents managers: reads of a notebook wait for saves, and vice versa."""
 
     def _lock_of(self, os_path: str) -> NotebookLock:
         locks = self.__dict__.setdefault("_locks_by_path", WeakValueDictionary())
@@ -56,7 +56,7 @@ class NotebookLockMixin(AsyncFileManagerMixin):
 
 
 def with_notebook_locks(manager: type) -> type:
-    """A class of contents managers, with locks if it needs them: for files, and asynchronous."""
+    """The class of contents managers with locks, if it needs them: asynchronous, and for files."""
     if not issubclass(manager, AsyncFileManagerMixin) or issubclass(manager, NotebookLockMixin):
         return manager
     if hasattr(manager, "_notebook_lock"):  # the patched jupyter_server, which has them itself

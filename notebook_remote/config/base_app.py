@@ -1,4 +1,4 @@
-"""What our commands that are no servers have in common: the configuration of the server."""
+"""The base class of our commands that are not servers: it loads the configuration of the server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from traitlets.config.loader import ConfigFileNotFound
 from .gateway import Gateway
 from .named import Gateways
 
-# As those of `jupyter notebook-remote`, each over the one before.
+# The files of `jupyter notebook-remote`; each overrides the ones before.
 CONFIG_FILES = (
     "jupyter_config",
     "jupyter_server_config",
@@ -40,7 +40,7 @@ class GatewayApp(JupyterApp):
     }
 
     def load_config_file(self, suppress_errors: bool = True) -> None:
-        """Load what `jupyter notebook-remote` loads; called while the app is initialized."""
+        """Load the same files as `jupyter notebook-remote`; called while the app is initialized."""
         if self.config_file:
             super().load_config_file(suppress_errors)
             return
@@ -49,7 +49,7 @@ class GatewayApp(JupyterApp):
                 Application.load_config_file(self, name, path=self.config_file_paths)
 
     def parse_command_line(self, argv: Any = None) -> None:
-        """Take the options of `jupyter notebook-remote`; those that are not for us do nothing."""
+        """Accept all options of `jupyter notebook-remote`; some have no effect here."""
         words = sys.argv[1:] if argv is None else argv
         if self.parent is not None and not {"-h", "--help", "--help-all"} & set(words):
             self.aliases = {**self.parent.aliases, **self.aliases}  # type: ignore[misc]
@@ -57,13 +57,13 @@ class GatewayApp(JupyterApp):
         super().parse_command_line(argv)
 
 
-def configuration(above: Config) -> Config:
-    """The configuration files of `jupyter notebook-remote`, and ``above`` over them.
+def configuration(overrides: Config) -> Config:
+    """The configuration files of `jupyter notebook-remote`, overridden by ``overrides``.
 
-    For programs that are not ours, and have a configuration of their own.
+    For third-party programs with a configuration of their own.
     """
     app = GatewayApp()
     app.load_config_file()
-    app.update_config(above)
-    found: Config = app.config
-    return found
+    app.update_config(overrides)
+    config: Config = app.config
+    return config

@@ -1,16 +1,16 @@
-"""One class per thing that is configured: here, a gateway.
+"""The configuration of one gateway.
 
-An option is one trait line. Its value comes from the configuration (command line or file), else
-from the environment variable in its ``env`` tag, else it is the default. The section
-``GatewayClient`` of jupyter_server's own gateway client is read too, so that a user of
-``jupyter notebook --gateway-url`` changes nothing in his configuration.
+An option is a trait. Its value comes from the configuration (command line or file), else from the
+environment variable in its ``env`` tag, else it is the default. The section ``GatewayClient`` of
+jupyter_server's own gateway client is read too, so that users of ``jupyter notebook --gateway-url``
+need not change their configuration.
 
-Further gateways have names. What is said of *the* gateway holds for them too, as far as it is about
-time and size; addresses and credentials of one gateway are never used for another.
+Further gateways have names. The options of the gateway without a name apply to them as well if they
+are about times and sizes; addresses and credentials of one gateway are never used for another.
 
-A gateway that comes from a page has the options that the page gives and nothing else: the
-environment's credentials belong to the gateways of the configuration, at their addresses. Else
-whoever can use a page could have them sent to any address, by adding it under the right name.
+A gateway that a page adds has the options from the page only. The credentials in the environment
+belong to the gateways of the configuration; otherwise any user of a page could send them to any
+address, by adding it under the right name.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from jupyter_server.gateway.gateway_client import GatewayTokenRenewerBase, NoOpTokenRenewer
 from traitlets import Enum, Float, Int, TraitError, Type, Unicode, validate
 from traitlets.config import LoggingConfigurable
 
-from ..net.urls import (
-    normalized_url,
-    server_address,
-    split_credentials,
-    splits_password,
-    websocket_url,
+from ..net.urls import server_address, split_credentials, websocket_url
+from ..redaction import without_secrets
+from .addresses import check_proxy, checked_url
+from .environment import (
+    from_environment,
+    is_configured,
+    is_set,
+    set_from_variable,
+    variable_of,
 )
-from ..redaction import unusable_address, without_secrets
 from .traits import File, Flag, Text
 
-# What is for one gateway only.
+# Options that apply to one gateway only: addresses and credentials.
 REMOTE_ONLY = (
     "accept_cookies",
     "auth_header_key",
@@ -61,25 +62,25 @@ REMOTE_ONLY = (
     "ws_url",
     "proxy",
 )
-# Which variables of the environment go to the gateway: what a page adds gets none.
-ENVIRONMENT = ("allowed_envs", "env_whitelist")
-# What a page may change of a gateway of the configuration that it adds again.
-CHANGED_BY_PAGES = ("mode", "auth_token", "auth_scheme", "http_user", "http_pwd")
+# Options that name environment variables to send to the gateway; not for one that a page added.
+ENVIRONMENT_OPTIONS = ("allowed_envs", "env_whitelist")
+# Options of a gateway of the configuration that a page may override, by adding it again.
+PAGE_OPTIONS = ("mode", "auth_token", "auth_scheme", "http_user", "http_pwd")
 STOCK_MESSAGE_SIZE = 10 * 1024 * 1024  # bytes; tornado's default, which stock gateways have
 OWN_MESSAGE_SIZE = 256 * 1024 * 1024  # bytes, where both ends are ours
 LAUNCH_TIMEOUT_ENV = "KERNEL_LAUNCH_TIMEOUT"
-# Names are part of kernelspecs' names (python3@gpu) and of environment variables.
+# A gateway's name is part of kernelspec names (python3@gpu) and of environment variables.
 NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,30}[A-Za-z0-9])?")
-TAKEN_NAMES = ("embedded", "gateway", "local")  # of the gateway without a name
+RESERVED_NAMES = ("embedded", "gateway", "local")  # for the gateway without a name of its own
 
 
 class Gateway(LoggingConfigurable):
     """A gateway: where kernels run. Without a URL an embedded gateway is started."""
 
-    embedded: bool  # whether there is no address, so that one has to be started
-    given_name: str  # empty for the gateway of --gateway-url, or of this computer
-    from_page: bool  # whether a page added it, now or before an earlier start
-    # Reads its credentials from where an earlier server kept them; may wait for a person.
+    embedded: bool  # whether to start an embedded gateway, since there is no address
+    given_name: str  # empty for the gateway of --gateway-url, and for this computer
+    from_page: bool  # whether a user added it in a page, now or on an earlier server
+    # Loads credentials that an earlier server stored; may wait for the user to unlock a keyring.
     stored_credentials: Callable[[], Mapping[str, str]] | None = None
 
     url = Text(
@@ -282,23 +283,25 @@ class Gateway(LoggingConfigurable):
         from_page: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Raises TraitError with a sentence for what cannot be used.
+        """Raises TraitError with a sentence for an unusable option.
 
-        ``options`` are those of a gateway with a name; ``from_page`` says that a page gave them.
+        ``options`` are those of a gateway with a name; ``from_page`` means that they are from a
+        page.
         """
         super().__init__(**kwargs)
         self.given_name = given_name
         self.from_page = from_page
-        self._take_environment()
+        for name, variable, value in from_environment(self):
+            set_from_variable(self, name, variable, value)
         if given_name:
-            self._take_own(options or {})
-        self._take_credentials_from_urls()
+            self._set_own_options(options or {})
+        self._move_credentials_out_of_urls()
         self.embedded = not given_name and not self.url and self.mode not in ("local", "browser")
-        own = self.embedded or self.mode == "local"
-        if own and not self._given("max_message_size"):
+        is_ours = self.embedded or self.mode == "local"
+        if is_ours and not is_set(self, "max_message_size"):
             self.max_message_size = OWN_MESSAGE_SIZE
         if self.embedded:
-            self._forget_options(REMOTE_ONLY)
+            self._reset_options(REMOTE_ONLY)
         self._check()
 
     @classmethod
@@ -309,7 +312,7 @@ class Gateway(LoggingConfigurable):
 
     @property
     def name(self) -> str:
-        """What people are shown as the gateway's name."""
+        """The gateway's name for people."""
         if self.given_name:
             return self.given_name
         if self.mode == "local":
@@ -318,7 +321,7 @@ class Gateway(LoggingConfigurable):
 
     @property
     def label(self) -> str:
-        """What a sentence calls the gateway."""
+        """The gateway as the subject of a sentence."""
         if self.given_name:
             return f"the gateway {self.given_name!r}"
         if self.mode == "local":
@@ -327,16 +330,16 @@ class Gateway(LoggingConfigurable):
 
     @property
     def address_option(self) -> str:
-        """What the user has given the address with, for the end of a sentence."""
+        """The option or variable that sets the address, for the end of a sentence."""
         if self.given_name:
             return f"the address of the gateway {self.given_name!r}"
         variable = self.traits()["url"].metadata["env"]
-        by_variable = variable in os.environ and not self._configured("url")
+        by_variable = variable in os.environ and not is_configured(self, "url")
         return variable if by_variable else "--gateway-url"
 
     @property
     def how_to_give_a_token(self) -> str:
-        """The end of a sentence for somebody whose token was refused."""
+        """How to set the token, for the end of a sentence about a refused one."""
         if self.auth_token_file:
             return f"put the gateway's token into {self.auth_token_file}"
         if not self.given_name:
@@ -346,7 +349,7 @@ class Gateway(LoggingConfigurable):
             )
         return (
             "give the gateway's token with the environment variable"
-            f" {self._variable('auth_token')}, or with auth_token_file in its options"
+            f" {variable_of(self.given_name, 'auth_token')}, or with auth_token_file in its options"
         )
 
     @property
@@ -372,69 +375,29 @@ class Gateway(LoggingConfigurable):
 
     @property
     def start_timeout(self) -> float:
-        """Seconds that a kernel's start may take: request_timeout, or what the launch needs."""
+        """Seconds that a kernel's start may take, from three options and KERNEL_LAUNCH_TIMEOUT."""
         if self.kernel_start_timeout:
             return float(self.kernel_start_timeout)
         launch = os.environ.get(LAUNCH_TIMEOUT_ENV, "")
-        wanted = float(launch) + self.launch_timeout_pad if launch.isdigit() else 0.0
-        return max(float(self.request_timeout), wanted)
+        needed = float(launch) + self.launch_timeout_pad if launch.isdigit() else 0.0
+        return max(float(self.request_timeout), needed)
 
     def with_credentials(self, credentials: Mapping[str, Any]) -> Gateway:
-        """A copy that has other credentials; for the doctor, which gets them as options."""
+        """A copy with other credentials; for the doctor."""
         other = copy.copy(self)
         for option, value in credentials.items():
             setattr(other, option, value)
         return other
 
-    def _configured(self, name: str) -> bool:
-        return any(name in self.config[section] for section in self.section_names())
-
-    def _given(self, name: str) -> bool:
-        """Whether the user has set an option, in the configuration or the environment."""
-        return self._configured(name) or self.traits()[name].metadata["env"] in os.environ
-
-    def _take_environment(self) -> None:
-        for name, trait in self.traits(env=lambda v: v is not None).items():
-            variable = trait.metadata["env"]
-            if variable not in os.environ or self._configured(name):
-                continue
-            value = os.environ[variable]
-            self._take_variable(name, variable, value)
-
-    def _take_variable(self, name: str, variable: str, value: str) -> None:
-        trait = self.traits()[name]
-        try:
-            setattr(self, name, trait.from_string(value))
-        except (TraitError, ValueError, ImportError) as error:
-            reason = without_secrets(str(error))
-            if name not in ("url", "ws_url", "page_ws_url"):  # whose sentence says all
-                shown = "its value" if trait.metadata.get("secret") else repr(value)
-                reason = f"{shown} is not what Gateway.{name} takes. {reason}"
-            raise TraitError(
-                f"The environment variable {variable} cannot be used: {reason}"
-            ) from error
-
-    def _variable(self, option: str) -> str:
-        """The environment variable for an option of a gateway with a name."""
-        return variable_of(self.given_name, option)
-
-    @classmethod
-    def variables(cls, given_name: str) -> set[str]:
-        """The environment variables of all options of a gateway; without a name, those of all."""
-        if not given_name:
-            tags = (trait.metadata.get("env") for trait in cls.class_traits(config=True).values())
-            return {tag for tag in tags if tag}
-        return {variable_of(given_name, option) for option in cls.class_trait_names(config=True)}
-
-    def _take_own(self, options: Mapping[str, Any]) -> None:
-        """Take what is said of this gateway by its name, and nothing that is another's."""
-        self._forget_options(("url", "mode", *REMOTE_ONLY))
+    def _set_own_options(self, options: Mapping[str, Any]) -> None:
+        """Set the options of a gateway with a name: its own, and none of another gateway's."""
+        self._reset_options(("url", "mode", *REMOTE_ONLY))
         if self.from_page:
-            self._forget_options(ENVIRONMENT)
+            self._reset_options(ENVIRONMENT_OPTIONS)
         for name in () if self.from_page else self.trait_names(config=True):
-            variable = self._variable(name)
+            variable = variable_of(self.given_name, name)
             if variable in os.environ:
-                self._take_variable(name, variable, os.environ[variable])
+                set_from_variable(self, name, variable, os.environ[variable])
         for name, value in options.items():
             if name not in self.trait_names(config=True):
                 raise TraitError(
@@ -453,52 +416,30 @@ class Gateway(LoggingConfigurable):
                 f" --gateway={self.given_name}=https://host:8888/prefix."
             )
 
-    def _take_credentials_from_urls(self) -> None:
-        """Move ``user:password@`` and ``?token=`` out of the URLs, which logs and errors show."""
+    def _move_credentials_out_of_urls(self) -> None:
+        """Move ``user:password@`` and ``?token=`` out of the URLs, since logs show URLs."""
         self.url = server_address(self.url)
         for name in ("url", "ws_url", "page_ws_url"):
-            plain, found = split_credentials(getattr(self, name))
-            setattr(self, name, plain)
-            for option, value in found.items():
+            plain_url, credentials = split_credentials(getattr(self, name))
+            setattr(self, name, plain_url)
+            for option, value in credentials.items():
                 setattr(self, option, getattr(self, option) or value)
 
-    def _forget_options(self, names: tuple[str, ...]) -> None:
-        """Take back what was set for another gateway."""
+    def _reset_options(self, names: tuple[str, ...]) -> None:
+        """Set options to their defaults, whatever the configuration of all gateways says."""
         for name in names:
             setattr(self, name, self.traits()[name].default())
 
     @validate("url", "ws_url", "page_ws_url")
     def _validate_url(self, proposal: dict[str, Any]) -> str:
-        value, name = str(proposal["value"] or "").strip(), proposal["trait"].name
-        if not value:
-            return ""
-        schemes = ("http", "https") if name == "url" else ("ws", "wss")
-        try:
-            parts = urlsplit(value)
-            usable = parts.scheme in schemes and parts.hostname and parts.port != 0
-        except ValueError:
-            usable = False
-        what = "the address of a gateway" if name == "url" else f"an address for Gateway.{name}"
-        if splits_password(value):
-            raise _split_password(value, what)
-        if not usable:
-            raise TraitError(
-                f"{unusable_address(value)!r} is not {what}: write it as"
-                f" {schemes[0]}://host:8888 or {schemes[1]}://host/prefix."
-            )
-        try:
-            return normalized_url(value)
-        except ValueError as error:
-            raise TraitError(
-                f"{unusable_address(value)!r} is not {what}: {error}. Check its spelling."
-            ) from None
+        return checked_url(str(proposal["value"] or ""), proposal["trait"].name)
 
     @validate("kernels_endpoint", "kernelspecs_endpoint", "kernelspecs_resource_endpoint")
     def _validate_endpoint(self, proposal: dict[str, Any]) -> str:
         return "/" + str(proposal["value"]).strip("/")
 
     def _check(self) -> None:
-        """Refuse, before anything starts, what could only fail later."""
+        """Raise TraitError for options that would only fail later."""
         try:
             if not isinstance(json.loads(self.headers or "{}"), dict):
                 raise TypeError
@@ -522,35 +463,8 @@ class Gateway(LoggingConfigurable):
                 "--mode=local: kernels run on this computer; the gateway at %s is not used.",
                 self.url,
             )
-        self._check_proxy()
+        check_proxy(self.proxy)
         for name in ("auth_token_file", "ca_certs", "client_cert", "client_key"):
             path = getattr(self, name)
             if path and not Path(path).is_file():
                 raise TraitError(f"Gateway.{name}: there is no file {path!r}.")
-
-    def _check_proxy(self) -> None:
-        if splits_password(self.proxy):
-            raise _split_password(self.proxy, "an address for Gateway.proxy")
-        try:
-            parts = urlsplit(self.proxy)
-            usable = parts.scheme == "http" and parts.hostname and parts.port != 0
-        except ValueError:
-            usable = False
-        if self.proxy and not usable:
-            raise TraitError(
-                "Gateway.proxy is not the URL of an HTTP proxy such as http://proxy:3128:"
-                f" {unusable_address(self.proxy)!r}."
-            )
-
-
-def _split_password(address: str, what: str) -> TraitError:
-    end = unusable_address(address).rpartition("//")[2]
-    return TraitError(
-        f"What ends in {end!r} is not {what}: in its user name and password write / as %2F, ? as"
-        " %3F and # as %23, and in a path @ as %40."
-    )
-
-
-def variable_of(given_name: str, option: str) -> str:
-    """The environment variable for an option of a gateway with a name."""
-    return re.sub(r"\W", "_", f"NOTEBOOK_REMOTE_{given_name}_{option}").upper()

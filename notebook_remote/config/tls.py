@@ -1,4 +1,4 @@
-"""The TLS settings of a gateway."""
+"""Makes the SSL context for a gateway from its options."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .gateway import Gateway
 
 
 def ssl_context(config: Gateway) -> ssl.SSLContext:
-    """The TLS settings for one gateway, for REST and WebSocket alike.
+    """The SSL context for one gateway, for REST and WebSockets. Called once, at start.
 
-    Raises TraitError when a certificate or key file cannot be used. Called once, at start.
+    Raises TraitError if a certificate or key file is unusable.
     """
     try:
         context = ssl.create_default_context(cafile=config.ca_certs or None)

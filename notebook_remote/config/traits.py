@@ -1,4 +1,4 @@
-"""Kinds of options: with every usual spelling of a value, from files and variables too."""
+"""Types of options, which accept the usual spellings in files and environment variables."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import Any
 
 from traitlets import Bool, Dict, TraitError, Unicode
 
-from ..redaction import unusable_address
+from ..redaction import redacted_address
 
 
 class Flag(Bool[bool, "bool | str"]):
-    """A Bool that understands every usual spelling in an environment variable or a flag."""
+    """A Bool that accepts true, yes, on, 1 and their opposites as text."""
 
     def from_string(self, s: str) -> bool:
-        """Read a spelling; called by traitlets and for environment variables."""
-        word = s.strip().lower()
-        if word in ("1", "true", "t", "yes", "y", "on"):
+        """Parse text; called by traitlets, and for environment variables."""
+        text = s.strip().lower()
+        if text in ("1", "true", "t", "yes", "y", "on"):
             return True
-        if word in ("0", "false", "f", "no", "n", "off", ""):
+        if text in ("0", "false", "f", "no", "n", "off", ""):
             return False
         raise ValueError(f"{s!r} is neither true nor false")
 
     def validate(self, obj: Any, value: Any) -> bool:
-        """Accept strings as well, since configuration files contain them."""
+        """Accept text as well, since configuration files contain it."""
         if not isinstance(value, str):
             return super().validate(obj, value)
         try:
@@ -33,21 +33,21 @@ class Flag(Bool[bool, "bool | str"]):
 
 
 class Text(Unicode[str, "str | bytes"]):
-    """A Unicode for which None, which upstream allows for some options, is the empty string."""
+    """A Unicode that takes None, which jupyter_server allows for some options, as empty."""
 
     def validate(self, obj: Any, value: Any) -> str:
         """Called by traitlets for every value."""
         return str(super().validate(obj, "" if value is None else value))
 
 
-class Named(Dict):
-    """A Dict of gateways, on the command line NAME=URL each."""
+class GatewaysByName(Dict):
+    """A Dict of gateways by name; on the command line, NAME=URL for each."""
 
     def validate(self, obj: Any, value: Any) -> Any:
-        """Called by traitlets; what it cannot read of a command line comes as a list."""
+        """Called by traitlets, with a list for command line options that it cannot parse."""
         for word in value if isinstance(value, list) else ():
             if "=" not in str(word):
-                shown = unusable_address(str(word))
+                shown = redacted_address(str(word))
                 url = shown if "://" in shown else "https://host:8888"
                 raise TraitError(
                     f"--gateway={shown} says no name: write --gateway=NAME=URL, such as"
@@ -57,7 +57,7 @@ class Named(Dict):
 
 
 class File(Unicode[str, "str | bytes"]):
-    """The path of a file; ``~`` is the home directory, which a shell does not expand everywhere."""
+    """The path of a file; expands ``~``, which shells do not expand in ``--option=~/file``."""
 
     def validate(self, obj: Any, value: Any) -> str:
         """Called by traitlets for every value."""

@@ -1,5 +1,5 @@
 """The embedded gateway: a Jupyter Server for kernels only, on this computer.
 
-``supervisor`` is the notebook server's side, ``server`` is the process that it starts, and
-``lease`` is how each proves to the other that it knows the token.
+``supervisor`` runs in the notebook server, and starts the process in ``server`` with the options of
+``kernel_config``. ``lease`` is the protocol by which each proves that it knows the token.
 """

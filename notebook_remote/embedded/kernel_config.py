@@ -1,4 +1,4 @@
-"""Which of the server's options an embedded gateway gets: those for kernels."""
+"""Selects the options about kernels from a server's configuration, for its embedded gateway."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from traitlets.utils.importstring import import_item
 
 from ..types import JsonObject
 
-KERNEL_SIDE = (
+KERNEL_CLASSES = (
     AsyncMappingKernelManager,
     ServerKernelManager,
     KernelSpecManager,
@@ -29,9 +29,9 @@ KERNEL_SIDE = (
     Session,
     ZMQChannelsWebsocketConnection,
 )
-NOT_KERNELS = {"Configurable", "LoggingConfigurable", "SingletonConfigurable"}
-# Options of ServerApp that jupyter_server passes on to the kernels' side, still in much use.
-OLD_LIMITS = (
+COMMON_SECTIONS = {"Configurable", "LoggingConfigurable", "SingletonConfigurable"}
+# Deprecated options of ServerApp, which jupyter_server passes to its WebSocket connections.
+DEPRECATED_OPTIONS = (
     "iopub_data_rate_limit",
     "iopub_msg_rate_limit",
     "kernel_ws_protocol",
@@ -41,16 +41,18 @@ OLD_LIMITS = (
 
 
 def kernel_config(config: Config, server: type[ServerApp] = ServerApp) -> JsonObject:
-    """The part of a notebook server's configuration that is about kernels, for their gateway.
+    """The options about kernels in a notebook server's configuration, as JSON.
 
     ``server`` is the class of the notebook server.
     """
-    classes = list(KERNEL_SIDE)
-    own_specs = config["ServerApp"].get("kernel_spec_manager_class")
-    if own_specs:
-        classes.append(own_specs if isinstance(own_specs, type) else import_item(str(own_specs)))
+    classes = list(KERNEL_CLASSES)
+    specs_class = config["ServerApp"].get("kernel_spec_manager_class")
+    if specs_class:
+        classes.append(
+            specs_class if isinstance(specs_class, type) else import_item(str(specs_class))
+        )
     traits = {name: trait for cls in classes for name, trait in cls.class_traits().items()}
-    sections = {name for cls in classes for name in cls.section_names()} - NOT_KERNELS
+    sections = {name for cls in classes for name in cls.section_names()} - COMMON_SECTIONS
 
     def about_kernels(part: Config) -> JsonObject:
         return {
@@ -61,34 +63,34 @@ def kernel_config(config: Config, server: type[ServerApp] = ServerApp) -> JsonOb
             if section in part
         }
 
-    chosen = about_kernels(config)
-    # Options may be said of one server's kernels: c.ServerApp.MappingKernelManager.root_dir.
+    selected = about_kernels(config)
+    # Sections may be nested in the server's: c.ServerApp.MappingKernelManager.root_dir.
     app: JsonObject = {}
     for section in server.section_names():  # the weakest first
         if section in config:
             for inner, options in about_kernels(config[section]).items():
                 app[inner] = {**app.get(inner, {}), **options}
-    if own_specs:
-        app["kernel_spec_manager_class"] = own_specs
+    if specs_class:
+        app["kernel_spec_manager_class"] = specs_class
     if app:
-        chosen["ServerApp"] = app
-    limits = {k: v for k, v in config["ServerApp"].items() if k in OLD_LIMITS}
+        selected["ServerApp"] = app
+    limits = {k: v for k, v in config["ServerApp"].items() if k in DEPRECATED_OPTIONS}
     if limits:
         name = ZMQChannelsWebsocketConnection.__name__
-        chosen[name] = {**limits, **chosen.get(name, {})}
-    plain: JsonObject = json.loads(json.dumps(chosen, default=_plain))
+        selected[name] = {**limits, **selected.get(name, {})}
+    plain: JsonObject = json.loads(json.dumps(selected, default=_plain))
     return plain
 
 
 def _resolved(value: object, trait: TraitType[object, object] | None) -> object:
-    """A value that a configuration file builds on the default, such as ``….update({…})``."""
+    """The value of an option that a configuration file changes, as with ``….update({…})``."""
     if isinstance(value, LazyConfigValue):
         return value.get_value(trait.default() if trait is not None else None)
     return value
 
 
 def _plain(value: object) -> object:
-    """A configuration value as JSON has it: a class by its name, a command line's text as text."""
+    """A value that JSON cannot represent: a class as its name, others as list or text."""
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
     return list(value) if isinstance(value, (set, tuple)) else str(value)

@@ -1,10 +1,9 @@
-"""How a notebook server and an embedded gateway prove to each other that they know its token.
+"""Mutual authentication of a notebook server and an embedded gateway, without sending the token.
 
-The gateway's address and token are in a file, and a gateway that died may have left one. Whoever
-listens at its port now is to get nothing: no token and no code. So the token itself is not sent.
-Each end gives a random number, and answers the other's with a digest that only the token's holders
-can compute. This is said over the WebSocket that is the *lease*: as long as that connection lasts,
-the process at its other end is the one that holds the port.
+The gateway's address and token are in a file, which may be that of a dead gateway. Another process
+that listens at its port now must get neither token nor code. So each end sends a nonce, and answers
+the other's nonce with an HMAC that only holders of the token can compute. They do so over the
+WebSocket that is the *lease*: while that connection is open, its other end is the same process.
 """
 
 from __future__ import annotations
@@ -16,15 +15,15 @@ import secrets
 from ..types import JsonObject
 
 PATH = "/notebook-remote/lease"
-LIMIT = 5.0  # seconds for all of it
+HANDSHAKE_TIMEOUT = 5.0  # seconds
 
 
-class NotProven(Exception):
+class AuthenticationFailed(Exception):
     """The other end does not know the token."""
 
 
-class Side:
-    """One end of it: the notebook server, or the gateway (``is_gateway``). Pure logic."""
+class Peer:
+    """One end of the lease: the notebook server, or the gateway (``is_gateway``). Pure logic."""
 
     def __init__(self, token: str, port: int, is_gateway: bool) -> None:
         self._token = token
@@ -33,28 +32,28 @@ class Side:
         self.nonce = secrets.token_hex(16)
 
     def prove(self, nonce: str) -> str:
-        """The proof of this end, for the other's number."""
+        """The proof of this end for the nonce of the other."""
         return self._digest(self._own, nonce, self.nonce)
 
     def check(self, proof: object, nonce: str) -> None:
-        """Raises NotProven if the other end's proof is not right; ``nonce`` is its number."""
+        """Raise AuthenticationFailed unless ``proof`` is that of the other end, with its nonce."""
         expected = self._digest(self._other, self.nonce, nonce)
-        # A stranger's text may be none that UTF-8 has: half of a pair.
-        given = proof.encode(errors="replace") if isinstance(proof, str) else b""
-        if not hmac.compare_digest(given, expected.encode()):
-            raise NotProven
+        # A stranger's text may not be encodable: a lone surrogate.
+        received = proof.encode(errors="replace") if isinstance(proof, str) else b""
+        if not hmac.compare_digest(received, expected.encode()):
+            raise AuthenticationFailed
 
-    def _digest(self, who: str, asked: str, own: str) -> str:
-        text = json.dumps([who, self._port, asked, own]).encode()
+    def _digest(self, prover: str, challenge: str, nonce: str) -> str:
+        text = json.dumps([prover, self._port, challenge, nonce]).encode()
         return hmac.digest(self._token.encode(), text, "sha256").hex()
 
 
-def message(text: object) -> JsonObject:
-    """A message as the other end sends it. Raises NotProven for what is none."""
+def parse_message(text: object) -> JsonObject:
+    """The JSON object in a message. Raises AuthenticationFailed for anything else."""
     try:
         model = json.loads(text) if isinstance(text, (str, bytes)) else None
-    except (ValueError, RecursionError):  # brackets by the thousand
+    except (ValueError, RecursionError):  # nested too deeply
         model = None
     if not isinstance(model, dict):
-        raise NotProven
+        raise AuthenticationFailed
     return model

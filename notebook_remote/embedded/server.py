@@ -1,8 +1,8 @@
 """The process of an embedded gateway: a Jupyter Server for kernels only, on loopback.
 
-Started by ``embedded.py`` with its settings as JSON on stdin. It belongs to the notebook server
-that holds its *lease*, a WebSocket: there is one at a time, and it ends with the process that holds
-it, however that ends. Without one for ``linger`` seconds the gateway stops by itself.
+Started by ``supervisor`` with its settings as JSON on stdin. Its owner is the notebook server that
+holds the *lease*, a WebSocket. There is one lease at a time, and it ends when the owner's process
+ends. Without an owner for ``linger`` seconds the gateway stops.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ from traitlets.config import Config
 
 from ..compat.local_channels import LocalChannels
 from ..compat.local_kernels import LocalKernelManager
-from ..compat.signals import OrderlyServerApp, leave
+from ..compat.signals import OrderlyServerApp, exit_soon
 from ..net.host import this_computer
 from . import lease
 
-# The add-on, for direct mode, is a distribution of its own; the gateway works without it.
+# The add-on, for direct mode, is an optional distribution.
 try:
     from notebook_remote_gateway import jupyter_server as add_on
 except ImportError:
     add_on = None  # type: ignore[assignment]
-LOG_LIMIT = 5 * 1024 * 1024  # bytes of its log, to which kernels write as well
-LOG_KEPT = 256 * 1024  # bytes of its end that stay
-LOG_CHECK = 1  # seconds
-FIRST_OWNER = 60.0  # seconds until whoever started us must have taken the lease
+MAX_LOG_SIZE = 5 * 1024 * 1024  # bytes; kernels write to the log as well
+TRUNCATED_LOG_SIZE = 256 * 1024  # bytes at its end that stay
+LOG_CHECK_INTERVAL = 1  # seconds
+FIRST_OWNER_TIMEOUT = 60.0  # seconds until the server that started us must have taken the lease
 KERNEL = r"(?P<kernel_id>\w+-\w+-\w+-\w+-\w+)"
 
 
 class LeaseHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
-    """Holds the gateway for one notebook server, for as long as its connection lasts.
+    """The lease: its notebook server owns the gateway while the WebSocket is open.
 
-    Anybody may connect; both ends then prove that they know the token, without sending it.
+    Anybody may connect; then both ends prove that they know the token, without sending it.
     """
 
     auth_resource = "server"
@@ -61,32 +61,32 @@ class LeaseHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
 
     @property
     def app(self) -> EmbeddedGatewayApp:
-        """The app whose lease it is."""
+        """The gateway's app."""
         app = self.settings["serverapp"]
         assert isinstance(app, EmbeddedGatewayApp)  # noqa: S101 - for the type checker
         return app
 
     def open(self, *args: str, **kwargs: str) -> None:
-        """Wait for a proof, but not for long; called by tornado."""
+        """Wait for a proof, for HANDSHAKE_TIMEOUT; called by tornado."""
         super().open(*args, **kwargs)
-        self._side = lease.Side(self.identity_provider.token, self.app.port, is_gateway=True)
-        self.app.io_loop.call_later(lease.LIMIT, self._close_unproven)
+        self._peer = lease.Peer(self.identity_provider.token, self.app.port, is_gateway=True)
+        self.app.io_loop.call_later(lease.HANDSHAKE_TIMEOUT, self._close_unproven)
 
     def on_message(self, text: str | bytes) -> None:
-        """Answer the server's number, then check its proof and give the lease if it is free."""
+        """Answer the server's nonce, then check its proof, and grant the lease if it is free."""
         try:
-            message = lease.message(text)
+            message = lease.parse_message(text)
             if not self._server_nonce:
                 self._server_nonce = str(message.get("nonce", ""))
-                proof = self._side.prove(self._server_nonce)
-                self.write_message({"nonce": self._side.nonce, "proof": proof})
+                proof = self._peer.prove(self._server_nonce)
+                self.write_message({"nonce": self._peer.nonce, "proof": proof})
             elif self.app.lease is not self:
-                self._side.check(message.get("proof"), self._server_nonce)
+                self._peer.check(message.get("proof"), self._server_nonce)
                 free = self.app.lease is None
                 if free:
                     self.app.lease = self
                 self.write_message({"granted": free})
-        except lease.NotProven:
+        except lease.AuthenticationFailed:
             self.close()
 
     def _close_unproven(self) -> None:
@@ -95,11 +95,11 @@ class LeaseHandler(WebSocketMixin, WebSocketHandler, JupyterHandler):
 
     def on_close(self) -> None:
         """Note that the notebook server has gone; called by tornado."""
-        self.app.released(self)
+        self.app.on_lease_end(self)
 
 
 class EmbeddedKernelsHandler(MainKernelHandler):
-    """``POST /api/kernels`` that also takes the document's name for the kernel's environment.
+    """``POST /api/kernels`` that also accepts environment variables for the kernel.
 
     The stock handler ignores ``env``; with local kernels jupyter_server sets JPY_SESSION_NAME.
     """
@@ -131,7 +131,7 @@ class EmbeddedKernelHandler(KernelHandler):
     @web.authenticated
     @authorized
     async def patch(self, kernel_id: str) -> None:
-        """Change variables."""
+        """Update the environment."""
         model = self.get_json_body() or {}
         self.kernel_manager.get_kernel(kernel_id).update_env(env=model.get("env") or {})
         self.finish(json.dumps(await ensure_async(self.kernel_manager.kernel_model(kernel_id))))
@@ -150,7 +150,7 @@ class EmbeddedGatewayApp(OrderlyServerApp):
     lease: LeaseHandler | None = None
     log_file = ""
     linger = 0.0
-    _orphaned: object = None
+    _orphan_timer: object = None
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> type:
@@ -175,55 +175,55 @@ class EmbeddedGatewayApp(OrderlyServerApp):
         )
         if add_on is not None:
             add_on.install(self)
-        self._await_owner(max(self.linger, FIRST_OWNER))
-        PeriodicCallback(self._shorten_log, LOG_CHECK * 1000).start()
+        self._await_owner(max(self.linger, FIRST_OWNER_TIMEOUT))
+        PeriodicCallback(self._shorten_log, LOG_CHECK_INTERVAL * 1000).start()
 
     def _shorten_log(self) -> None:
-        """Keep the log's end only, once it is long: what kernels print themselves is in it too."""
+        """Truncate a long log to its end; it contains the output of kernels' processes too."""
         with contextlib.suppress(OSError):
-            if os.stat(self.log_file).st_size > LOG_LIMIT:
+            if os.stat(self.log_file).st_size > MAX_LOG_SIZE:
                 with open(self.log_file, "rb+") as file:
-                    file.seek(-LOG_KEPT, os.SEEK_END)
+                    file.seek(-TRUNCATED_LOG_SIZE, os.SEEK_END)
                     end = file.read()
                     file.truncate(0)
-                # All who write append, so that nobody leaves a hole.
+                # All writers append, so that the file has no hole.
                 with open(self.log_file, "ab") as file:
                     file.write(b"[...]\n" + end)
 
     def server_info(self) -> dict[str, Any]:
-        """What stands in the file by which we are found: on which computer, too.
+        """The content of the server info file: also on which computer we run.
 
-        Its folder may be shared with others, on which our process id means another process.
+        Its folder may be shared with other computers, where our process id means another process.
         """
         host, boot = this_computer()
         return {**super().server_info(), "host": host, "boot": boot}
 
     def write_server_info_file(self) -> None:
-        """Write the file by which we are found, once the port is open; called at start."""
+        """Write the server info file, once the port is open; called at start."""
         self.io_loop.add_callback(super().write_server_info_file)
 
-    def released(self, lease: LeaseHandler) -> None:
+    def on_lease_end(self, lease: LeaseHandler) -> None:
         """Wait ``linger`` seconds for a new owner; called when a lease ends."""
         if self.lease is lease:
             self.lease = None
             self._await_owner(self.linger)
 
     def _await_owner(self, seconds: float) -> None:
-        if self._orphaned is not None:
-            self.io_loop.remove_timeout(self._orphaned)
-        self._orphaned = self.io_loop.call_later(seconds, self._stop_if_orphaned)
+        if self._orphan_timer is not None:
+            self.io_loop.remove_timeout(self._orphan_timer)
+        self._orphan_timer = self.io_loop.call_later(seconds, self._stop_if_orphaned)
 
     def _stop_if_orphaned(self) -> None:
-        self._orphaned = None
+        self._orphan_timer = None
         if self.lease is None:
             self.log.warning("No notebook server uses this gateway any more: stopping")
             self.stop()
 
 
 def free_port() -> int:
-    """A port nobody listens at; if somebody does a moment later, jupyter_server tries others.
+    """A free port; if it is taken a moment later, jupyter_server tries others.
 
-    Its ``port=0`` will do when 2.20 is the oldest version we support.
+    Replace by ``port=0`` when jupyter_server 2.20 is the oldest version that we support.
     """
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
@@ -253,10 +253,10 @@ def main() -> None:
     app.no_browser_open_file = True
     app.log_file = settings["log_file"]
     app.linger = float(settings["linger"])
-    app.load_config_file = lambda *args, **kwargs: None  # the parent sends what matters
+    app.load_config_file = lambda *args, **kwargs: None  # the parent sends the configuration
     app.initialize(argv=[], find_extensions=False)
     app.start()
-    leave()
+    exit_soon()
 
 
 if __name__ == "__main__":

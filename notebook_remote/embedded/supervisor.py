@@ -1,8 +1,8 @@
-"""The embedded gateway, seen from the notebook server: start it, find it again, stop it.
+"""Starts, finds, monitors and stops the embedded gateway, for a notebook server.
 
-It is a process of its own (``embedded_app.py``), so kernels outlive a notebook server that crashes.
-What a running one is found by is jupyter_server's own server info file (URL, token, process id,
-root directory; readable by the user only), kept in the Jupyter runtime directory.
+The gateway is a process of its own (``server``), so that kernels outlive a notebook server that
+crashes. A running one is found by its server info file, of jupyter_server's format (URL, token,
+process id, root directory; readable by the user only), in the Jupyter runtime directory.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from jupyter_server.utils import check_pid
 from tornado.httpclient import HTTPError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from ..concurrency import backoff
 from ..config.gateway import Gateway
 from ..exceptions import GatewayUnreachable
 from ..kernel_environment import for_embedded_gateway
@@ -38,10 +39,10 @@ from . import lease
 KEY_PREFIX = "embedded-"
 START_TIMEOUT = 60.0  # seconds; a cold disk can take long
 STOP_TIMEOUT = 3.0  # seconds, so that the notebook server stops within 5
-POLL = 0.05  # seconds between two looks for the info file of a starting gateway
-RESTART_PAUSE = 2.0  # seconds before a gateway that died is started again, doubled each time
-RESTART_PAUSE_MAX = 60.0  # seconds
-LOG_TAIL = 15  # lines of its log shown when it does not start
+POLL_INTERVAL = 0.05  # seconds
+RESTART_DELAY = 2.0  # seconds before a gateway that died is started again, doubled each time
+MAX_RESTART_DELAY = 60.0  # seconds
+LOG_TAIL = 15  # last lines of its log, logged when it does not start
 
 
 class EmbeddedGateway:
@@ -57,39 +58,39 @@ class EmbeddedGateway:
         self.log: logging.Logger = config.log
         self.root_dir = str(Path(root_dir).resolve())
         self.kernel_config = kernel_config
-        # Another environment has other kernels: its gateway is not ours.
+        # A gateway of another Python environment has other kernels.
         key = hashlib.sha256(f"{self.root_dir}\0{sys.prefix}".encode()).hexdigest()[:12]
         self.folder = Path(jupyter_runtime_dir()) / "notebook-remote"
         self.prefix = f"{KEY_PREFIX}{key}-"
-        # Servers on one directory may have other folders, or other computers with one of that path.
+        # Servers on the same directory may have other runtime folders, or run on other computers.
         place = f"{this_computer()[0]}\0{self.folder.resolve()}"
         self.suffix = f"-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
         self._process: subprocess.Popen[bytes] | None = None
         self._info: JsonObject = {}
         self._lease: WebSocketClientConnection | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._monitor: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._error: GatewayUnreachable | None = None
         self._stopping = False
         self._stopped: asyncio.Task[None] | None = None
 
     def is_gone(self, key: str) -> bool:
-        """Whether a key in the store is that of an embedded gateway that has stopped for good.
+        """Whether a key in the session store is that of an embedded gateway that has stopped.
 
-        Of one whose info file is not in our folder we can know nothing.
+        False if its info file would not be in our folder.
         """
         path = self.folder / f"{key}.json"
-        ours = key.startswith(KEY_PREFIX) and key.endswith(self.suffix)
-        return ours and (not path.exists() or _is_dead(_read_info(path)))
+        is_in_folder = key.startswith(KEY_PREFIX) and key.endswith(self.suffix)
+        return is_in_folder and (not path.exists() or _is_dead(_read_info(path)))
 
     async def ready(self) -> None:
-        """Wait until the gateway can be used. Raises GatewayUnreachable when it cannot start."""
+        """Wait until the gateway is ready. Raises GatewayUnreachable if it does not start."""
         while not self._ready.is_set():
             if self._error is not None:
                 raise self._error
-            if self._keeper is not None and self._keeper.done():
+            if self._monitor is not None and self._monitor.done():
                 raise GatewayUnreachable("The embedded gateway is stopped with this server.")
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_INTERVAL)
 
     def start(
         self,
@@ -98,18 +99,18 @@ class EmbeddedGateway:
         on_used: Callable[[str], Awaitable[None]],
         on_found: Callable[[list[JsonObject]], None],
     ) -> None:
-        """Begin to find or start it, and to keep it running; called once the loop runs.
+        """Find or start the gateway, and keep it running; called when the event loop runs.
 
-        ``on_address`` gets its URL and token each time that it was started or found; then
-        ``on_used`` gets the key by which the store knows the gateway; ``on_found`` the models of
-        the kernels on one that was taken over from an earlier notebook server; ``on_searched`` is
-        awaited when it is clear whether there is such a one.
+        ``on_searched`` is awaited after the search for a running gateway. ``on_address`` gets URL
+        and token each time that one was found or started, and then ``on_used`` its key in the
+        session store. ``on_found`` gets the models of the kernels on a gateway of an earlier
+        notebook server.
         """
         self._on_address = on_address
         self._on_searched = on_searched
         self._on_used = on_used
         self._on_found = on_found
-        self._keeper = asyncio.create_task(self._keep(), name="keep the embedded gateway")
+        self._monitor = asyncio.create_task(self._run_monitor(), name="keep the embedded gateway")
 
     async def stop(self) -> None:
         """Stop it with its kernels, within STOP_TIMEOUT seconds; a second call waits as well."""
@@ -117,19 +118,19 @@ class EmbeddedGateway:
             self._stopped = asyncio.create_task(self._stop(), name="stop the embedded gateway")
         await asyncio.shield(self._stopped)
 
-    async def leave(self) -> None:
-        """Let go of it, so that the next notebook server finds it, with its kernels."""
-        await self._stop_keeping()
+    async def detach(self) -> None:
+        """Release it without stopping it: the next notebook server finds it, with its kernels."""
+        await self._stop_monitor()
         self._release()
 
-    async def _stop_keeping(self) -> None:
+    async def _stop_monitor(self) -> None:
         self._stopping = True
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._monitor is not None:
+            self._monitor.cancel()
+            await asyncio.gather(self._monitor, return_exceptions=True)
 
     async def _stop(self) -> None:
-        await self._stop_keeping()
+        await self._stop_monitor()
         info, self._info = self._info, {}
         if info:
             await self._shut_down(info)
@@ -137,10 +138,10 @@ class EmbeddedGateway:
             self._process.kill()  # it was still starting, so it has no kernels
         if self._lease is not None:
             self._lease.close()
-        self._tidy()
+        self._remove_stale_files()
 
-    def _tidy(self) -> None:
-        """Remove what gateways that have stopped left in the folder, but not a starting one's."""
+    def _remove_stale_files(self) -> None:
+        """Remove files of stopped gateways from the folder, except those of a starting one."""
         for path in self.folder.glob(f"{self.prefix}*"):
             creator = int(path.stem.removeprefix(self.prefix).partition("-")[0] or 0)
             starting = creator != os.getpid() and check_pid(creator)
@@ -148,10 +149,10 @@ class EmbeddedGateway:
                 with contextlib.suppress(OSError):  # Windows: still open
                     path.unlink()
 
-    # -- keeping it running ---------------------------------------------------------------------
+    # -- monitoring -----------------------------------------------------------------------------
 
-    async def _keep(self) -> None:
-        pause = RESTART_PAUSE
+    async def _run_monitor(self) -> None:
+        delays = backoff(RESTART_DELAY, MAX_RESTART_DELAY)
         while not self._stopping:
             try:
                 try:
@@ -162,13 +163,13 @@ class EmbeddedGateway:
                     await self._launch()
                 self._error = None
                 self._ready.set()
-                pause = RESTART_PAUSE
+                delays = backoff(RESTART_DELAY, MAX_RESTART_DELAY)
                 await self._until_lease_ends()
             except GatewayUnreachable as error:
                 self._error = error
                 self.log.error("%s", error.message)
             except Exception as error:
-                # Whatever it is, requests must get an answer, and the next attempt may succeed.
+                # Requests must get an answer, and the next attempt may succeed.
                 self._error = GatewayUnreachable(
                     f"The embedded gateway cannot be used ({type(error).__name__}): this server's"
                     " log says more. With --mode=local kernels run without it."
@@ -176,9 +177,8 @@ class EmbeddedGateway:
                 self.log.exception("The embedded gateway cannot be used")
             self._ready.clear()
             self._release()
-            self._tidy()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, RESTART_PAUSE_MAX)
+            self._remove_stale_files()
+            await asyncio.sleep(next(delays))
 
     async def _until_lease_ends(self) -> None:
         connection = self._lease
@@ -190,13 +190,13 @@ class EmbeddedGateway:
             )
 
     def _release(self) -> None:
-        """Let go of a gateway that is gone, or that another attempt may find."""
+        """Close the lease; another attempt may find the gateway again."""
         if self._lease is not None:
             self._lease.close()
         self._lease, self._info = None, {}
 
     async def _find(self) -> bool:
-        """Take over a gateway that an earlier notebook server on this directory has left."""
+        """Take over a running gateway of an earlier notebook server on this directory."""
         for path in sorted(self.folder.glob(f"{self.prefix}*.json")):
             info = _read_info(path)
             if _is_dead(info):
@@ -206,12 +206,12 @@ class EmbeddedGateway:
                 continue
             try:
                 self._lease = await _take_lease(info)
-            except lease.NotProven:
-                # Its process has died, and its number was given to another.
+            except lease.AuthenticationFailed:
+                # Its process has died, and another has its process id.
                 path.unlink(missing_ok=True)
                 continue
-            except Exception as error:  # noqa: BLE001 - a stranger may answer whatever there is
-                # Or it does not answer in time, or is in use by another notebook server.
+            except Exception as error:  # noqa: BLE001 - a stranger may answer anything
+                # Or it does not answer in time, or another notebook server owns it.
                 self.log.debug("The gateway of %s cannot be taken over: %r", path, error)
                 continue
             await self._use(path, info)
@@ -230,7 +230,7 @@ class EmbeddedGateway:
 
     async def _launch(self) -> None:
         self.log.info("Starting the embedded gateway, where the kernels will run ...")
-        began = time.monotonic()
+        started_at = time.monotonic()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.folder / f"{self.prefix}{os.getpid()}-{time.time_ns()}{self.suffix}.json"
         log_path = path.with_suffix(".log")
@@ -248,22 +248,24 @@ class EmbeddedGateway:
             },
         )
         while (info := _read_info(path)) is None:
-            if self._process.poll() is not None or time.monotonic() - began > START_TIMEOUT:
-                raise self._not_started(log_path)
-            await asyncio.sleep(POLL)
+            if self._process.poll() is not None or time.monotonic() - started_at > START_TIMEOUT:
+                raise self._start_error(log_path)
+            await asyncio.sleep(POLL_INTERVAL)
         self._lease = await _take_lease(info)
         await self._use(path, info)
         self.log.info(
             "The embedded gateway is ready at %s after %.1f s (its log: %s)",
             self._info["url"],
-            time.monotonic() - began,
+            time.monotonic() - started_at,
             log_path,
         )
 
-    def _not_started(self, log_path: Path) -> GatewayUnreachable:
+    def _start_error(self, log_path: Path) -> GatewayUnreachable:
         with contextlib.suppress(OSError):
             tail = log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL:]
-            self.log.error("The embedded gateway said:\n%s", without_secrets("\n".join(tail)))
+            self.log.error(
+                "The end of the embedded gateway's log:\n%s", without_secrets("\n".join(tail))
+            )
         return GatewayUnreachable(
             f"The embedded gateway does not start: see {log_path}. With --mode=local kernels run"
             " without it."
@@ -287,11 +289,11 @@ class EmbeddedGateway:
                     "The embedded gateway (process %s) is still ending its kernels.", info["pid"]
                 )
                 return
-            await asyncio.sleep(POLL)
+            await asyncio.sleep(POLL_INTERVAL)
 
 
 def _spawn(log_path: Path, settings: JsonObject) -> subprocess.Popen[bytes]:
-    """Start the process, in a session of its own: a Ctrl-C in the terminal is not for it."""
+    """Start the process, in a session of its own, so that it gets no Ctrl-C of the terminal."""
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with open(descriptor, "ab") as log:
@@ -301,7 +303,7 @@ def _spawn(log_path: Path, settings: JsonObject) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             env=for_embedded_gateway(),
-            # Python looks for modules there first: never in the notebooks' folder.
+            # Python imports from there first, so it must not be the notebooks' folder.
             cwd=log_path.parent,
             start_new_session=True,
             creationflags=flags,
@@ -314,12 +316,12 @@ def _spawn(log_path: Path, settings: JsonObject) -> subprocess.Popen[bytes]:
 
 
 def _read_info(path: Path) -> JsonObject | None:
-    """The server info file of a gateway on this computer, or None while there is no complete one.
+    """The content of a gateway's server info file, or None if it is incomplete or missing.
 
-    It must have been written by this user, whom nobody else can be.
+    The file must belong to this user, and be accessible to nobody else.
     """
     try:
-        with open(path, encoding="utf-8", opener=_without_links) as file:
+        with open(path, encoding="utf-8", opener=_open_without_links) as file:
             mode = os.fstat(file.fileno())
             info = json.load(file)
         parts = urlsplit(str(info["url"]))
@@ -336,12 +338,12 @@ def _read_info(path: Path) -> JsonObject | None:
     return info if usable and not foreign else None
 
 
-def _without_links(path: str, flags: int) -> int:
+def _open_without_links(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _is_here(info: JsonObject) -> bool:
-    """Whether a gateway was started on this computer, since it was switched on."""
+    """Whether a gateway was started on this computer since its last boot."""
     return (info.get("host"), info.get("boot")) == this_computer()
 
 
@@ -355,29 +357,29 @@ def _is_dead(info: JsonObject | None) -> bool:
     try:
         return Path(f"/proc/{pid}").stat().st_uid != os.getuid()
     except (OSError, AttributeError):
-        return False  # another system; the proof of its token counts
+        return False  # no /proc; authentication will tell
 
 
 async def _take_lease(info: JsonObject) -> WebSocketClientConnection:
-    """Become the owner.
+    """Become the owner of a gateway.
 
-    Raises NotProven when what answers does not know the token, HTTPError when the gateway has an
-    owner, and OSError or TimeoutError when it does not answer, or hangs up; what is no embedded
-    gateway may lead to other errors.
+    Raises AuthenticationFailed if the other end does not know the token, HTTPError if the gateway
+    has an owner, and OSError or TimeoutError if it does not answer or disconnects. Another server
+    at the address may cause other errors.
     """
     parts = urlsplit(str(info["url"]))
     url = f"ws://{parts.netloc}{parts.path.rstrip('/')}{lease.PATH}"
     connection = await websocket_connect(
         HTTPRequest(
             url,
-            connect_timeout=lease.LIMIT,
-            request_timeout=lease.LIMIT,
+            connect_timeout=lease.HANDSHAKE_TIMEOUT,
+            request_timeout=lease.HANDSHAKE_TIMEOUT,
             follow_redirects=False,
         )
     )
     try:
-        side = lease.Side(str(info["token"]), parts.port or 0, is_gateway=False)
-        granted = await asyncio.wait_for(_prove(connection, side), lease.LIMIT)
+        peer = lease.Peer(str(info["token"]), parts.port or 0, is_gateway=False)
+        granted = await asyncio.wait_for(_authenticate(connection, peer), lease.HANDSHAKE_TIMEOUT)
         if not granted:
             raise HTTPError(409, "Another notebook server uses this gateway.")
     except BaseException:
@@ -386,27 +388,27 @@ async def _take_lease(info: JsonObject) -> WebSocketClientConnection:
     return connection
 
 
-async def _prove(connection: WebSocketClientConnection, side: lease.Side) -> bool:
-    """Let both ends prove themselves; whether the lease is given."""
-    await connection.write_message(json.dumps({"nonce": side.nonce}))
-    answer = await _heard(connection)
+async def _authenticate(connection: WebSocketClientConnection, peer: lease.Peer) -> bool:
+    """Authenticate both ends; returns whether the lease was granted."""
+    await connection.write_message(json.dumps({"nonce": peer.nonce}))
+    answer = await _receive(connection)
     nonce = str(answer.get("nonce", ""))
-    side.check(answer.get("proof"), nonce)
-    await connection.write_message(json.dumps({"proof": side.prove(nonce)}))
-    return (await _heard(connection)).get("granted") is True
+    peer.check(answer.get("proof"), nonce)
+    await connection.write_message(json.dumps({"proof": peer.prove(nonce)}))
+    return (await _receive(connection)).get("granted") is True
 
 
-async def _heard(connection: WebSocketClientConnection) -> JsonObject:
-    """The other end's next message. Raises NotProven for what is none."""
+async def _receive(connection: WebSocketClientConnection) -> JsonObject:
+    """The other end's next message. Raises AuthenticationFailed if it is malformed."""
     text = await connection.read_message()
     if text is None:
-        # So does a gateway of ours that had to wait too long for us: that proves nothing.
+        # A gateway of ours disconnects as well, if we answered too late: that proves nothing.
         raise ConnectionResetError("it hangs up")
-    return lease.message(text)
+    return lease.parse_message(text)
 
 
 def _client(info: JsonObject) -> httpx.AsyncClient:
-    """A client for what this module itself has to say to the gateway."""
+    """An HTTP client for the gateway, for this module only."""
     headers = {"Authorization": f"token {info['token']}"}
     return httpx.AsyncClient(
         base_url=info["url"], headers=headers, trust_env=False, timeout=STOP_TIMEOUT
@@ -414,7 +416,7 @@ def _client(info: JsonObject) -> httpx.AsyncClient:
 
 
 def _alive(process: subprocess.Popen[bytes] | None, pid: int) -> bool:
-    """Whether the gateway's process runs; it is our child unless it was found."""
+    """Whether the gateway's process is running; it is not our child if it was found."""
     if process is not None and process.pid == pid:
         return process.poll() is None
     return bool(check_pid(pid))

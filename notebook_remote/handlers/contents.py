@@ -34,7 +34,7 @@ class DocumentsHandler(ContentsHandler):
         store = self._store
         if found is not None and store is not None:
             metadata, kernelspec = found
-            last = store.last_used(str(model["path"]).strip("/"))
+            last = store.last_gateway(str(model["path"]).strip("/"))
             metadata["kernelspec"] = for_page(kernelspec, self._backends, last)
         super()._finish_model(model, location)
 
@@ -44,7 +44,7 @@ class DocumentsHandler(ContentsHandler):
         body = self.get_json_body() or {}
         store = self._store
         if store is not None and isinstance(body.get("path"), str):
-            store.moved(path.strip("/"), body["path"].strip("/"))
+            store.rename_document(path.strip("/"), body["path"].strip("/"))
 
     @property
     def _backends(self) -> BackendRegistry:

@@ -19,7 +19,7 @@ from typing import Any
 from jupyter_client.session import Session
 from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 
-from ..client.messages import MAX_PARTS, V1, Table, _bad_table, _no, too_large
+from ..client.messages import MAX_PARTS, V1, OffsetTable, bad_offset_table, too_large
 from ..net.frames import (
     BINARY,
     ClientFrameParser,
@@ -27,14 +27,18 @@ from ..net.frames import (
     FrameError,
     FrameHeader,
     PayloadChunk,
+    apply_mask,
+    encode_frame,
     first_payload,
-    frame,
-    masked,
 )
 from ..net.leg import Rejection
 
 MAX_HEADER = 64 * 1024  # bytes of a message that are buffered, to answer it if it is refused
 MAX_HELD = 8 * (MAX_PARTS + 1) + MAX_HEADER  # bytes that are held back until the table is there
+
+
+async def _never_busy() -> bool:
+    return False
 
 
 class MessageFilter:
@@ -52,7 +56,7 @@ class MessageFilter:
         max_size: int,
         refused: Callable[[str], None] = lambda sentence: None,
         latest_from_kernel: Callable[[], bytes] = lambda: b"",
-        is_busy: Callable[[], Awaitable[bool]] = _no,
+        is_busy: Callable[[], Awaitable[bool]] = _never_busy,
     ) -> None:
         self.v1 = subprotocol == V1
         self.max_size = max_size
@@ -75,7 +79,7 @@ class MessageFilter:
 
     def _new_message(self) -> None:
         self._new = True  # whether no byte of it has come
-        self._table: Table | None = None  # None for text, which has none
+        self._table: OffsetTable | None = None  # None for text, which has none
         self._size = 0  # bytes of all its frames so far
         self._last = False  # whether its last frame has begun
         self._mask = b""
@@ -97,14 +101,14 @@ class MessageFilter:
                 yield from self._pass(item.raw, frame_ends=False)
             else:
                 self._read_beginning(item)
-                yield from self._pass(item.raw, frame_ends=item.ends)
-                if item.ends and self._last:
+                yield from self._pass(item.raw, frame_ends=item.is_last)
+                if item.is_last and self._last:
                     yield from self._end()
 
     def _begin(self, head: FrameHeader) -> None:
         self._new = False
         if head.opcode == BINARY:
-            self._table = Table(self.v1)
+            self._table = OffsetTable(self.v1)
         self._mask = head.mask
         self._size += head.length
         self._refused = self._refused or self._size > self.max_size
@@ -115,7 +119,7 @@ class MessageFilter:
         """Unmask the table and the header of a binary message; nothing of a text message."""
         if self._table is None or self._beginning_is_complete:
             return
-        self._beginning += masked(part.raw, self._mask, part.offset)
+        self._beginning += apply_mask(part.raw, self._mask, part.offset)
         if self._table.offsets is None and self._table.read(self._beginning):
             self._check_end()
 
@@ -137,7 +141,7 @@ class MessageFilter:
         elif self._table is not None and self._table.offsets is None:
             self._held += raw
             if len(self._held) > MAX_HELD:
-                raise _bad_table("in too many frames")
+                raise bad_offset_table("in too many frames")
         else:
             raw, self._held = bytes(self._held) + raw, bytearray()
             self._begun = True
@@ -177,7 +181,7 @@ class MessageFilter:
 
 def session_of(message: bytes) -> str:
     """The session of the kernel that sent a message, which may be cut off; empty if unreadable."""
-    table = Table(v1=True)
+    table = OffsetTable(v1=True)
     try:
         if table.read(message) and table.offsets is not None:
             session = json.loads(message[slice(*table.offsets[1:3])]).get("session")
@@ -205,7 +209,7 @@ def error_frames(
 
     def encoded(channel: str, kind: str, content: dict[str, Any], is_reply: bool = True) -> bytes:
         message = session.msg(kind, content, parent=header if is_reply else None)
-        return frame(BINARY, serialize_msg_to_ws_v1(message, channel, session.pack))
+        return encode_frame(BINARY, serialize_msg_to_ws_v1(message, channel, session.pack))
 
     frames = [encoded("iopub", "status", {"execution_state": "busy"})]
     if msg_type == "execute_request":

@@ -22,6 +22,8 @@ def _backend_model(config: Gateway, scope: Callable[[str], str]) -> JsonObject:
     model: JsonObject = {"name": config.name, "label": label(config), "mode": config.mode}
     if config.mode == "browser":
         model["url"], model["ws_url"] = config.url, config.page_url
+        model["kernels_endpoint"] = config.kernels_endpoint
+        model["kernelspecs_endpoint"] = config.kernelspecs_endpoint
         model["scope"] = scope(config.url)
         model["insecure_token"] = config.insecure_token_in_page
         user = os.environ.get("KERNEL_USERNAME")  # Enterprise Gateway may require it

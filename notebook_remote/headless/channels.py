@@ -29,7 +29,7 @@ from ..client.connection import GatewayConnection
 from ..client.messages import V1, UnreadableMessage, decode, encode, ends_kernel, too_large
 from ..exceptions import GatewayError, GatewayUnreachable, KernelNotFound, ReplyLost
 from ..net import tcp
-from ..net.frames import CLOSE, PING, PONG, FrameError, MessageAssembler, frame
+from ..net.frames import CLOSE, PING, PONG, FrameError, MessageAssembler, encode_frame
 from ..types import JsonObject
 from .message_queue import MessageQueue
 from .pending_replies import Delivery, PendingReplies
@@ -238,7 +238,7 @@ class KernelChannels:
         probe = self._session.msg("kernel_info_request")
         self._pending.probe_sent(str(probe["msg_id"]))
         opcode, payload = encode(probe, "shell", self._session, v1)
-        stream.write(frame(opcode, payload, to_gateway=True))
+        stream.write(encode_frame(opcode, payload, to_gateway=True))
 
     async def _send(self, stream: IOStream, v1: bool, channel: str, message: JsonObject) -> None:
         opcode, payload = encode(message, channel, self._session, v1)
@@ -248,7 +248,7 @@ class KernelChannels:
             return
         if message["msg_type"].endswith("_request"):
             self._pending.sent(message["msg_id"], channel)
-        await stream.write(frame(opcode, payload, to_gateway=True))
+        await stream.write(encode_frame(opcode, payload, to_gateway=True))
 
     async def _read(self, stream: IOStream, v1: bool) -> None:
         frames = MessageAssembler()
@@ -259,7 +259,7 @@ class KernelChannels:
             self._received_at = time.monotonic()
             for opcode, payload in frames.feed(data):
                 if opcode == PING:
-                    stream.write(frame(PONG, payload, to_gateway=True))
+                    stream.write(encode_frame(PONG, payload, to_gateway=True))
                 elif opcode == CLOSE:
                     raise ConnectionLost(
                         f"closed by the gateway, code {int.from_bytes(payload[:2], 'big')}"
@@ -292,7 +292,7 @@ class KernelChannels:
         limit = self._gateway.config.link_timeout
         answers = False
         while True:
-            stream.write(frame(PING, b"", to_gateway=True))
+            stream.write(encode_frame(PING, b"", to_gateway=True))
             await asyncio.sleep(limit / PINGS_PER_TIMEOUT)
             silent = time.monotonic() - self._received_at
             unacknowledged = tcp.unacknowledged_for(stream.socket)

@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal
 from nbformat import NotebookNode
 
-from ..client.messages import ends_kernel, put_right
+from ..client.messages import ends_kernel, normalize
 from ..config.gateway import Gateway
 from ..kernelspec_names import split
 from .manager import GatewayKernelManager, GatewayManagerMixin
@@ -143,7 +143,7 @@ class Run(NotebookClient):
         """Handle a message of the kernel, or drop it if that fails; called by nbclient."""
         self._unsaved = True
         try:
-            put_right(msg)
+            normalize(msg)
             output: NotebookNode | None = super().process_message(msg, cell, cell_index)
         except CellControlSignal:  # such as the end of the cell
             raise

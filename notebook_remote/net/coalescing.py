@@ -1,35 +1,39 @@
-"""When to let a moment's messages come together before the next read.
+"""When the relay should wait a moment before it reads again, so that small messages accumulate.
 
-To read and pass on one costs as much as hundreds that come together. A network card holds its
-interrupts back for the same reason; as there, whoever sends little is not held up, and here neither
-is the answer to what a page has just sent.
+Relaying one small message costs as much as relaying hundreds in one read. Network cards coalesce
+their interrupts for the same reason. A sender of few messages is not delayed, nor is the reply to
+what a page has just sent.
 """
 
 from __future__ import annotations
 
 import time
 
-# Reads of up to LITTLE bytes that are taken as they come: so many at once, and so many a second.
-SMALL_READ, BURST, READS_PER_SECOND = 2048, 16, 2000
-COALESCE_DELAY = 0.001  # seconds in which the others come together
+SMALL_READ = 2048  # bytes; larger reads are never delayed
+BURST = 16  # small reads in a row without a delay
+READS_PER_SECOND = 2000  # small reads without a delay in the long run
+COALESCE_DELAY = 0.001  # seconds
 
 
 class ReadCoalescer:
-    """Of what one gateway sends. Owned by the relay, which waits a MOMENT when it is rushed."""
+    """A token bucket for small reads from one gateway: BURST tokens, READS_PER_SECOND new ones.
+
+    Owned by the relay, which waits COALESCE_DELAY when the bucket is empty.
+    """
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
-        self.hurry()
+        self._last_read = time.monotonic()
+        self.refill()
 
-    def hurry(self) -> None:
-        """Take the next reads as they come."""
-        self._allowed = float(BURST)
+    def refill(self) -> None:
+        """Allow the next BURST small reads without a delay; called when the page has sent."""
+        self._tokens = float(BURST)
 
-    def is_rushed(self, size: int) -> bool:
-        """Whether this read, of ``size`` bytes, is one more than are taken as they come."""
+    def should_wait(self, size: int) -> bool:
+        """Note a read of ``size`` bytes; whether to wait before the next one."""
         if size > SMALL_READ:
             return False
         now = time.monotonic()
-        earned = (now - self._last) * READS_PER_SECOND
-        self._last, self._allowed = now, min(BURST, self._allowed + earned) - 1
-        return self._allowed < 0
+        earned = (now - self._last_read) * READS_PER_SECOND
+        self._last_read, self._tokens = now, min(BURST, self._tokens + earned) - 1
+        return self._tokens < 0

@@ -1,4 +1,4 @@
-"""Which computer this process runs on."""
+"""Identifies the computer on which this process runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @cache
 def this_computer() -> tuple[str, str]:
-    """Its name, and what tells its present run from earlier ones and from other computers'."""
+    """The host name, and an id that is unique to this computer and changes when it boots."""
     try:
         boot = BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:

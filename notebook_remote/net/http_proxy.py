@@ -1,4 +1,4 @@
-"""TCP connections, through an HTTP proxy if there is one: RFC 9110, section 9.3.6, CONNECT."""
+"""TCP connections to a gateway, through an HTTP proxy if there is one (CONNECT of RFC 9110)."""
 
 from __future__ import annotations
 
@@ -9,40 +9,39 @@ from tornado.httputil import HTTPInputError, parse_response_start_line
 from tornado.iostream import IOStream
 from tornado.tcpclient import TCPClient
 
+MAX_RESPONSE_SIZE = 64 * 1024  # bytes of a proxy's response header
+
 
 class TunnelRefused(OSError):
-    """A proxy does not let us through; the text is what it answered."""
-
-
-MAX_ANSWER = 64 * 1024  # bytes
+    """A proxy refused the connection; the text is its status line."""
 
 
 async def connect(host: str, port: int, proxy: str = "") -> IOStream:
-    """Open a connection to a gateway; ``proxy`` is the URL of the one on the way, or empty.
+    """Open a connection to a gateway; ``proxy`` is the URL of an HTTP proxy, or empty.
 
     Called for each WebSocket. Raises OSError, StreamClosedError, UnsatisfiableReadError.
     """
     if not proxy:
         return await TCPClient().connect(host, port)
-    way = urlsplit(proxy)
-    stream = await TCPClient().connect(str(way.hostname), way.port or 80)
+    parts = urlsplit(proxy)
+    stream = await TCPClient().connect(str(parts.hostname), parts.port or 80)
     try:
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
-        if way.username:
-            pair = f"{unquote(way.username)}:{unquote(way.password or '')}".encode()
+        target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+        if parts.username:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             lines.append(f"Proxy-Authorization: Basic {base64.b64encode(pair).decode()}")
         await stream.write("\r\n".join([*lines, "", ""]).encode())
-        answer = await stream.read_until(b"\r\n\r\n", max_bytes=MAX_ANSWER)
-        _check(answer.partition(b"\r\n")[0].decode("latin1"))
+        response = await stream.read_until(b"\r\n\r\n", max_bytes=MAX_RESPONSE_SIZE)
+        _check_status(response.partition(b"\r\n")[0].decode("latin1"))
     except BaseException:
         stream.close()
         raise
     return stream
 
 
-def _check(line: str) -> None:
-    """Raise TunnelRefused if an answer's first line says no."""
+def _check_status(line: str) -> None:
+    """Raise TunnelRefused unless a status line says that the tunnel is open."""
     try:
         code = parse_response_start_line(line).code
     except HTTPInputError:

@@ -1,4 +1,4 @@
-"""One leg of a relay: a WebSocket's byte stream, with pings that notice a peer that has gone."""
+"""One leg of a relay: the byte stream of a WebSocket, with pings that detect a dead peer."""
 
 from __future__ import annotations
 
@@ -11,48 +11,50 @@ from typing import Protocol
 
 from tornado.iostream import IOStream
 
-from .frames import PING, ControlFrame, frame
+from .frames import PING, ControlFrame, encode_frame
 
-LINK_TIMEOUT = 15.0  # seconds until a peer that has silently gone is noticed
-BUFFER_SIZE = 64 * 1024  # bytes read at most at once, and so held at most per direction
-TICKS = 5  # pings within the timeout; a link is dead when the first is not answered by the last
-# Chromium's network process answers pings for a page that is busy with itself, until about 128 kB
-# stand before the page unread. Whoever had this much (bytes) to read before a ping gets so many
-# times the timeout, as long as its TCP answers.
-MUCH_TO_READ = 64 * 1024
+LINK_TIMEOUT = 15.0  # seconds until a silent peer counts as dead
+BUFFER_SIZE = 64 * 1024  # bytes per read, and so the most that is held per direction
+PINGS_PER_TIMEOUT = (
+    5  # a peer is dead when the first of them is not answered by the time of the last
+)
+# Chromium's network process answers pings for a busy page, until about 128 kB wait for the page. A
+# peer with a backlog of LARGE_BACKLOG bytes before a ping gets BUSY_FACTOR times the timeout, as
+# long as its TCP acknowledges.
+LARGE_BACKLOG = 64 * 1024
 BUSY_FACTOR = 8
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """What the browser gets instead of having its message passed on."""
+    """What the browser gets for a message that is not relayed."""
 
     frames: Callable[[], Awaitable[list[bytes]]]
-    text: str  # a sentence about it
-    ends: bool  # whether the connection has to end, because a part of the message was passed on
+    text: str  # a sentence for people
+    closes_connection: bool  # because a part of the message was relayed already
 
 
 class Filter(Protocol):
-    """What the browser's bytes go through; see ``messages.MessageGuard``."""
+    """Filters what the browser sends; see ``handlers.message_filter``."""
 
-    between_frames: bool  # whether what it let pass ends with a frame
-    messages: int  # how many have ended
+    between_frames: bool  # whether the relayed data ends with a frame
+    messages: int  # number of complete messages
 
     @property
     def between_messages(self) -> bool:
-        """Whether what it was given ends with a message."""
+        """Whether the data so far ends with a message."""
 
     @property
     def frames_seen(self) -> int:
-        """Frames that came from the browser."""
+        """Number of frames from the browser."""
 
     def feed(self, data: bytes) -> Iterator[bytes | ControlFrame | Rejection]:
-        """Yield what to pass on, control frames apart, and answers. Raises FrameError."""
+        """Yield what to relay, control frames, and rejections. Raises FrameError."""
 
 
 @dataclass
 class Traffic:
-    """What has come in one direction."""
+    """Counts of what was received in one direction."""
 
     frames: int = 0
     bytes: int = 0
@@ -67,109 +69,103 @@ class CloseReason:
     text: str
 
 
-class _End(Exception):
-    """Ends the relay with a close frame for the page."""
-
-    def __init__(self, ending: CloseReason, code: int) -> None:
-        super().__init__(ending.text)
-        self.ending, self.code = ending, code
-
-
 class Leg:
-    """One end: its stream, and what is known of whoever is there."""
+    """The connection to one end, with the state of the peer there."""
 
     def __init__(self, stream: IOStream, is_gateway: bool) -> None:
         self.stream = stream
         self._is_gateway = is_gateway
-        self.round_trip: float | None = None  # seconds, by the last ping that was answered
-        self.writing: float | None = None  # since when a write waits for the other end to read
-        self.passing = False  # whether a chunk is being written, piece by piece
-        self.asked: float | None = None  # when the first ping went out that is not answered
-        self.unread = 0  # bytes that went out before that ping, and may stand before it
-        self._sent = 0  # bytes that went out since something came
-        self._came = 0  # bytes that came since that ping, and may stand before its answer
+        self.round_trip: float | None = None  # seconds, of the last ping that was answered
+        self.write_started_at: float | None = (
+            None  # when a write began that waits for the peer to read
+        )
+        self.mid_message = False  # whether the relay is writing a chunk, piece by piece
+        self.ping_sent_at: float | None = None  # of the first ping without an answer
+        self.bytes_before_ping = 0  # sent before that ping, and maybe not read by the peer
+        self._sent_since_received = 0  # bytes
+        self._received_since_ping = 0  # bytes, which may come before the answer
         self._pings: dict[bytes, float] = {}
-        self._waiting: list[bytes] = []  # what is to be put in where a frame ends
-        self._wants_ping = False
+        self._pending: list[bytes] = []  # frames to inject at the next boundary
+        self._ping_pending = False
         self._flushed = asyncio.Event()
 
-    def hear(self, size: int) -> None:
-        """Note that so many bytes came from there.
+    def note_received(self, size: int) -> None:
+        """Note that ``size`` bytes were received.
 
-        They alone do not say that it hears us, unless they are so many that a ping's answer may
-        well stand behind them.
+        They do not prove that the peer receives our data. But a large amount may delay the answer
+        to a ping, so the ping then does not count.
         """
-        self._sent = 0
-        self._came += size
-        if self._came > MUCH_TO_READ:
+        self._sent_since_received = 0
+        self._received_since_ping += size
+        if self._received_since_ping > LARGE_BACKLOG:
             self.forget_pings()
 
     def forget_pings(self) -> None:
-        """Expect no answer to those that went out so far."""
-        self.asked = None
+        """Expect no answer to the pings so far."""
+        self.ping_sent_at = None
 
     async def read(self, limit: int) -> bytes:
-        """What has come from there, ``limit`` bytes at most. Raises StreamClosedError."""
+        """Read up to ``limit`` bytes. Raises StreamClosedError."""
         return await self.stream.read_bytes(limit, partial=True)
 
     async def write(self, data: bytes) -> None:
-        """Write, and wait until it is out. Raises StreamClosedError."""
-        self._sent += len(data)
-        self.writing = time.monotonic()
+        """Write, and wait until the data is sent. Raises StreamClosedError."""
+        self._sent_since_received += len(data)
+        self.write_started_at = time.monotonic()
         await self.stream.write(data)
-        self.writing = None
+        self.write_started_at = None
 
-    def put_in(self, frames: list[bytes], between: bool) -> None:
-        """Write whole frames, now if ``between`` others, else when ``flush`` is called there.
+    def inject(self, frames: list[bytes], at_boundary: bool) -> None:
+        """Write whole frames between others: now if ``at_boundary``, else with the next ``flush``.
 
-        Not awaited: they are small and few.
+        Not awaited, since they are small and few.
         """
-        self._waiting += frames
-        if not self.passing and between:
+        self._pending += frames
+        if not self.mid_message and at_boundary:
             self.flush()
 
-    def ping(self, between: bool) -> None:
-        """Ask for a sign of life, now or, as above, with ``flush``."""
-        if self.writing is None:  # else it would only stand behind what is not read
-            self._wants_ping = True
-            self.put_in([], between)
+    def ping(self, at_boundary: bool) -> None:
+        """Send a ping, now if ``at_boundary``, else with the next ``flush``."""
+        if self.write_started_at is None:  # else the peer is not reading
+            self._ping_pending = True
+            self.inject([], at_boundary)
 
     def flush(self) -> None:
-        """Write what waits to be put in; called between frames. Raises StreamClosedError."""
-        if self._wants_ping:
-            self._wants_ping = False
-            self._waiting.append(self._new_ping())
-        for data in self._waiting:
-            self._sent += len(data)
+        """Write pending frames; called at a frame boundary. Raises StreamClosedError."""
+        if self._ping_pending:
+            self._ping_pending = False
+            self._pending.append(self._new_ping())
+        for data in self._pending:
+            self._sent_since_received += len(data)
             self.stream.write(data)
-        self._waiting.clear()
+        self._pending.clear()
         self._flushed.set()
 
     def _new_ping(self) -> bytes:
         now = time.monotonic()
-        if self.asked is None:
-            self.asked, self.unread, self._came = now, self._sent, 0
+        if self.ping_sent_at is None:
+            self.ping_sent_at, self.bytes_before_ping, self._received_since_ping = (
+                now,
+                self._sent_since_received,
+                0,
+            )
         payload = os.urandom(8)
         self._pings[payload] = now
-        if len(self._pings) > TICKS * BUSY_FACTOR:
+        if len(self._pings) > PINGS_PER_TIMEOUT * BUSY_FACTOR:
             del self._pings[next(iter(self._pings))]
-        return frame(PING, payload, to_gateway=self._is_gateway)
+        return encode_frame(PING, payload, to_gateway=self._is_gateway)
 
     async def wait_flushed(self) -> None:
-        """Wait until nothing waits to be put in."""
-        if self._waiting:
+        """Wait until there are no pending frames."""
+        if self._pending:
             self._flushed.clear()
             await self._flushed.wait()
 
     def is_pong(self, payload: bytes) -> bool:
-        """Whether this answers a ping of ours; notes the round trip."""
+        """Whether the payload of a pong answers our ping; notes the round trip."""
         sent = self._pings.pop(payload, None)
         if sent is None:
             return False
         self.round_trip = time.monotonic() - sent
         self.forget_pings()
         return True
-
-
-async def _yes() -> bool:
-    return True

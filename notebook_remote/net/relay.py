@@ -1,19 +1,19 @@
-"""Moves a WebSocket's bytes between a browser and a gateway. It knows nothing of Jupyter.
+"""Relays a WebSocket between a browser and a gateway. It knows nothing of Jupyter.
 
-After the handshake the two ends are byte streams that the relay passes on as they are: any frame
-size, text or binary, either subprotocol, exactly as sent. It sees where frames end, so that it can
+After the handshake both legs are byte streams, which the relay copies unchanged: any frame size,
+text or binary, either subprotocol. It tracks where frames end, so that it can
 
-- put pings in between, on both legs, and so notice a peer that has silently gone even where an
-  intermediary keeps the TCP connection open;
-- tell a gateway that stands still from a connection that is dead: a silent connection is kept until
-  the gateway answers in another way while this one stays silent, since what is on its way would be
-  lost with it. What the browser sends meanwhile is held, and goes out when the gateway is back, on
+- inject pings on both legs, and so detect a dead peer even where an intermediary keeps the TCP
+  connection open;
+- distinguish a stalled gateway from a dead connection. Closing a connection loses the
+  messages in transit, so a silent one is closed only once the gateway answers HTTP on a new
+  connection. Until then the browser's messages are buffered, and sent when the gateway is back, on
   this connection or on the browser's next one;
-- keep a gateway's "normal" goodbye from the page, which would not connect again after it;
+- replace the code of a gateway's normal close frame, after which a page would not connect again;
 - count frames.
 
-Every write is awaited, so a slow reader slows the sender down and nothing piles up here. What a
-browser sends goes through a guard first, which may keep a message back.
+Every write is awaited: a slow reader slows the sender down, and buffers do not grow. What a browser
+sends goes through a filter first, which may reject a message.
 """
 
 from __future__ import annotations
@@ -44,84 +44,94 @@ from .frames import (
 from .leg import (
     BUFFER_SIZE,
     BUSY_FACTOR,
+    LARGE_BACKLOG,
     LINK_TIMEOUT,
-    MUCH_TO_READ,
-    TICKS,
+    PINGS_PER_TIMEOUT,
     CloseReason,
     Filter,
     Leg,
     Rejection,
     Traffic,
-    _End,
-    _yes,
 )
 
-HELD_AT_MOST = 1024 * 1024  # bytes of the browser's messages that wait for a silent gateway
+MAX_BUFFERED = 1024 * 1024  # bytes of the browser's messages that wait for a silent gateway
+
+
+class _CloseRelay(Exception):
+    """Ends the relay, with a close frame for the page."""
+
+    def __init__(self, reason: CloseReason, code: int) -> None:
+        super().__init__(reason.text)
+        self.reason, self.code = reason, code
+
+
+async def _always_true() -> bool:
+    return True
 
 
 class Relay:
     """One connection between a page and a gateway.
 
     ``link_timeout`` is in seconds, ``buffer_size`` in bytes per direction. ``report`` is called
-    every few seconds while the relay runs, with new counts and round trips to be read.
-    ``gateway_answers`` asks the gateway in another way, when this connection is silent.
+    every few seconds, after counts and round trips were updated. ``gateway_answers`` tells whether
+    the gateway answers on another connection, and is called while this one is silent.
     """
 
     def __init__(
         self,
         browser: IOStream,
         gateway: IOStream,
-        guard: Filter,
+        message_filter: Filter,
         link_timeout: float = LINK_TIMEOUT,
         buffer_size: int = BUFFER_SIZE,
         report: Callable[[], None] = lambda: None,
-        gateway_answers: Callable[[], Awaitable[bool]] = _yes,
+        gateway_answers: Callable[[], Awaitable[bool]] = _always_true,
     ) -> None:
         self.browser = Leg(browser, is_gateway=False)
         self.gateway = Leg(gateway, is_gateway=True)
         self.from_browser = Traffic()
         self.from_gateway = Traffic()
-        self.ending: CloseReason | None = None
-        self.latest_from_gateway = b""  # what came last that begins with a message
-        self._guard = guard
+        self.close_reason: CloseReason | None = None
+        self.latest_from_gateway = b""  # the last data that begins with a message
+        self._filter = message_filter
         self._frames = ServerFrameScanner()
-        self._pace = ReadCoalescer()
+        self._coalescer = ReadCoalescer()
         self._timeout = link_timeout
         self._buffer_size = buffer_size
         self._report = report
-        self._page_leaves = False
+        self._browser_closing = False
         self.silence: float | None = None  # seconds, while the gateway is silent for too long
         self._gateway_answers = gateway_answers
-        self._asking: asyncio.Task[None] | None = None
-        self._answered_at: float | None = None  # when the gateway last did so during a silence
-        self._holding = False  # whether the browser's messages are held
-        self._held: list[bytes] = []
-        self._held_size = 0  # bytes
-        self._whole = 0  # how many of them make whole messages
-        self._messages = 0  # of the browser, that have ended
-        self._speaks = asyncio.Event()
-        self._speaks.set()
+        self._gateway_check: asyncio.Task[None] | None = None
+        self._gateway_answered_at: float | None = None  # on another connection, in this silence
+        self._buffering = False  # whether the browser's messages are buffered
+        self._buffered: list[bytes] = []
+        self._buffered_size = 0  # bytes
+        self._complete_chunks = 0  # how many of these chunks belong to complete messages
+        self._message_count = 0  # of the browser's complete messages
+        self._gateway_responsive = asyncio.Event()
+        self._gateway_responsive.set()
 
     @property
     def unsent(self) -> bytes:
-        """The browser's messages that were never sent to the gateway; read after the end."""
-        return b"".join(self._held[: self._whole])
+        """The browser's messages that were not sent to the gateway; read after ``run``."""
+        return b"".join(self._buffered[: self._complete_chunks])
 
     async def run(self, answer: bytes = b"", unsent: bytes = b"") -> CloseReason:
-        """Pass bytes both ways until one end closes or dies, then close the other.
+        """Relay both ways until one leg closes or dies, then close the other.
 
-        ``answer`` is the rest of the handshake, for the browser; ``unsent`` what an earlier
-        connection of the same page could not send to the gateway.
+        ``answer`` is the response of the handshake, for the browser; ``unsent`` are messages that
+        an earlier connection of the same page could not send to the gateway.
         """
         jobs: dict[str, Coroutine[Any, Any, None]] = {
-            "relay from browser": self._from_browser(),
-            "relay from gateway": self._from_gateway(),
-            "watch links": self._watch(),
+            "relay from browser": self._read_browser(),
+            "relay from gateway": self._read_gateway(),
+            "watch links": self._watch_legs(),
         }
         tcp.tune(self.browser.stream.socket, self._timeout)
-        # No keepalive there: it would give up a connection that may come to life again.
+        # No keepalive for the gateway: it would close a connection that may recover.
         tcp.tune(self.gateway.stream.socket, None)
-        with contextlib.suppress(StreamClosedError):  # the reading below says so
+        with contextlib.suppress(StreamClosedError):  # the read below raises it, too
             self.browser.stream.write(answer)
             if unsent:
                 self.gateway.stream.write(unsent)
@@ -129,39 +139,41 @@ class Relay:
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                self._ended(task.exception())
+                self._on_end(task.exception())
         finally:
             self.close()
-            if self._asking is not None:
-                tasks.append(self._asking)
+            if self._gateway_check is not None:
+                tasks.append(self._gateway_check)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         return self.close()
 
-    def close(self, ending: CloseReason | None = None, code: int = RESTARTED) -> CloseReason:
-        """Close both ends; the page then connects again, or learns that its kernel is gone."""
-        if self.ending is None:
-            self.ending = ending or CloseReason("server", "closed", "closed by the notebook server")
-            self._say_goodbye(code, self.ending.text)
+    def close(self, reason: CloseReason | None = None, code: int = RESTARTED) -> CloseReason:
+        """Close both legs; the page then connects again, or learns that its kernel is gone."""
+        if self.close_reason is None:
+            self.close_reason = reason or CloseReason(
+                "server", "closed", "closed by the notebook server"
+            )
+            self._send_close_frame(code, self.close_reason.text)
         self.browser.stream.close()
         self.gateway.stream.close()
-        return self.ending
+        return self.close_reason
 
-    def _say_goodbye(self, code: int, text: str) -> None:
-        may_put_in = self._frames.between_messages and not self.browser.passing
-        if self._page_leaves or self.browser.stream.closed() or not may_put_in:
+    def _send_close_frame(self, code: int, text: str) -> None:
+        may_send = self._frames.between_messages and not self.browser.mid_message
+        if self._browser_closing or self.browser.stream.closed() or not may_send:
             return
         with contextlib.suppress(StreamClosedError):
-            # Not awaited: a small frame goes out at once, or the page is not reading at all.
+            # Not awaited: a small frame is sent at once, unless the page is not reading at all.
             self.browser.stream.write(encode_close_frame(code, text))
 
-    def _ended(self, error: BaseException | None) -> None:
-        if isinstance(error, _End):
-            self.close(error.ending, error.code)
+    def _on_end(self, error: BaseException | None) -> None:
+        if isinstance(error, _CloseRelay):
+            self.close(error.reason, error.code)
         elif isinstance(error, StreamClosedError):
             gateway_gone = self.gateway.stream.closed() and not self.browser.stream.closed()
-            if self._page_leaves or not gateway_gone:
+            if self._browser_closing or not gateway_gone:
                 self.close(CloseReason("browser", "left", "closed by the browser"), NORMAL)
             else:
                 why = f" ({error.real_error})" if error.real_error else ""
@@ -172,68 +184,68 @@ class Relay:
 
     # -- the two directions ---------------------------------------------------------------------
 
-    async def _from_browser(self) -> None:
-        page, gateway = self.browser, self.gateway
+    async def _read_browser(self) -> None:
+        browser, gateway = self.browser, self.gateway
         while True:
-            data = await page.read(self._buffer_size)
-            page.hear(len(data))
-            self._pace.hurry()
+            data = await browser.read(self._buffer_size)
+            browser.note_received(len(data))
+            self._coalescer.refill()
             self.from_browser.bytes += len(data)
-            gateway.passing = True
-            if self.silence is not None and self._guard.between_messages:
-                self._holding = True
+            gateway.mid_message = True
+            if self.silence is not None and self._filter.between_messages:
+                self._buffering = True
             try:
-                for piece in self._guard.feed(data):
+                for piece in self._filter.feed(data):
                     self._note_whole_messages()
                     if isinstance(piece, bytes):
                         await self._to_gateway(piece)
                     elif isinstance(piece, ControlFrame):
                         await self._control_from_browser(piece)
                     else:
-                        await self._reply(piece)
+                        await self._send_rejection(piece)
             except FrameError as error:
                 text = f"the browser sent {error.reason}"
-                raise _End(CloseReason("browser", "bad_frames", text), error.code) from error
-            self.from_browser.frames = self._guard.frames_seen
-            gateway.passing = False
+                raise _CloseRelay(CloseReason("browser", "bad_frames", text), error.code) from error
+            self.from_browser.frames = self._filter.frames_seen
+            gateway.mid_message = False
             self._note_whole_messages()
-            if self._guard.between_frames:
+            if self._filter.between_frames:
                 gateway.flush()
 
     def _note_whole_messages(self) -> None:
-        if self._guard.messages != self._messages:
-            self._messages = self._guard.messages
-            self._whole = len(self._held)
+        if self._filter.messages != self._message_count:
+            self._message_count = self._filter.messages
+            self._complete_chunks = len(self._buffered)
 
     async def _to_gateway(self, data: bytes) -> None:
-        if not self._holding:
+        if not self._buffering:
             await self.gateway.write(data)
             return
-        self._held.append(data)
-        self._held_size += len(data)
-        if self._held_size > HELD_AT_MOST:
-            await self._speaks.wait()  # the browser has to wait as well
+        self._buffered.append(data)
+        self._buffered_size += len(data)
+        if self._buffered_size > MAX_BUFFERED:
+            await self._gateway_responsive.wait()  # backpressure for the browser
 
     async def _control_from_browser(self, control: ControlFrame) -> None:
         if control.opcode == PONG and self.browser.is_pong(control.payload):
             return
         if control.opcode == CLOSE:
-            self._page_leaves = True
+            self._browser_closing = True
         await self.gateway.write(control.raw)
 
-    async def _reply(self, answer: Rejection) -> None:
-        self.browser.put_in(await answer.frames(), self._frames.between_messages)
-        if answer.ends:
+    async def _send_rejection(self, rejection: Rejection) -> None:
+        self.browser.inject(await rejection.frames(), self._frames.between_messages)
+        if rejection.closes_connection:
             await self.browser.wait_flushed()
-            raise _End(CloseReason("browser", "too_large", answer.text), TOO_BIG)
+            raise _CloseRelay(CloseReason("browser", "too_large", rejection.text), TOO_BIG)
 
-    async def _from_gateway(self) -> None:
-        page, gateway, frames = self.browser, self.gateway, self._frames
+    async def _read_gateway(self) -> None:
+        browser, gateway, frames = self.browser, self.gateway, self._frames
         acknowledge = tcp.quick_ack(gateway.stream.socket)
         while True:
             data = await gateway.read(self._buffer_size)
             acknowledge()
-            gateway.hear(len(data))
+            gateway.note_received(len(data))
             self.from_gateway.bytes += len(data)
             if frames.between_frames and frames.between_messages:
                 self.latest_from_gateway = data
@@ -241,96 +253,103 @@ class Relay:
                 pieces = frames.feed(data)
             except FrameError as error:
                 text = f"the gateway sent {error.reason}"
-                raise _End(CloseReason("gateway", "bad_frames", text), BAD_GATEWAY) from error
-            page.passing = True
+                raise _CloseRelay(
+                    CloseReason("gateway", "bad_frames", text), BAD_GATEWAY
+                ) from error
+            browser.mid_message = True
             for piece in pieces:
                 if isinstance(piece, bytes):
-                    await page.write(piece)
+                    await browser.write(piece)
                 else:
                     await self._control_from_gateway(piece)
             self.from_gateway.frames = frames.count
-            page.passing = False
+            browser.mid_message = False
             if frames.between_messages:
-                page.flush()
-            if self.silence is not None and gateway.asked is None:
+                browser.flush()
+            if self.silence is not None and gateway.ping_sent_at is None:
                 self._end_silence()
-            if self._pace.is_rushed(len(data)):
+            if self._coalescer.should_wait(len(data)):
                 await asyncio.sleep(COALESCE_DELAY)
 
     async def _control_from_gateway(self, control: ControlFrame) -> None:
         if control.opcode == PONG and self.gateway.is_pong(control.payload):
             return
-        if control.opcode == CLOSE and not self._page_leaves:
-            self.browser.passing = False
+        if control.opcode == CLOSE and not self._browser_closing:
+            self.browser.mid_message = False
             code = control.close_code
             kind = "too_large" if code == TOO_BIG else "closed"
             text = f"the gateway closed the connection (code {code})"
             # After 1000 and 1001 JupyterLab does not connect again.
             shown = BAD_GATEWAY if code in (NORMAL, GOING_AWAY, 1005) else code
-            raise _End(CloseReason("gateway", kind, text), shown)
+            raise _CloseRelay(CloseReason("gateway", kind, text), shown)
         await self.browser.write(control.raw)
 
-    # -- links that have silently gone ------------------------------------------------------------
+    # -- silent connections ----------------------------------------------------------------------
 
-    async def _watch(self) -> None:
-        tick = self._timeout / TICKS
+    async def _watch_legs(self) -> None:
+        interval = self._timeout / PINGS_PER_TIMEOUT
         while True:
-            await asyncio.sleep(tick)
+            await asyncio.sleep(interval)
             silence = self._silence_of(self.browser, self.gateway)
             if silence is not None:
-                raise _silent("browser", silence)
-            self._check_gateway(tick)
+                raise _silent_end("browser", silence)
+            self._check_gateway(interval)
             self._report()
-            self.gateway.ping(self._guard.between_frames)
+            self.gateway.ping(self._filter.between_frames)
             self.browser.ping(self._frames.between_messages)
 
     def _silence_of(self, leg: Leg, other: Leg) -> float | None:
-        """Seconds for which an end has not answered, if they are too many."""
-        if other.writing is not None:
-            leg.forget_pings()  # we do not read from it, so we cannot hear it
-        since = leg.asked
-        if leg is self.gateway and leg.writing is not None:
-            since = leg.writing  # a gateway reads all the time; a page may have better things to do
+        """Seconds for which a peer has not answered, if that is too long; else None."""
+        if other.write_started_at is not None:
+            leg.forget_pings()  # the relay does not read from it meanwhile
+        since = leg.ping_sent_at
+        if leg is self.gateway and leg.write_started_at is not None:
+            since = leg.write_started_at  # a gateway always reads; a page may be busy
         silent = 0.0 if since is None else time.monotonic() - since
-        owed = tcp.unacknowledged_for(leg.stream.socket)
-        # The first ping went out up to a tick after the last sign of life.
-        limit = self._timeout * (1 - 1 / TICKS)
-        patience = limit * (BUSY_FACTOR if leg.unread > MUCH_TO_READ else 1)
-        return max(silent, owed) if silent >= patience or owed >= limit else None
+        unacknowledged = tcp.unacknowledged_for(leg.stream.socket)
+        # The first ping was sent up to one interval after the last sign of life.
+        limit = self._timeout * (1 - 1 / PINGS_PER_TIMEOUT)
+        timeout = limit * (BUSY_FACTOR if leg.bytes_before_ping > LARGE_BACKLOG else 1)
+        return max(silent, unacknowledged) if silent >= timeout or unacknowledged >= limit else None
 
-    def _check_gateway(self, tick: float) -> None:
-        """Give a silent gateway's connection up, if the gateway answers in another way."""
+    def _check_gateway(self, interval: float) -> None:
+        """Close a silent gateway's connection if the gateway answers on another one."""
         silence = self._silence_of(self.gateway, self.browser)
         if silence is None:
             self._end_silence()
             return
         self.silence = silence
-        self._speaks.clear()
-        # An answer here comes no later than one there: a tick is long enough for both.
-        if self._answered_at is not None and time.monotonic() - self._answered_at >= tick:
-            raise _silent("gateway", silence)
-        if self._asking is None and self._answered_at is None:
-            self._asking = asyncio.create_task(self._ask_gateway(), name="ask a silent gateway")
+        self._gateway_responsive.clear()
+        # If this connection lived, its pong would have come by now: one interval is enough.
+        if (
+            self._gateway_answered_at is not None
+            and time.monotonic() - self._gateway_answered_at >= interval
+        ):
+            raise _silent_end("gateway", silence)
+        if self._gateway_check is None and self._gateway_answered_at is None:
+            self._gateway_check = asyncio.create_task(
+                self._check_whether_gateway_answers(), name="ask a silent gateway"
+            )
 
-    async def _ask_gateway(self) -> None:
+    async def _check_whether_gateway_answers(self) -> None:
         try:
             if await self._gateway_answers():
-                self._answered_at = time.monotonic()
+                self._gateway_answered_at = time.monotonic()
         finally:
-            self._asking = None
+            self._gateway_check = None
 
     def _end_silence(self) -> None:
-        """The gateway speaks again: send it what was held."""
-        self.silence = self._answered_at = None
-        self._holding = False
-        for data in self._held:  # not awaited: they are bounded
+        """The gateway answers again: send the buffered messages."""
+        self.silence = self._gateway_answered_at = None
+        self._buffering = False
+        for data in self._buffered:  # not awaited, since they are bounded
             self.gateway.stream.write(data)
-        self._held.clear()
-        self._whole = self._held_size = 0
-        self._speaks.set()
+        self._buffered.clear()
+        self._complete_chunks = self._buffered_size = 0
+        self._gateway_responsive.set()
 
 
-def _silent(who: str, seconds: float) -> _End:
-    return _End(
+def _silent_end(who: str, seconds: float) -> _CloseRelay:
+    return _CloseRelay(
         CloseReason(who, "silent", f"the {who} has not answered for {seconds:.0f} s"), BAD_GATEWAY
     )

@@ -1,7 +1,7 @@
-"""TLS towards a gateway, whose records are taken many at a time.
+"""A TLS stream that reads many records at once.
 
-A gateway's messages come as a record each, or some few. tornado's own stream goes through all of
-itself for every single record, which costs more than to decrypt one.
+A gateway sends one message, or a few, in each TLS record. tornado's own stream processes one record
+per read, which costs more than to decrypt it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 
 
 class TLSStream(SSLIOStream):
-    """tornado's TLS stream, which reads all records that are here as if they were one."""
+    """tornado's TLS stream, which reads all records that have arrived at once."""
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
-        """Fill the buffer with as many records as are here; called by tornado."""
+        """Fill the buffer from all records that have arrived; called by tornado."""
         read = super().read_from_fd(buf)
         if not read:
             return read
@@ -23,7 +23,7 @@ class TLSStream(SSLIOStream):
             while read < len(view):
                 try:
                     more = self.socket.recv_into(view[read:])
-                except OSError:  # no more for now, or an end that the next call meets again
+                except OSError:  # no more data, or an error that the next call raises again
                     break
                 if not more:
                     break
@@ -32,11 +32,11 @@ class TLSStream(SSLIOStream):
 
 
 async def start_tls(stream: IOStream, context: ssl.SSLContext, host: str) -> TLSStream:
-    """Begin TLS on a connection to ``host``. Raises OSError or StreamClosedError.
+    """Start TLS on a connection to ``host``, as ``IOStream.start_tls`` with a TLSStream.
 
-    As ``IOStream.start_tls`` does, which makes tornado's own kind of stream.
+    Raises OSError or StreamClosedError.
     """
-    if stream.closed():  # by the other side, at once
+    if stream.closed():  # by the peer, at once
         raise StreamClosedError(stream.error)
     with stream.socket.dup() as sock:
         stream.close()

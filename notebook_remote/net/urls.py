@@ -1,9 +1,8 @@
-"""One spelling for URLs, so that REST, WebSockets, cookies and the store mean the same address.
+"""Normalizes URLs, so that REST, WebSockets, cookies and stored files use the same address.
 
-People type ``https://Héllo.example:443/user/zoë/../ada``. HTTP libraries differ in what they make
-of that: one encodes it, the other sends it as it is. So it is brought into the form of RFC 3986
-where it enters: host in lower case and in its ASCII form (IDNA), path percent-encoded, without dot
-segments and default port.
+People type ``https://Héllo.example:443/user/zoë/../ada``, and HTTP libraries differ in how they
+encode that. So each URL of the configuration is normalized first (RFC 3986): the host in lower case
+and ASCII (IDNA), the path percent-encoded, no dot segments, no default port.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import httpx
 
-# What DNS and the hosts file can hold: letters, digits, dots, dashes, underscores; IPv6 has colons.
+# Host names in DNS and the hosts file, and IPv6 addresses.
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(%25[a-z0-9._~-]+)?")
-# The pages of a Jupyter Server, whose addresses people copy from their browser.
+# Paths of a Jupyter Server's pages: people copy them from their browser's address bar.
 PAGE = re.compile(
     r"/(lab(/(tree|workspaces)(/.*)?)?|doc(/tree(/.*)?)?|tree(/.*)?|notebooks/.*\.ipynb"
     r"|nbclassic(/.*)?|edit/.*\.\w+|consoles/.+|terminals/\w+|login)/?$"
@@ -23,25 +22,25 @@ PAGE = re.compile(
 
 
 def server_address(url: str) -> str:
-    """The address of a server, for that of one of its pages; its query stays.
+    """The address of a Jupyter Server, given the address of one of its pages; the query stays.
 
-    A gateway under a prefix that looks like a page is given by a page of its own, such as
-    http://host/lab/lab. A slash at the end does not tell: browsers' addresses have one, too.
+    For a server whose path prefix looks like a page, give one of its pages: http://host/lab/lab.
+    A slash at the end makes no difference, since addresses of pages may have one.
     """
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=PAGE.sub("", parts.path).rstrip("/")))
 
 
 def normalized_url(url: str) -> str:
-    """The same address in its one spelling. Raises ValueError if it can be none.
+    """The URL in its normal form; the query stays unchanged. Raises ValueError for a bad host.
 
-    Called for every URL of the configuration, with a scheme and a host. A query stays as it is.
+    ``url`` has a scheme and a host.
     """
     try:
         parsed = httpx.URL(url)
         host = parsed.raw_host.decode("ascii")
-        # httpx notices a bad "xn--" label when it is asked for the host; the resolver encodes the
-        # host by Python's codec, which refuses empty labels and those that are too long.
+        # httpx detects a bad "xn--" label only when it decodes the host; Python's codec, which the
+        # resolver uses, rejects labels that are empty or too long.
         assert parsed.host is not None  # noqa: S101 - for the side effect of decoding it
         host.encode("idna")
     except (httpx.InvalidURL, ValueError) as error:  # IDNAError and UnicodeError are ValueErrors
@@ -52,33 +51,33 @@ def normalized_url(url: str) -> str:
 
 
 def splits_password(url: str) -> bool:
-    """Whether a / ? or # in a password has split it, as in ``http://ada:pa/ss@host``.
+    """Whether an unencoded / ? or # in a password splits the URL: ``http://ada:pa/ss@host``.
 
-    With digits before the / it could be a host, its port and a path as well. An @ in the first
-    segment of such a path is taken for the end of a password; in a later one, as in that of
-    ``http://hub:8000/user/ada@example.org``, only if what follows looks like a host and a port.
+    Digits before the / may be a port. Then an @ in the first segment of the path counts as the end
+    of a password; one in a later segment (``http://hub:8000/user/ada@example.org``) only if a host
+    and a port follow.
     """
     found = re.match(r"\s*\w+://([^/?#]*)(.+)", url, re.DOTALL)
     if not found or "@" not in found[2]:
         return False
     _, colon, port = found[1].rpartition("@")[2].rpartition(":")
-    if not colon or "]" in port:  # an address of IPv6 without a port
+    if not colon or "]" in port:  # an IPv6 address without a port
         return False
     if not port.isdigit():
         return bool(port)
     mark, rest = found[2][0], found[2][1:]
     if mark == "/":
-        begins_so = "@" in re.split(r"[/?#]", rest, maxsplit=1)[0]
+        password_in_start = "@" in re.split(r"[/?#]", rest, maxsplit=1)[0]
     else:
-        begins_so = "@" in rest and not re.match(r"\w+=", rest)  # as in ?token=
-    ends_so = re.match(r"[^/?#:]+:\d+(?:[/?#]|$)", rest.rpartition("@")[2])
-    return begins_so or ends_so is not None
+        password_in_start = "@" in rest and not re.match(r"\w+=", rest)  # a query such as ?token=
+    host_at_end = re.match(r"[^/?#:]+:\d+(?:[/?#]|$)", rest.rpartition("@")[2])
+    return password_in_start or host_at_end is not None
 
 
 def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     """A URL without ``user:password@`` and ``?token=``, and these as options of Gateway.
 
-    Logs and errors show URLs, and files keep them.
+    URLs are shown in logs and errors and stored in files, and must contain no secrets.
     """
     parts = urlsplit(url)
     found = {
@@ -97,6 +96,6 @@ def same_server(one: str, other: str) -> bool:
 
 
 def websocket_url(url: str) -> str:
-    """The same URL for WebSockets: ws in place of http, wss in place of https."""
+    """The URL with ws in place of http, wss in place of https."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))

@@ -146,7 +146,7 @@ class RemoteSessionManager(SessionManager):
     async def _wait_until_written(self) -> None:
         """Wait until the store is on disk, unless that is too slow or full; before each answer."""
         if self.store is not None:
-            await self.store.written()
+            await self.store.flush()
 
     async def change_kernel(
         self,
@@ -213,7 +213,7 @@ class RemoteSessionManager(SessionManager):
         backends = self.kernel_manager.backends
         document = document_of(path, name, type)
         if self.store is not None and document and kernel_name and len(backends) > 1:
-            last = backends.of_document(self.store.last_used(document))
+            last = backends.of_document(self.store.last_gateway(document))
             if last is not None and kernel_name in last.specs.last_specs:
                 kernel_name = qualify(kernel_name, last.name)
         folder = await ensure_async(self.contents_manager.get_kernel_path(path=path))
@@ -229,7 +229,7 @@ class RemoteSessionManager(SessionManager):
         """Store on which backend a document runs; the path of a console is no document."""
         backend = self.kernel_manager.backends.of_kernel(kernel_id)
         if self.store is not None and backend is not None and path and type_ != "console":
-            self.store.used(path, backend.document_key)
+            self.store.note_use(path, backend.document_key)
 
     async def delete_session(self, session_id: str) -> None:
         """Delete a session, and shut its kernel down unless another session uses it."""

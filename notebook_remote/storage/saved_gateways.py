@@ -1,8 +1,8 @@
-"""Gateways that users have added in the page: kept for the next server, without their secrets.
+"""Stores the gateways that users add in the page, for later servers; secrets go into the keyring.
 
-A secret goes into the system's keyring if the package ``keyring`` is there and works; else it lives
-in this process only, and the user is asked for it after the next start. A keyring may ask its user
-to unlock it, so it is read when a gateway is first used, and nothing else waits for that.
+Without a working system keyring (the package ``keyring``), secrets stay in this process only, and
+the user is asked again after the next start. A keyring may wait for the user to unlock it, so it is
+read when a gateway is first used, and nothing else waits for that.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from ..config.tls import ssl_context
 from ..net.urls import split_credentials
 
 Options = dict[str, Any]
-SERVICE = "notebook-remote"  # in the keyring; the user there is the gateway's URL
+SERVICE = "notebook-remote"  # in the keyring; the user name there has the gateway's URL
 SECRETS = ("auth_token", "http_pwd")
 CREDENTIALS = ("auth_token", "http_user", "http_pwd")
 
 
 @dataclass(frozen=True)
-class Saved:
-    """What later servers will know of a gateway."""
+class SaveResult:
+    """Which parts of a gateway were stored."""
 
     options: bool
     secrets: bool
@@ -49,9 +49,9 @@ class SavedGateways:
         self._log = log
 
     def gateways(self, gateways: Gateways, known: Container[str]) -> list[tuple[Gateway, Options]]:
-        """Those that have been added, but for names that are ``known``, with their options.
+        """The stored gateways with their options, except for names in ``known``.
 
-        One that cannot be used is left out, with a warning.
+        An unusable one is left out, with a warning.
         """
         found = []
         for name, options in self.load().items():
@@ -69,45 +69,45 @@ class SavedGateways:
         return found
 
     def load(self) -> dict[str, Options]:
-        """The options of each by its name, without secrets: see ``credentials``.
+        """The options of each gateway by its name, without secrets: see ``credentials``.
 
-        What cannot be read is logged and left alone.
+        Unreadable entries are logged, and stay in the file.
         """
         found = {name: _with_plain_url(options) for name, options in self._read().items()}
         for name, options in found.items():
             if any(options.get(secret) for secret in SECRETS):
-                self.save(name, options)  # by a version that kept the URL as it was entered
+                self.save(name, options)  # an older version stored URLs with credentials
         return found
 
     def credentials(self, options: Options) -> Mapping[str, str]:
-        """What the keyring has for a gateway; may take as long as its user does."""
+        """A gateway's secrets from the keyring; may wait for the user to unlock it."""
         found = {secret: self._from_keyring(_entry(options, secret)) for secret in SECRETS}
         return {secret: value for secret, value in found.items() if value}
 
-    def save(self, name: str, options: Options) -> Saved:
-        """Keep one for later servers; says what of it is kept."""
+    def save(self, name: str, options: Options) -> SaveResult:
+        """Store a gateway for later servers."""
         options = _with_plain_url(options)
         secrets = {key: options[key] for key in SECRETS if options.get(key)}
         plain = {key: value for key, value in options.items() if key not in SECRETS}
-        if not self._set_aside() or not self._write({**self._read(), name: plain}):
-            return Saved(options=False, secrets=False)
-        kept = [self._to_keyring(_entry(plain, key), value) for key, value in secrets.items()]
-        return Saved(options=True, secrets=all(kept))
+        if not self._back_up_unreadable() or not self._write({**self._read(), name: plain}):
+            return SaveResult(options=False, secrets=False)
+        stored = [self._to_keyring(_entry(plain, key), value) for key, value in secrets.items()]
+        return SaveResult(options=True, secrets=all(stored))
 
     def remove(self, name: str) -> bool:
-        """Keep one no longer. Returns False if it comes back with the next server all the same."""
+        """Delete a stored gateway. Returns False if that failed: later servers will have it."""
         found = self._read()
         options = found.pop(name, None)
         if options is None:
             return True
-        if not self._set_aside():
+        if not self._back_up_unreadable():
             return False
         for secret in SECRETS:
             self._to_keyring(_entry(options, secret), None)
         return self._write(found)
 
     def _read(self) -> dict[str, Options]:
-        """What of the file can be used; the rest is in the log."""
+        """The usable entries of the file; others are logged."""
         try:
             found = self._parsed()
         except (OSError, ValueError, RecursionError) as error:
@@ -128,22 +128,22 @@ class SavedGateways:
             raise ValueError("not an object")
         return found
 
-    def _set_aside(self) -> bool:
-        """Before the file is written anew: keep one of which not all can be used here.
+    def _back_up_unreadable(self) -> bool:
+        """Copy a file with unreadable entries, before it is overwritten.
 
-        It may be of a later version of ours, or be damaged. Returns False if that is not possible;
-        then it must not be overwritten.
+        It may be from a later version, or damaged. Returns False if the copy failed; then it must
+        not be overwritten.
         """
         try:
-            whole = all(isinstance(options, dict) for options in self._parsed().values())
+            is_readable = all(isinstance(options, dict) for options in self._parsed().values())
         except (OSError, ValueError, RecursionError):
-            whole = False
-        if whole:
+            is_readable = False
+        if is_readable:
             return True
-        aside = self._path.with_suffix(f".unreadable-{time.time_ns()}")
+        copy = self._path.with_suffix(f".unreadable-{time.time_ns()}")
         try:
-            shutil.copyfile(self._path, aside)
-            aside.chmod(0o600)
+            shutil.copyfile(self._path, copy)
+            copy.chmod(0o600)
         except OSError as error:
             self._log.warning(
                 "The list of gateways that were added cannot be saved: %s can neither be read nor"
@@ -152,11 +152,13 @@ class SavedGateways:
                 error.strerror,
             )
             return False
-        self._log.warning("What was in %s is kept in %s.", self._path, aside)
+        self._log.warning(
+            "%s has unreadable entries and is rewritten; there is a copy in %s.", self._path, copy
+        )
         return True
 
     def _write(self, gateways: dict[str, Options]) -> bool:
-        """Write all of it or nothing: another server may read it at this moment."""
+        """Replace the file atomically, since another server may be reading it."""
         new = self._path.with_suffix(f".{os.getpid()}")
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -186,27 +188,27 @@ class SavedGateways:
         return found
 
     def _to_keyring(self, entry: str, value: str | None) -> bool:
-        """Keep a value, or forget it; whether that was possible."""
+        """Store a value, or delete it if None; returns whether that succeeded."""
         try:
             keyring = importlib.import_module("keyring")
             if value is None:
                 keyring.delete_password(SERVICE, entry)
             else:
                 keyring.set_password(SERVICE, entry, value)
-        except Exception as error:  # noqa: BLE001 - as above; the user is asked instead
+        except Exception as error:  # noqa: BLE001 - as above; the user will be asked
             self._log.debug("The system's keyring was not changed (%s).", type(error).__name__)
             return False
         return True
 
 
 def _with_plain_url(options: Options) -> Options:
-    """What stands in a URL as it was entered belongs into options of its own."""
+    """The options, with credentials in the URL moved to options of their own."""
     url = options.get("url")
     if not isinstance(url, str):
         return options
     try:
         plain, found = split_credentials(url)
-    except ValueError:  # no URL at all; whoever uses it says so
+    except ValueError:  # not a URL; reported when it is used
         return options
     return {**found, **options, "url": plain}
 

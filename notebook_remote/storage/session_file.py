@@ -1,8 +1,7 @@
-"""A file of sessions: SQLite, held by one server process, readable by those that come after it.
+"""A file of sessions: an SQLite database of one server process, which later servers can read.
 
-SQLite locks it for as long as its server lives. Some file systems of clusters do not let one
-computer see the locks of another, so the file says which computer that is, and its time of change
-is kept recent.
+SQLite locks it while its server runs. On some cluster file systems locks are invisible to other
+computers, so the file also names its computer, and the server updates the time of modification.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from ..net.host import this_computer
 
 Rows = list[tuple[Any, ...]]
 Tables = dict[str, Rows]  # by the table's name
-VERSION = 2  # of what follows
+VERSION = 2  # of this schema
 TABLES: Mapping[str, tuple[str, ...]] = {  # the first column is the key
     "session": ("session_id", "path", "name", "type", "kernel_id"),
     "session_time": ("session_id", "created", "changed"),
@@ -29,21 +28,21 @@ TABLES: Mapping[str, tuple[str, ...]] = {  # the first column is the key
 }
 OWN_TABLES: Mapping[str, tuple[str, ...]] = {
     "directory": ("path",),
-    "owner": ("host", "boot"),  # none when the server has stopped
+    "owner": ("host", "boot"),  # no row when the server has stopped
 }
 EVERY_TABLE = {**TABLES, **OWN_TABLES}
-BRIEFLY = 0.1  # seconds for somebody who only looks; a living server holds its file for good
-BEAT = 15.0  # seconds between two signs of life
-ALIVE = 120.0  # seconds that a server on another computer is taken for alive after one
-READS = 3  # of who holds a file that may be written at that moment
+LOCK_TIMEOUT = 0.1  # seconds; readers hold a lock shorter, and a running server for good
+HEARTBEAT_INTERVAL = 15.0  # seconds
+HEARTBEAT_TIMEOUT = 120.0  # seconds after which a server on another computer counts as dead
+READ_ATTEMPTS = 3  # for a file that is being written
 
 
 class Unreadable(Exception):
-    """A file that is damaged, or of another version of ours."""
+    """A file that is damaged, or from another version."""
 
 
 class SessionFile:
-    """One that this process holds. It may be used in any thread, by one at a time."""
+    """A file that this process has locked. Usable in any thread, by one thread at a time."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
@@ -51,7 +50,7 @@ class SessionFile:
 
     @classmethod
     def create(cls, path: Path, root_dir: str) -> SessionFile:
-        """Make the file of a server. Raises OSError, sqlite3.Error."""
+        """Create the file of a server. Raises OSError, sqlite3.Error."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
         connection = _locked(path)
@@ -70,20 +69,20 @@ class SessionFile:
         return file
 
     @classmethod
-    def hold(cls, path: Path) -> SessionFile | None:
-        """Take the file of a server that is no more; None if it lives.
+    def open_stopped(cls, path: Path) -> SessionFile | None:
+        """Open and lock the file of a server that has stopped; None if it is running.
 
-        Raises Unreadable for a file that is of no use.
+        Raises Unreadable.
         """
-        if _is_being_made(path) or is_held_elsewhere(path):
+        if _is_being_created(path) or is_used_elsewhere(path):
             return None
         try:
             connection = _locked(path)
         except sqlite3.OperationalError:
-            return None  # a living server has it, or it cannot be written
+            return None  # its server is running, or it is not writable
         except sqlite3.DatabaseError as error:
             raise Unreadable(str(error)) from None
-        if not path.exists():  # another server has taken it over and removed it meanwhile
+        if not path.exists():  # another server adopted and removed it meanwhile
             connection.close()
             return None
         file = cls(path, connection)
@@ -107,7 +106,7 @@ class SessionFile:
             raise Unreadable(str(error)) from None
 
     def read(self) -> Tables:
-        """What is in it. Raises Unreadable."""
+        """The rows of all tables. Raises Unreadable."""
         try:
             return {table: _rows(self._connection, table) for table in TABLES}
         except sqlite3.Error as error:
@@ -122,25 +121,25 @@ class SessionFile:
                 self._connection.executemany(insert(table), rows)
             self._connection.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):  # SQLite has done it already
+            with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back itself
                 self._connection.execute("ROLLBACK")
             raise
 
-    def beat(self) -> None:
-        """Show that the server lives. Raises OSError."""
+    def heartbeat(self) -> None:
+        """Update the time of modification: the server is running. Raises OSError."""
         os.utime(self.path)
 
     def close(self, disown: bool = False) -> None:
-        """Let go of it. ``disown``: the server stops, so others need not wait for signs of life."""
+        """Close the file. ``disown`` removes the owner, so that others need not wait."""
         if disown:
             with contextlib.suppress(sqlite3.Error):
                 self.write({"owner": []})
         self._connection.close()
 
-    def leave(self, before: Tables, kernels: Rows, documents: Rows) -> None:
-        """Close the file of an earlier server, with no more than this left of what was in it.
+    def close_with(self, before: Tables, kernels: Rows, documents: Rows) -> None:
+        """Close the file of an earlier server, after removing all but these rows.
 
-        A session goes with its kernel. Raises sqlite3.Error.
+        ``before`` are the rows that it has. Sessions stay with their kernels. Raises sqlite3.Error.
         """
         if not kernels and not documents:
             self.remove()
@@ -154,17 +153,17 @@ class SessionFile:
 
     def remove(self) -> None:
         """Close and delete it."""
-        # Before its lock is given up, where the platform allows that.
+        # While it is locked, where the platform allows that.
         with contextlib.suppress(OSError):
             self.path.unlink()
         self._connection.close()
         for leftover in (self.path, self.path.with_name(f"{self.path.name}-journal")):
-            with contextlib.suppress(OSError):  # it is gone already
+            with contextlib.suppress(OSError):  # it does not exist
                 leftover.unlink()
 
 
 def create(table: str) -> str:
-    """The SQL that makes a table."""
+    """The SQL that creates a table."""
     key, *others = EVERY_TABLE[table]
     return f"CREATE TABLE {table} ({', '.join([f'{key} PRIMARY KEY', *others])});"
 
@@ -174,12 +173,12 @@ def select(table: str) -> str:
     return f"SELECT {', '.join(EVERY_TABLE[table])} FROM {table}"  # noqa: S608 - names of ours
 
 
-def insert(table: str, otherwise: str = "ABORT") -> str:
-    """The SQL that puts a row into a table; ``otherwise`` is for a key that it has."""
+def insert(table: str, on_conflict: str = "ABORT") -> str:
+    """The SQL that inserts a row; ``on_conflict`` is for an existing key."""
     columns = EVERY_TABLE[table]
     places = ", ".join("?" * len(columns))
     into = f"INTO {table} ({', '.join(columns)})"
-    return f"INSERT OR {otherwise} {into} VALUES ({places})"  # noqa: S608 - names of ours
+    return f"INSERT OR {on_conflict} {into} VALUES ({places})"  # noqa: S608 - names of ours
 
 
 def of_kernels(sessions: Rows, kernels: Rows) -> Rows:
@@ -188,8 +187,8 @@ def of_kernels(sessions: Rows, kernels: Rows) -> Rows:
     return [row for row in sessions if row[4] in ids]
 
 
-def set_aside(path: Path, reason: Exception, log: logging.Logger) -> None:
-    """Keep a file that is of no use out of the way, for somebody who wants to know."""
+def rename_unreadable(path: Path, reason: Exception, log: logging.Logger) -> None:
+    """Rename an unreadable file; it is kept for inspection."""
     log.warning(
         "The sessions of an earlier server in %s cannot be used (%s); the file is renamed.",
         path,
@@ -201,31 +200,31 @@ def set_aside(path: Path, reason: Exception, log: logging.Logger) -> None:
         log.debug("It cannot be renamed: %s", error)
 
 
-def is_held_elsewhere(path: Path) -> bool:
-    """Whether a server on another computer seems to hold it, as far as locks do not tell."""
+def is_used_elsewhere(path: Path) -> bool:
+    """Whether a server on another computer seems to use the file; its lock may be invisible."""
     owner = _owner(path)
     if owner is None or owner[0] == this_computer()[0] or owner[1] == this_computer()[1]:
-        return False  # the lock tells
+        return False  # its lock is visible
     try:
-        return time.time() - path.stat().st_mtime < ALIVE
+        return time.time() - path.stat().st_mtime < HEARTBEAT_TIMEOUT
     except OSError:
         return False
 
 
-def _is_being_made(path: Path) -> bool:
-    """Whether a server has just made it, and holds it in a moment."""
+def _is_being_created(path: Path) -> bool:
+    """Whether a server has just created it, and will lock it in a moment."""
     try:
         found = path.stat()
     except OSError:
         return True  # it was removed
-    return found.st_size == 0 and time.time() - found.st_mtime < ALIVE
+    return found.st_size == 0 and time.time() - found.st_mtime < HEARTBEAT_TIMEOUT
 
 
 def _owner(path: Path) -> tuple[str, str] | None:
-    """Which computer's server holds it, read without a lock and without touching the file."""
-    for attempt in range(READS):
+    """Host and boot id of the server that owns it, read without a lock."""
+    for attempt in range(READ_ATTEMPTS):
         if attempt:
-            time.sleep(BRIEFLY)
+            time.sleep(LOCK_TIMEOUT)
         try:
             with _reading(path, "mode=ro&immutable=1") as connection:
                 rows = connection.execute("SELECT host, boot FROM owner").fetchall()
@@ -245,8 +244,8 @@ def _reading(path: Path, options: str) -> Iterator[sqlite3.Connection]:
 
 
 def orphaned_kernels(path: Path) -> tuple[str, Rows] | None:
-    """The directory of a server that has stopped, and the rows of its kernels; None if it lives."""
-    if is_held_elsewhere(path):
+    """The directory of a stopped server, and the rows of its kernels; None if it is running."""
+    if is_used_elsewhere(path):
         return None
     try:
         with _reading(path, "mode=rw") as connection:
@@ -263,7 +262,7 @@ def _rows(connection: sqlite3.Connection, table: str) -> Rows:
 def _locked(path: Path) -> sqlite3.Connection:
     """Open a file and lock it until it is closed. Raises sqlite3.Error."""
     connection = sqlite3.connect(
-        path, timeout=BRIEFLY, isolation_level=None, check_same_thread=False
+        path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
     )
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")

@@ -1,12 +1,12 @@
-"""What outlives this process: sessions, the ids of our kernels, and where documents ran last.
+"""The database of sessions, of our kernels, and of the gateway on which each document ran last.
 
-It is kept in memory, where the managers read and change it; a thread writes each change to a file,
-one for each server process on a directory. So a full or slow disk keeps nobody waiting. From the
-files of servers that are no more, a server takes over what belongs to the gateways that it has, and
-leaves the rest for one that has the others. There are no secrets in it.
+It is in memory, where the managers read and change it; a thread writes each change to a file, one
+for each server process on a directory, so that nobody waits for a full or slow disk. From the files
+of stopped servers a server adopts the rows of its own gateways; the other rows stay for a server
+with those gateways. It contains no secrets.
 
-A gateway is known by a *key*: its name, or its URL if it has none, or the name of its info file if
-it is an embedded one.
+A gateway's *key* in it is its name, or its URL if it has no name, or the name of its info file if
+it is embedded.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from .session_file import (
     create,
     insert,
     of_kernels,
+    rename_unreadable,
     select,
-    set_aside,
 )
 from .session_writer import SessionWriter
 
-# The table session is jupyter_server's, whose SQL names no columns; so the times stand beside it.
+# The table session is jupyter_server's, whose SQL names no columns; so times have a table of their
+# own.
 TRIGGERS = """
 CREATE TRIGGER made AFTER INSERT ON session BEGIN
     INSERT OR IGNORE INTO session_time (session_id, created, changed)
@@ -59,23 +60,23 @@ NOTE_CHANGES = "".join(
     for table in TABLES
     for action in ("INSERT", "UPDATE", "DELETE")
 )
-WRITE_LIMIT = 1.0  # seconds to wait until something is in the file; then the work goes on
+WRITE_TIMEOUT = 1.0  # seconds to wait for a write to the file; then work continues
 
 
 @dataclass(frozen=True)
 class StoredKernel:
-    """A kernel that is ours on a gateway, as long as that gateway does not say that it is gone."""
+    """A kernel of ours on a gateway; stored until the gateway says that it is gone."""
 
     kernel_id: str
     name: str  # of its kernelspec
-    gateway: str  # its key
-    kept: bool  # whether it is to outlive the server
+    gateway: str  # key of its gateway
+    kept: bool  # whether it outlives the server
     started: str  # UTC
-    answered: bool  # whether its gateway has said that it is there
+    answered: bool  # whether its gateway has confirmed the start
 
 
 class SessionStore:
-    """Owned by the server app; the managers write to it. ``connection`` is autocommitting."""
+    """Owned by the server app, used by the managers. ``connection`` is in autocommit mode."""
 
     def __init__(self, folder: Path, root_dir: str, log: logging.Logger) -> None:
         self._prefix = f"sessions-{hashlib.sha256(root_dir.encode()).hexdigest()[:12]}-"
@@ -83,47 +84,45 @@ class SessionStore:
         self._log = log
         self.path = folder / f"{self._prefix}{uuid.uuid4().hex}.sqlite"
         self.closed = False
-        self._changed: set[str] = set()  # tables whose rows the writer does not have yet
+        self._changed: set[str] = set()  # tables with rows that the writer does not have yet
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         self.connection.create_function("note_change", 1, self._note_change)
         self.connection.executescript("".join(map(create, TABLES)) + TRIGGERS + NOTE_CHANGES)
-        self._taking_over = asyncio.Lock()
+        self._adoption_lock = asyncio.Lock()
         self._writer = SessionWriter(self.path, root_dir, log)
         self._writer.start()
 
     # -- the file ---------------------------------------------------------------------------------
 
     def _note_change(self, table: str) -> None:
-        """Called by SQLite for each row that changes."""
+        """Note a changed row; called by SQLite."""
         if not self._changed:
-            with contextlib.suppress(RuntimeError):  # no loop runs: at start
-                asyncio.get_running_loop().call_soon(self._hand_over)
+            with contextlib.suppress(RuntimeError):  # no event loop yet
+                asyncio.get_running_loop().call_soon(self._pass_changes_to_writer)
         self._changed.add(table)
 
-    def _hand_over(self) -> None:
-        """Give the writer what has changed, together."""
+    def _pass_changes_to_writer(self) -> None:
+        """Pass all changed tables to the writer at once."""
         changed, self._changed = self._changed, set()
         if changed:
             self._writer.put({table: self._rows(table) for table in changed})
 
-    async def written(self) -> bool:
-        """Wait until everything so far is in the file, but not for a disk that is slow or full.
-
-        Returns whether it is.
-        """
-        self._hand_over()
-        return not self._writer.behind or await asyncio.to_thread(self._writer.flush, WRITE_LIMIT)
+    async def flush(self) -> bool:
+        """Wait until all changes are in the file, for WRITE_TIMEOUT; returns whether they are."""
+        self._pass_changes_to_writer()
+        return not self._writer.behind or await asyncio.to_thread(self._writer.flush, WRITE_TIMEOUT)
 
     def close(self) -> None:
-        """Let go of the file; called when the server stops. What is gone needs no file.
+        """Close the file, or remove it if it is empty; called when the server stops.
 
-        What is in memory can be read after that, for a request that is still being answered.
+        Rows in memory stay readable, for requests that are still being answered.
         """
         if self.closed:
             return
         self.closed = True
-        gone = "DELETE FROM session WHERE kernel_id NOT IN (SELECT kernel_id FROM kernel)"
-        self.connection.execute(gone)
+        self.connection.execute(
+            "DELETE FROM session WHERE kernel_id NOT IN (SELECT kernel_id FROM kernel)"
+        )
         file = self.release()
         if file is not None:
             if self._rows("kernel") or self._rows("document"):
@@ -132,57 +131,57 @@ class SessionStore:
                 file.remove()
 
     def release(self) -> SessionFile | None:
-        """Write no more; returns the file, if it can be had."""
-        self._hand_over()
-        return self._writer.end(WRITE_LIMIT)
+        """Stop writing; returns the file, unless a write is stuck."""
+        self._pass_changes_to_writer()
+        return self._writer.end(WRITE_TIMEOUT)
 
-    # -- what earlier servers have left -----------------------------------------------------------
+    # -- files of stopped servers -----------------------------------------------------------------
 
     async def adopt(self, gateway: str) -> None:
-        """Take what servers that are no more had on a gateway; called when it is there.
+        """Adopt the kernels and sessions of stopped servers on a gateway; called when it is up.
 
-        And where documents ran last, on any gateway. What is left in the file of such a server is
-        for one that has its other gateways.
+        Also which gateway each document ran on last, of any gateway. Rows of other gateways stay in
+        the files, for a server with those gateways.
         """
-        async with self._taking_over:
-            left = await asyncio.to_thread(lambda: list(self._left()))
-            for _, rows in left:
-                self._take(rows, gateway)
-            # Only then may it go from there; a crash in between leaves it in both.
-            if left and await self.written():
-                await asyncio.to_thread(self._leave, left, lambda key: key == gateway)
-            for file, _ in left:
+        async with self._adoption_lock:
+            files = await asyncio.to_thread(lambda: list(self._stopped_servers()))
+            for _, rows in files:
+                self._adopt_rows(rows, gateway)
+            # Removed from there only once written here; a crash in between leaves them in both.
+            if files and await self.flush():
+                await asyncio.to_thread(self._remove_rows, files, lambda key: key == gateway)
+            for file, _ in files:
                 file.close()
 
     async def forget_gateways(self, gone: Callable[[str], bool]) -> None:
-        """Drop from the files of earlier servers what was on gateways that are gone for good."""
-        async with self._taking_over:
-            left = await asyncio.to_thread(lambda: list(self._left()))
-            await asyncio.to_thread(self._leave, left, gone, keep_documents=True)
+        """Remove the rows of gateways that are gone for good from the files of stopped servers."""
+        async with self._adoption_lock:
+            files = await asyncio.to_thread(lambda: list(self._stopped_servers()))
+            await asyncio.to_thread(self._remove_rows, files, gone, keep_documents=True)
 
-    def lives_elsewhere(self) -> bool:
-        """Whether servers on other computers seem to have this directory, or had until lately."""
+    def is_used_elsewhere(self) -> bool:
+        """Whether servers on other computers seem to use this directory, or did until recently."""
         return any(
-            path != self.path and session_file.is_held_elsewhere(path)
+            path != self.path and session_file.is_used_elsewhere(path)
             for path in self._folder.glob(f"{self._prefix}*.sqlite")
         )
 
-    def _left(self) -> Iterator[tuple[SessionFile, Tables]]:
-        """The files of servers that are no more, held by us, and what is in them."""
+    def _stopped_servers(self) -> Iterator[tuple[SessionFile, Tables]]:
+        """The files of stopped servers, locked by us, with their rows."""
         for path in sorted(self._folder.glob(f"{self._prefix}*.sqlite")):
             if path == self.path:
                 continue
             file = None
             try:
-                file = SessionFile.hold(path)
+                file = SessionFile.open_stopped(path)
                 if file is not None:
                     yield file, file.read()
             except Unreadable as error:
                 if file is not None:
                     file.close()
-                set_aside(path, error, self._log)
+                rename_unreadable(path, error, self._log)
 
-    def _take(self, rows: Tables, gateway: str) -> None:
+    def _adopt_rows(self, rows: Tables, gateway: str) -> None:
         kernels = [row for row in rows["kernel"] if row[2] == gateway]
         sessions = of_kernels(rows["session"], kernels)
         ids = {row[0] for row in sessions}
@@ -192,21 +191,25 @@ class SessionStore:
         self.connection.executemany(insert("document", "IGNORE"), rows["document"])
         self.connection.executemany(insert("kernel", "REPLACE"), kernels)
 
-    def _leave(
+    def _remove_rows(
         self,
-        left: list[tuple[SessionFile, Tables]],
-        taken: Callable[[str], bool],
+        files: list[tuple[SessionFile, Tables]],
+        is_removed: Callable[[str], bool],
         keep_documents: bool = False,
     ) -> None:
-        """Let go of files without the kernels on gateways that were taken, or are gone."""
-        for file, rows in left:
-            kernels = [row for row in rows["kernel"] if not taken(row[2])]
+        """Close files after removing the rows of some gateways, by their keys."""
+        for file, rows in files:
+            kernels = [row for row in rows["kernel"] if not is_removed(row[2])]
             try:
-                file.leave(rows, kernels, rows["document"] if keep_documents else [])
+                file.close_with(rows, kernels, rows["document"] if keep_documents else [])
             except sqlite3.Error as error:
-                self._log.warning("The file %s stays as it is: %s", file.path, error)
+                self._log.warning(
+                    "The sessions of an earlier server in %s cannot be changed: %s",
+                    file.path,
+                    error,
+                )
 
-    # -- what the managers note and ask -----------------------------------------------------------
+    # -- for the managers -------------------------------------------------------------------------
 
     def kernels(self, gateway: str) -> list[StoredKernel]:
         """Our kernels on a gateway."""
@@ -215,12 +218,12 @@ class SessionStore:
         ]
 
     def has_kernel(self, kernel_id: str) -> bool:
-        """Whether a kernel is ours, on whichever gateway: one that was removed, it may be."""
+        """Whether a kernel is ours, on any gateway, even one that was removed."""
         query = "SELECT 1 FROM kernel WHERE kernel_id = ?"
         return self.connection.execute(query, (kernel_id,)).fetchone() is not None
 
     def add_kernel(self, kernel_id: str, name: str, gateway: str) -> None:
-        """Note a kernel; called before it is started, so that none is ever lost."""
+        """Store a kernel; called before its start, so that none is lost in a crash."""
         self.connection.execute(
             "INSERT INTO kernel (kernel_id, name, gateway, kept, started, answered)"
             " VALUES (?, ?, ?, 0, datetime('now'), 0) ON CONFLICT (kernel_id)"
@@ -229,34 +232,34 @@ class SessionStore:
         )
 
     def confirm_kernel(self, kernel_id: str) -> None:
-        """Note that its gateway has it."""
+        """Note that the gateway has confirmed a kernel's start."""
         self.connection.execute("UPDATE kernel SET answered = 1 WHERE kernel_id = ?", (kernel_id,))
 
     def keep_kernel(self, kernel_id: str, kept: bool) -> None:
-        """Note whether a kernel is to outlive the server."""
+        """Set whether a kernel outlives the server."""
         self.connection.execute(
             "UPDATE kernel SET kept = ? WHERE kernel_id = ?", (int(kept), kernel_id)
         )
 
     def drop_kernel(self, kernel_id: str) -> None:
-        """Forget a kernel that is known to be gone, or not to have started."""
+        """Delete a kernel that is gone, or did not start."""
         self.connection.execute("DELETE FROM kernel WHERE kernel_id = ?", (kernel_id,))
 
-    def used(self, path: str, gateway: str) -> None:
-        """Note on which gateway a document ran last."""
+    def note_use(self, path: str, gateway: str) -> None:
+        """Note that a document runs on a gateway."""
         self.connection.execute(
             "INSERT OR REPLACE INTO document (path, gateway, at) VALUES (?, ?, julianday('now'))",
             (path, gateway),
         )
 
-    def last_used(self, path: str) -> str | None:
-        """The key of that gateway."""
+    def last_gateway(self, path: str) -> str | None:
+        """The key of the gateway on which a document ran last."""
         found = self.connection.execute("SELECT gateway FROM document WHERE path = ?", (path,))
         row = found.fetchone()
         return str(row[0]) if row is not None else None
 
-    def moved(self, old: str, new: str) -> None:
-        """A document, or a folder of them, was renamed."""
+    def rename_document(self, old: str, new: str) -> None:
+        """Note that a document, or a folder of documents, was renamed."""
         self.connection.execute(
             "UPDATE OR REPLACE document SET path = ? || substr(path, ?)"
             " WHERE path = ? OR substr(path, 1, ?) = ?",
@@ -268,9 +271,9 @@ class SessionStore:
 
 
 def orphaned_kernels(folder: Path) -> Iterator[tuple[str, StoredKernel]]:
-    """The kernels that stopped servers have left, each with its server's directory.
+    """The kernels of stopped servers, each with its server's directory.
 
-    For people who look while no server runs. Files of living servers cannot be read.
+    For a command while no server runs; files of running servers cannot be read.
     """
     for path in sorted(folder.glob("sessions-*.sqlite")):
         found = session_file.orphaned_kernels(path)

@@ -1,4 +1,4 @@
-"""A thread that brings what the server knows of its sessions into their file."""
+"""The thread that writes changes of the session store to its file."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sqlite3
 import threading
 from pathlib import Path
 
-from .session_file import BEAT, SessionFile, Tables
+from .session_file import HEARTBEAT_INTERVAL, SessionFile, Tables
 
-RETRY = 5.0  # seconds until the next attempt to write, after one that failed
+RETRY_INTERVAL = 5.0  # seconds between two attempts while writing fails
 
 
 class SessionWriter(threading.Thread):
-    """Brings what is in memory into the file: the rows of tables in which something has changed.
+    """Writes the rows of changed tables to the file.
 
-    While that fails it tries again now and then, and says so once.
+    While that fails it tries again every few seconds, and logs one warning.
     """
 
     def __init__(self, path: Path, root_dir: str, log: logging.Logger) -> None:
@@ -24,59 +24,60 @@ class SessionWriter(threading.Thread):
         self._root_dir = root_dir
         self._log = log
         self._file: SessionFile | None = None
-        self._turn = threading.Condition()
+        self._condition = threading.Condition()
         self._pending: Tables = {}
-        self._wanted = 1  # counts what is put in; the first is the file itself
-        self._tried = self._written = 0  # up to which of them
+        self._requested = 1  # number of changes; the first is the creation of the file
+        self._tried = self._written = 0  # number of these changes
         self._ending = False
-        self._alive = False  # whether there are kernels, so that the file has to look alive
+        self._has_kernels = False  # whether heartbeats are needed
 
     def put(self, tables: Tables) -> None:
-        """Bring these rows into the file soon, instead of those it has."""
-        with self._turn:
+        """Replace the rows of these tables in the file soon."""
+        with self._condition:
             self._pending |= tables
-            self._wanted += 1
-            self._turn.notify_all()
+            self._requested += 1
+            self._condition.notify_all()
 
     @property
     def behind(self) -> bool:
-        """Whether something is not in the file yet."""
-        return self._written < self._wanted
+        """Whether there are changes that are not in the file yet."""
+        return self._written < self._requested
 
-    def flush(self, limit: float) -> bool:
-        """Wait until everything so far is in the file. Returns whether it is."""
-        with self._turn:
-            wanted = self._wanted
-            self._turn.wait_for(lambda: self._tried >= wanted, limit)
-            return self._written >= wanted
+    def flush(self, timeout: float) -> bool:
+        """Wait until all changes so far are in the file; returns whether they are."""
+        with self._condition:
+            requested = self._requested
+            self._condition.wait_for(lambda: self._tried >= requested, timeout)
+            return self._written >= requested
 
-    def end(self, limit: float) -> SessionFile | None:
-        """Write what is left and end; returns the file, for who lets go of it."""
-        with self._turn:
+    def end(self, timeout: float) -> SessionFile | None:
+        """Write pending changes and end the thread; returns the file, which the caller closes."""
+        with self._condition:
             self._ending = True
-            self._turn.notify_all()
-        self.join(limit)
+            self._condition.notify_all()
+        self.join(timeout)
         return None if self.is_alive() else self._file
 
     def run(self) -> None:
-        """Write, until the end."""
+        """Write changes until ``end`` is called."""
         while True:
-            with self._turn:
+            with self._condition:
                 failing = self._written < self._tried
-                self._turn.wait_for(
-                    lambda: self._ending or self._wanted > self._tried, RETRY if failing else BEAT
+                self._condition.wait_for(
+                    lambda: self._ending or self._requested > self._tried,
+                    RETRY_INTERVAL if failing else HEARTBEAT_INTERVAL,
                 )
-                ending, wanted = self._ending, self._wanted
+                ending, requested = self._ending, self._requested
                 tables, self._pending = self._pending, {}
             error = self._write(tables)
-            with self._turn:
+            with self._condition:
                 if error is None:
-                    self._written = wanted
+                    self._written = requested
                 else:
                     self._pending = tables | self._pending
-                self._tried = wanted
-                self._turn.notify_all()
-            self._tell(error, failing)
+                self._tried = requested
+                self._condition.notify_all()
+            self._log_change(error, failing)
             if ending:
                 return
 
@@ -86,14 +87,14 @@ class SessionWriter(threading.Thread):
                 self._file = SessionFile.create(self._path, self._root_dir)
             if tables:
                 self._file.write(tables)
-                self._alive = bool(tables.get("kernel", self._alive))
-            elif self._alive:
-                self._file.beat()
+                self._has_kernels = bool(tables.get("kernel", self._has_kernels))
+            elif self._has_kernels:
+                self._file.heartbeat()
         except (OSError, sqlite3.Error) as error:
             return error
         return None
 
-    def _tell(self, error: Exception | None, failing: bool) -> None:
+    def _log_change(self, error: Exception | None, failing: bool) -> None:
         if error is not None and not failing:
             self._log.warning(
                 "If this server is killed now its notebooks lose their kernels, since %s cannot be"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from notebook_remote.client.models import kernel_model, kernelspec_model, says_kernel_is_gone
+from notebook_remote.client.models import kernel_model, kernelspec_model, names_missing_kernel
 
 ID = "330944aa-1111-2222-3333-9a8119cb0000"
 ODD: list[Any] = [None, "text", [], 5, True, {"a": None}]
@@ -73,4 +73,4 @@ def test_a_full_kernel_stays_as_it_is() -> None:
     ],
 )
 def test_who_may_say_that_a_kernel_is_gone(answer: Any, gone: bool) -> None:
-    assert says_kernel_is_gone(answer, ID) is gone
+    assert names_missing_kernel(answer, ID) is gone

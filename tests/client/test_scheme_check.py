@@ -11,7 +11,7 @@ import pytest
 
 from notebook_remote.client.errors import WrongScheme
 from notebook_remote.client.rest import RestClient
-from notebook_remote.client.scheme_check import check_scheme, connecting
+from notebook_remote.client.scheme_check import check_scheme, connect_checking_scheme
 from notebook_remote.exceptions import GatewayUnreachable
 
 from ..support.recipes import ask
@@ -73,7 +73,10 @@ def test_a_right_scheme_is_left_alone(
         return await asyncio.wait_for(asyncio.sleep(1.5, "answer"), limit)
 
     async def use() -> None:
-        assert await connecting(f"https://127.0.0.1:{answers_400}", "", 5.0, slow) == "answer"
+        assert (
+            await connect_checking_scheme(f"https://127.0.0.1:{answers_400}", "", 5.0, slow)
+            == "answer"
+        )
         assert limits == [1.0, 5.0]
         await check_scheme("https://localhost:1", "")  # where nothing listens
         await check_scheme(f"https://127.0.0.1:{answers_400}", "")

@@ -18,7 +18,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketHandler
 
 from notebook_remote.config.gateway import Gateway
-from notebook_remote.embedded.server import LOG_LIMIT
+from notebook_remote.embedded.server import MAX_LOG_SIZE
 from notebook_remote.embedded.supervisor import EmbeddedGateway
 
 from ..support.odd_gateway import OddGateway
@@ -296,10 +296,10 @@ def test_what_kernels_print_does_not_fill_the_disk(farm: Farm) -> None:
     with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
         channels.run("import os; [os.write(1, b'x' * 99 + b'\\n') for _ in range(100_000)]")
         (log,) = runtime(notebook).glob("embedded-*.log")
-        wait_for("its log to be shortened", lambda: log.stat().st_size < LOG_LIMIT / 2)
+        wait_for("its log to be shortened", lambda: log.stat().st_size < MAX_LOG_SIZE / 2)
         channels.run("os.write(1, b'the latest\\n')")
         wait_for("the log to go on", lambda: b"the latest" in log.read_bytes()[-10_000:])
-    assert log.stat().st_size < LOG_LIMIT / 2
+    assert log.stat().st_size < MAX_LOG_SIZE / 2
 
 
 def test_who_may_say_that_one_has_stopped_for_good(

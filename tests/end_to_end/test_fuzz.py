@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from notebook_remote.net.frames import BINARY, PING, PONG, TEXT, frame
+from notebook_remote.net.frames import BINARY, PING, PONG, TEXT, encode_frame
 
 from ..support.frames import ABSURD, BAD, fragments, old_table, q, request
 from ..support.servers import PATIENCE, V1, Channels, Server
@@ -78,7 +78,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 def test_absurd_tables_and_bad_frames(notebook: Server, gateway: Server) -> None:
     attacks = [*BAD.values()]
-    attacks += [frame(BINARY, payload, to_gateway=True) for payload in ABSURD.values()]
+    attacks += [encode_frame(BINARY, payload, to_gateway=True) for payload in ABSURD.values()]
     attacks += [
         fragments(BINARY, payload[:9], payload[9:], to_gateway=True) for payload in ABSURD.values()
     ]
@@ -96,7 +96,7 @@ def test_absurd_tables_of_the_older_protocol(notebook: Server, gateway: Server) 
     with undisturbed(notebook, gateway), notebook.kernel() as kernel_id:
         for payload in (b"\x7f\xff\xff\xff" + b"x" * 64, old_table(4, 2**31), old_table(), b"xy"):
             page = RawPage(notebook, kernel_id)
-            page.send(frame(BINARY, payload, to_gateway=True))
+            page.send(encode_frame(BINARY, payload, to_gateway=True))
             page.ends()
             page.close()
 
@@ -104,12 +104,13 @@ def test_absurd_tables_of_the_older_protocol(notebook: Server, gateway: Server) 
 def test_well_formed_nonsense(notebook: Server, gateway: Server) -> None:
     """It passes, because it is the ends' business, and the gateway must live with it."""
     nonsense = [
-        frame(TEXT, b"\xff\xfe not UTF-8", to_gateway=True),
-        frame(TEXT, b"not JSON", to_gateway=True),
-        frame(TEXT, b"[" * 5000, to_gateway=True),
-        frame(BINARY, request(100)[:-1] + b"\xff", to_gateway=True),
-        frame(BINARY, q(2, 24, 24), to_gateway=True),
-        frame(PING, b"\x00" * 125, to_gateway=True) + frame(PONG, b"never asked", to_gateway=True),
+        encode_frame(TEXT, b"\xff\xfe not UTF-8", to_gateway=True),
+        encode_frame(TEXT, b"not JSON", to_gateway=True),
+        encode_frame(TEXT, b"[" * 5000, to_gateway=True),
+        encode_frame(BINARY, request(100)[:-1] + b"\xff", to_gateway=True),
+        encode_frame(BINARY, q(2, 24, 24), to_gateway=True),
+        encode_frame(PING, b"\x00" * 125, to_gateway=True)
+        + encode_frame(PONG, b"never asked", to_gateway=True),
         fragments(TEXT, *[b"x"] * 500, to_gateway=True),
     ]
     with undisturbed(notebook, gateway), notebook.kernel() as kernel_id:
@@ -125,7 +126,7 @@ def test_well_formed_nonsense(notebook: Server, gateway: Server) -> None:
 def test_random_bytes_and_mutations(notebook: Server, gateway: Server) -> None:
     """A good message with some bytes changed, cut anywhere, sent in odd pieces."""
     chance = random.Random(7)
-    good = frame(BINARY, request(300), to_gateway=True)
+    good = encode_frame(BINARY, request(300), to_gateway=True)
     with undisturbed(notebook, gateway), notebook.kernel() as kernel_id:
         for _ in range(ROUNDS // 3):
             page = RawPage(notebook, kernel_id, V1)

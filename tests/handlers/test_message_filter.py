@@ -13,7 +13,7 @@ import pytest
 
 from notebook_remote.client.messages import V1
 from notebook_remote.handlers.message_filter import MessageFilter, session_of
-from notebook_remote.net.frames import BINARY, TEXT, FrameError, frame
+from notebook_remote.net.frames import BINARY, TEXT, FrameError, encode_frame
 from notebook_remote.net.leg import Rejection
 
 from ..support.frames import ABSURD, chunks, fragments, old_table, request, v1
@@ -45,12 +45,12 @@ def parsed(data: bytes) -> tuple[str, list[dict[str, Any]]]:
 def test_good_messages_pass_unchanged(seed: int) -> None:
     data = b"".join(
         [
-            frame(BINARY, request(), to_gateway=True),
-            frame(TEXT, b'{"channel": "shell"}', to_gateway=True),
+            encode_frame(BINARY, request(), to_gateway=True),
+            encode_frame(TEXT, b'{"channel": "shell"}', to_gateway=True),
             fragments(
                 BINARY, request(5000)[:3], request(5000)[3:90], request(5000)[90:], to_gateway=True
             ),
-            frame(BINARY, request(200_000), to_gateway=True),
+            encode_frame(BINARY, request(200_000), to_gateway=True),
             fragments(TEXT, b"a", b"", to_gateway=True),
         ]
     )
@@ -62,7 +62,7 @@ def test_good_messages_pass_unchanged(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_good_messages_of_the_older_protocol_pass(seed: int) -> None:
     table = old_table(12, 12 + 2)
-    data = frame(BINARY, table + b"{}" + b"\x00" * 5000, to_gateway=True)
+    data = encode_frame(BINARY, table + b"{}" + b"\x00" * 5000, to_gateway=True)
     assert passed(MessageFilter(None, LIMIT), data, seed) == (data, [])
 
 
@@ -70,7 +70,7 @@ def test_good_messages_of_the_older_protocol_pass(seed: int) -> None:
 def test_an_absurd_table_reaches_no_gateway(payload: bytes) -> None:
     """Facts 20: such a frame makes a stock gateway spin and grow."""
     for data in (
-        frame(BINARY, payload, to_gateway=True),
+        encode_frame(BINARY, payload, to_gateway=True),
         fragments(BINARY, payload[:9], payload[9:], to_gateway=True),
     ):
         guard = MessageFilter(V1, LIMIT)
@@ -92,7 +92,7 @@ def test_an_absurd_table_reaches_no_gateway(payload: bytes) -> None:
 )
 def test_an_absurd_table_of_the_older_protocol_neither(payload: bytes) -> None:
     with pytest.raises(FrameError):
-        passed(MessageFilter(None, LIMIT), frame(BINARY, payload, to_gateway=True))
+        passed(MessageFilter(None, LIMIT), encode_frame(BINARY, payload, to_gateway=True))
 
 
 def frames_of(answer: Rejection) -> list[bytes]:
@@ -109,9 +109,9 @@ def test_an_answer_of_ours_is_as_one_of_the_kernel() -> None:
         return True
 
     header = json.dumps({"msg_type": "status", "session": "kernel's"}).encode()
-    latest = frame(BINARY, v1("iopub", header, b"{}", b"{}", b"{}"))
+    latest = encode_frame(BINARY, v1("iopub", header, b"{}", b"{}", b"{}"))
     guard = MessageFilter(V1, LIMIT, latest_from_kernel=lambda: latest, is_busy=busy)
-    _, [answer] = passed(guard, frame(BINARY, request(LIMIT), to_gateway=True))
+    _, [answer] = passed(guard, encode_frame(BINARY, request(LIMIT), to_gateway=True))
     messages = [parsed(f)[1] for f in frames_of(answer)]
     assert {parts[0]["session"] for parts in messages} == {"kernel's"}
     states = [(p[3].get("execution_state"), bool(p[1])) for p in messages]
@@ -137,11 +137,11 @@ def test_empty_frames_without_end_are_refused() -> None:
 def test_a_message_that_is_too_large_is_answered_in_its_cell() -> None:
     refusals: list[str] = []
     guard = MessageFilter(V1, LIMIT, refusals.append)
-    small = frame(BINARY, request(), to_gateway=True)
-    data = small + frame(BINARY, request(LIMIT), to_gateway=True) + small
+    small = encode_frame(BINARY, request(), to_gateway=True)
+    data = small + encode_frame(BINARY, request(LIMIT), to_gateway=True) + small
     out, [answer] = passed(guard, data)
     assert out == small + small
-    assert not answer.ends
+    assert not answer.closes_connection
     assert refusals == [answer.text]
     assert "--Gateway.max_message_size" in answer.text
     messages = [parsed(f) for f in frames_of(answer)]
@@ -162,18 +162,18 @@ def test_one_in_parts_ends_the_connection_after_its_answer() -> None:
     out, [answer] = passed(MessageFilter(V1, LIMIT), data)
     assert data.startswith(out)
     assert len(out) < 600_000
-    assert answer.ends
+    assert answer.closes_connection
     assert frames_of(answer)
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 def test_what_cannot_be_answered_is_refused_all_the_same(opcode: int) -> None:
-    data = frame(opcode, v1("shell", b"no JSON", b"x" * LIMIT), to_gateway=True)
+    data = encode_frame(opcode, v1("shell", b"no JSON", b"x" * LIMIT), to_gateway=True)
     out, [answer] = passed(MessageFilter(V1, LIMIT), data)
     assert (out, frames_of(answer)) == (b"", [])
 
 
 def test_a_widgets_upload_gets_an_idle_and_no_reply() -> None:
-    data = frame(BINARY, request(LIMIT, "comm_msg"), to_gateway=True)
+    data = encode_frame(BINARY, request(LIMIT, "comm_msg"), to_gateway=True)
     _, [answer] = passed(MessageFilter(V1, LIMIT), data)
     assert [parsed(f)[1][0]["msg_type"] for f in frames_of(answer)] == ["status", "status"]

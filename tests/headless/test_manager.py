@@ -23,7 +23,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from traitlets import TraitError
 from traitlets.config import Config
 
-from notebook_remote.client.messages import UnreadableMessage, decode, put_right
+from notebook_remote.client.messages import UnreadableMessage, decode, normalize
 from notebook_remote.exceptions import (
     GatewayAuthError,
     GatewayError,
@@ -310,9 +310,9 @@ def test_what_is_odd_about_a_message_is_put_right(kind: str, content: Any, right
     message["content"] = content
     if right is None:
         with pytest.raises(UnreadableMessage):
-            put_right(message)
+            normalize(message)
     else:
-        put_right(message)
+        normalize(message)
         assert message["content"] == right
 
 
@@ -321,7 +321,7 @@ def test_any_count_of_executions_makes_an_output(count: Any) -> None:
     for content in ({"data": {}, "execution_count": count}, {"data": {"a/b+json": count}}):
         message = {"header": {"msg_type": "execute_result"}, "parent_header": {}, "metadata": {}}
         message |= {"msg_type": "execute_result", "content": content}
-        put_right(message)
+        normalize(message)
         right = 7 if content.get("execution_count") == 7 else None
         assert nbformat.v4.output_from_msg(message).execution_count is right
 

@@ -1,14 +1,14 @@
-"""Who is held up, and who is not; that a rush comes together is tested with the relay."""
+"""Which reads are delayed; that messages accumulate meanwhile is tested with the relay."""
 
 from __future__ import annotations
 
 from notebook_remote.net.coalescing import BURST, SMALL_READ, ReadCoalescer
 
 
-def test_a_little_at_a_time_is_not_held_up_nor_what_a_page_asked_for() -> None:
-    pace = ReadCoalescer()
-    assert not any(pace.is_rushed(200) for _ in range(BURST))
-    assert pace.is_rushed(200)
-    assert not pace.is_rushed(SMALL_READ + 1)
-    pace.hurry()
-    assert not any(pace.is_rushed(200) for _ in range(BURST))
+def test_few_small_reads_and_large_ones_and_replies_are_not_delayed() -> None:
+    coalescer = ReadCoalescer()
+    assert not any(coalescer.should_wait(200) for _ in range(BURST))
+    assert coalescer.should_wait(200)
+    assert not coalescer.should_wait(SMALL_READ + 1)
+    coalescer.refill()
+    assert not any(coalescer.should_wait(200) for _ in range(BURST))

@@ -18,9 +18,9 @@ from notebook_remote.net.frames import (
     PING,
     PONG,
     TEXT,
+    apply_mask,
     encode_close_frame,
-    frame,
-    masked,
+    encode_frame,
 )
 from notebook_remote.net.leg import BUFFER_SIZE
 from notebook_remote.net.relay import Relay
@@ -64,7 +64,7 @@ async def read_frame(stream: IOStream) -> tuple[int, bytes]:
         size = int.from_bytes(await stream.read_bytes(2 if size == 126 else 8), "big")
     mask = await stream.read_bytes(4) if second & 0x80 else b""
     payload = await stream.read_bytes(size) if size else b""
-    return first & 0x0F, masked(payload, mask) if mask else payload
+    return first & 0x0F, apply_mask(payload, mask) if mask else payload
 
 
 async def until_closed(stream: IOStream) -> list[tuple[int, bytes]]:
@@ -81,7 +81,7 @@ async def answer_pings(stream: IOStream, is_page: bool) -> None:
     while True:
         opcode, payload = await read_frame(stream)
         assert opcode == PING
-        await stream.write(frame(PONG, payload, to_gateway=is_page))
+        await stream.write(encode_frame(PONG, payload, to_gateway=is_page))
 
 
 def code_of(payload: bytes) -> int:
@@ -94,7 +94,7 @@ def test_every_byte_passes_as_it_is(tls: bool) -> None:
         for size in (1, 255, BUFFER_SIZE - 1, BUFFER_SIZE, BUFFER_SIZE + 1, 5_000_000):
             payload = os.urandom(size)
             for source, sink in ((page, kernel), (kernel, page)):
-                data = frame(TEXT, payload, to_gateway=source is page)
+                data = encode_frame(TEXT, payload, to_gateway=source is page)
                 writing = asyncio.ensure_future(source.write(data))
                 received = await sink.read_bytes(len(data))
                 await writing
@@ -107,7 +107,7 @@ def test_every_byte_passes_as_it_is(tls: bool) -> None:
 
 def test_records_of_tls_are_passed_on_as_they_come_and_none_is_lost_at_the_end() -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        sent = [frame(BINARY, os.urandom(200)) for _ in range(2000)]
+        sent = [encode_frame(BINARY, os.urandom(200)) for _ in range(2000)]
         for record in sent:
             await kernel.write(record)
         kernel.close()
@@ -117,18 +117,18 @@ def test_records_of_tls_are_passed_on_as_they_come_and_none_is_lost_at_the_end()
     relaying(test, tls=True)
 
 
-def test_a_rush_of_small_messages_comes_together_and_all_of_it() -> None:
+def test_small_messages_in_a_burst_are_coalesced_and_none_is_lost() -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
         reads = 0
-        is_rushed = relay._pace.is_rushed
+        should_wait = relay._coalescer.should_wait
 
         def counted(size: int) -> bool:
             nonlocal reads
             reads += 1
-            return is_rushed(size)
+            return should_wait(size)
 
-        relay._pace.is_rushed = counted  # type: ignore[method-assign]
-        sent = [frame(BINARY, os.urandom(200)) for _ in range(3000)]
+        relay._coalescer.should_wait = counted  # type: ignore[method-assign]
+        sent = [encode_frame(BINARY, os.urandom(200)) for _ in range(3000)]
 
         async def send() -> None:
             for message in sent:
@@ -149,8 +149,8 @@ def test_when_one_end_closes_so_does_the_other(end: str) -> None:
         first, second = (page, kernel) if end == "page" else (kernel, page)
         first.close()
         frames = await until_closed(second)
-        assert relay.ending is not None
-        assert relay.ending.by == ("browser" if end == "page" else "gateway")
+        assert relay.close_reason is not None
+        assert relay.close_reason.by == ("browser" if end == "page" else "gateway")
         if end == "kernel":  # a code after which JupyterLab connects again
             assert [(opcode, code_of(payload)) for opcode, payload in frames] == [(CLOSE, 1014)]
 
@@ -160,8 +160,8 @@ def test_when_one_end_closes_so_does_the_other(end: str) -> None:
 @pytest.mark.parametrize("code", [1000, 1001, None])
 def test_a_gateways_goodbye_does_not_keep_the_page_from_coming_back(code: int | None) -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        last = frame(TEXT, b"last words")
-        goodbye = encode_close_frame(code, "bye") if code else frame(CLOSE, b"")
+        last = encode_frame(TEXT, b"last words")
+        goodbye = encode_close_frame(code, "bye") if code else encode_frame(CLOSE, b"")
         await kernel.write(last + goodbye)
         said, close = await until_closed(page)
         assert said == (TEXT, b"last words")
@@ -175,21 +175,21 @@ def test_a_gateways_complaint_is_passed_on() -> None:
         await kernel.write(encode_close_frame(1009, "message too big"))
         [close] = await until_closed(page)
         assert (close[0], code_of(close[1])) == (CLOSE, 1009)
-        assert relay.ending is not None
-        assert relay.ending.kind == "too_large"
+        assert relay.close_reason is not None
+        assert relay.close_reason.kind == "too_large"
 
     relaying(test)
 
 
 def test_a_page_says_goodbye_as_it_likes() -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        await page.write(frame(CLOSE, b"\x03\xe8", to_gateway=True))
+        await page.write(encode_frame(CLOSE, b"\x03\xe8", to_gateway=True))
         assert await read_frame(kernel) == (CLOSE, b"\x03\xe8")
-        await kernel.write(frame(CLOSE, b"\x03\xe8"))
+        await kernel.write(encode_frame(CLOSE, b"\x03\xe8"))
         kernel.close()
         assert await until_closed(page) == [(CLOSE, b"\x03\xe8")]
-        assert relay.ending is not None
-        assert relay.ending.kind == "left"
+        assert relay.close_reason is not None
+        assert relay.close_reason.kind == "left"
 
     relaying(test)
 
@@ -198,10 +198,10 @@ def test_nothing_is_put_into_a_frame() -> None:
     """A gateway that goes in the middle of a frame leaves no room for a goodbye."""
 
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        half = frame(BINARY, b"x" * 1000)[:500]
+        half = encode_frame(BINARY, b"x" * 1000)[:500]
         await kernel.write(half)
         assert await page.read_bytes(500) == half
-        relay.browser.put_in([b"a ping"], relay._frames.between_messages)
+        relay.browser.inject([b"a ping"], relay._frames.between_messages)
         kernel.close()
         with pytest.raises(StreamClosedError):
             await page.read_bytes(1)
@@ -226,9 +226,9 @@ def test_pings_go_out_between_frames_and_pongs_stay_here() -> None:
 
 def test_pings_of_the_ends_themselves_pass() -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        await kernel.write(frame(PING, b"gateway's"))
+        await kernel.write(encode_frame(PING, b"gateway's"))
         assert await read_frame(page) == (PING, b"gateway's")
-        await page.write(frame(PONG, b"gateway's", to_gateway=True))
+        await page.write(encode_frame(PONG, b"gateway's", to_gateway=True))
         assert await read_frame(kernel) == (PONG, b"gateway's")
 
     relaying(test)
@@ -244,8 +244,8 @@ def test_an_end_that_answers_no_ping_is_given_up(silent: str) -> None:
         [alive] = ends.values()
         answering = asyncio.create_task(answer_pings(alive, alive is page))
         await until_closed(dead)
-        assert relay.ending is not None
-        assert (relay.ending.by, relay.ending.kind) == (silent, "silent")
+        assert relay.close_reason is not None
+        assert (relay.close_reason.by, relay.close_reason.kind) == (silent, "silent")
         with pytest.raises((StreamClosedError, AssertionError)):
             await answering
 
@@ -271,7 +271,7 @@ async def until(condition: Callable[[], object]) -> None:
 def test_a_gateway_that_stands_still_is_waited_for() -> None:
     """What is on its way would be lost with the connection; what is typed meanwhile is held."""
     asked = Asked()
-    typed = frame(BINARY, request(5), to_gateway=True)
+    typed = encode_frame(BINARY, request(5), to_gateway=True)
 
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
         present = asyncio.create_task(answer_pings(page, True))
@@ -282,7 +282,7 @@ def test_a_gateway_that_stands_still_is_waited_for() -> None:
         answering = asyncio.create_task(answer_pings(kernel, False))
         with pytest.raises(AssertionError):  # the message comes after the pings
             await answering
-        assert (relay.silence, relay.unsent, relay.ending) == (None, b"", None)
+        assert (relay.silence, relay.unsent, relay.close_reason) == (None, b"", None)
         present.cancel()
 
     relaying(test, link_timeout=1, gateway_answers=asked)
@@ -290,7 +290,7 @@ def test_a_gateway_that_stands_still_is_waited_for() -> None:
 
 def test_a_connection_on_which_a_gateway_is_silent_that_answers_is_given_up() -> None:
     asked = Asked()
-    typed = [frame(BINARY, request(code), to_gateway=True) for code in (1, 2)]
+    typed = [encode_frame(BINARY, request(code), to_gateway=True) for code in (1, 2)]
 
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
         present = asyncio.create_task(answer_pings(page, True))
@@ -300,8 +300,8 @@ def test_a_connection_on_which_a_gateway_is_silent_that_answers_is_given_up() ->
         asked.answers = True
         with pytest.raises((StreamClosedError, AssertionError)):
             await present
-        assert relay.ending is not None
-        assert (relay.ending.by, relay.ending.kind) == ("gateway", "silent")
+        assert relay.close_reason is not None
+        assert (relay.close_reason.by, relay.close_reason.kind) == ("gateway", "silent")
         assert relay.unsent == typed[0]
 
     relaying(test, link_timeout=1, gateway_answers=asked)
@@ -311,12 +311,12 @@ def test_a_page_that_has_much_to_read_is_not_given_up() -> None:
     """A tab that is busy with a large output answers no ping before it has read it."""
 
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        output = frame(BINARY, b"x" * 30_000_000)
+        output = encode_frame(BINARY, b"x" * 30_000_000)
         writing = asyncio.ensure_future(kernel.write(output))
         ticks = asyncio.get_running_loop().time() + 3  # of a timeout of one second
         while asyncio.get_running_loop().time() < ticks:
             await asyncio.sleep(0.1)
-            assert relay.ending is None
+            assert relay.close_reason is None
         assert (await page.read_bytes(len(output))) == output
         await writing
 
@@ -328,14 +328,14 @@ def test_a_page_with_something_to_read_gets_more_time() -> None:
 
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
         reading = asyncio.create_task(answer_pings(kernel, False))
-        output = frame(BINARY, b"x" * 200_000)
+        output = encode_frame(BINARY, b"x" * 200_000)
         await kernel.write(output)
-        while relay.browser.asked is None:
+        while relay.browser.ping_sent_at is None:
             await asyncio.sleep(0)
         ticks = asyncio.get_running_loop().time() + 2  # of a timeout of one second
         while asyncio.get_running_loop().time() < ticks:
             await asyncio.sleep(0.1)
-            assert relay.ending is None
+            assert relay.close_reason is None
         assert await page.read_bytes(len(output)) == output
         reading.cancel()
 
@@ -344,11 +344,11 @@ def test_a_page_with_something_to_read_gets_more_time() -> None:
 
 def test_a_message_that_is_kept_back_is_answered_between_others() -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        first = frame(BINARY, b"x" * 1000)
+        first = encode_frame(BINARY, b"x" * 1000)
         await kernel.write(first[:500])
         assert await page.read_bytes(500) == first[:500]
-        await page.write(frame(BINARY, request(10_000_000), to_gateway=True))
-        await page.write(frame(TEXT, b"next", to_gateway=True))
+        await page.write(encode_frame(BINARY, request(10_000_000), to_gateway=True))
+        await page.write(encode_frame(TEXT, b"next", to_gateway=True))
         assert await read_frame(kernel) == (TEXT, b"next")
         await kernel.write(first[500:])
         assert await page.read_bytes(504) == first[500:]
@@ -360,7 +360,7 @@ def test_a_message_that_is_kept_back_is_answered_between_others() -> None:
 
 def test_what_no_browser_sends_ends_the_connection_with_a_reason() -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        await page.write(frame(TEXT, b"not masked"))
+        await page.write(encode_frame(TEXT, b"not masked"))
         [(opcode, payload)] = await until_closed(page)
         assert (opcode, code_of(payload)) == (CLOSE, 1002)
         assert b"not masked" in payload
@@ -380,13 +380,13 @@ def test_what_no_browser_sends_ends_the_connection_with_a_reason() -> None:
 )
 def test_what_no_gateway_sends_ends_the_connection(attack: bytes) -> None:
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
-        await kernel.write(frame(TEXT, b"good"))
+        await kernel.write(encode_frame(TEXT, b"good"))
         assert await read_frame(page) == (TEXT, b"good")
         await kernel.write(attack)
         [(opcode, payload)] = await until_closed(page)
         assert (opcode, code_of(payload)) == (CLOSE, 1014)
-        assert relay.ending is not None
-        assert (relay.ending.by, relay.ending.kind) == ("gateway", "bad_frames")
+        assert relay.close_reason is not None
+        assert (relay.close_reason.by, relay.close_reason.kind) == ("gateway", "bad_frames")
 
     relaying(test)
 
@@ -397,7 +397,7 @@ def test_a_slow_reader_slows_the_sender_down() -> None:
 
     async def test(relay: Relay, page: IOStream, kernel: IOStream) -> None:
         sent = 0
-        block = frame(BINARY, b"x" * 1_000_000)
+        block = encode_frame(BINARY, b"x" * 1_000_000)
         while sent < amount:
             try:
                 await asyncio.wait_for(asyncio.shield(kernel.write(block)), 1)

@@ -14,7 +14,7 @@ from keyring.backend import KeyringBackend
 from traitlets.config import Config
 
 from notebook_remote.config.named import Gateways
-from notebook_remote.storage.saved_gateways import Saved, SavedGateways
+from notebook_remote.storage.saved_gateways import SavedGateways, SaveResult
 
 OPTIONS = {"url": "http://gpu:1", "mode": "direct", "auth_token": "s3cret"}
 
@@ -59,7 +59,7 @@ def test_without_a_keyring_a_secret_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
-    assert saved(tmp_path).save("gpu", OPTIONS) == Saved(options=True, secrets=False)
+    assert saved(tmp_path).save("gpu", OPTIONS) == SaveResult(options=True, secrets=False)
     (file,) = tmp_path.iterdir()
     assert "s3cret" not in file.read_text()
     assert file.stat().st_mode & 0o077 == 0

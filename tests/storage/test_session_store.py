@@ -21,7 +21,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from notebook_remote.storage.session_file import ALIVE
+from notebook_remote.storage.session_file import HEARTBEAT_TIMEOUT
 from notebook_remote.storage.session_store import SessionStore, orphaned_kernels
 
 from ..support.intermediary import Intermediary
@@ -42,7 +42,7 @@ def adopt(held: SessionStore, *gateways: str) -> None:
     async def take() -> None:
         for gateway in gateways:
             await held.adopt(gateway)
-        assert await held.written()
+        assert await held.flush()
 
     asyncio.run(take())
 
@@ -154,20 +154,20 @@ def test_nothing_is_left_of_a_store_without_kernels(tmp_path: Path) -> None:
 
 def test_where_documents_ran_last_is_remembered(tmp_path: Path) -> None:
     first = store(tmp_path, GPU, CPU)
-    first.used("a/b.ipynb", CPU)
-    first.used("a/b.ipynb", GPU)
-    first.used("ab.ipynb", CPU)
+    first.note_use("a/b.ipynb", CPU)
+    first.note_use("a/b.ipynb", GPU)
+    first.note_use("ab.ipynb", CPU)
     first.close()
     second = store(tmp_path, GPU, CPU)
-    assert second.last_used("a/b.ipynb") == GPU
-    second.moved("a", "c")
-    assert (second.last_used("a/b.ipynb"), second.last_used("c/b.ipynb")) == (None, GPU)
-    assert second.last_used("ab.ipynb") == CPU
+    assert second.last_gateway("a/b.ipynb") == GPU
+    second.rename_document("a", "c")
+    assert (second.last_gateway("a/b.ipynb"), second.last_gateway("c/b.ipynb")) == (None, GPU)
+    assert second.last_gateway("ab.ipynb") == CPU
     for number in range(1200):
-        second.used(f"{number}.ipynb", GPU)
+        second.note_use(f"{number}.ipynb", GPU)
     (count,) = second.connection.execute("SELECT COUNT(*) FROM document").fetchone()
     assert count == 1000
-    assert second.last_used("1199.ipynb") == GPU
+    assert second.last_gateway("1199.ipynb") == GPU
 
 
 def damaged(path: Path) -> None:
@@ -220,7 +220,7 @@ def test_without_a_file_sessions_are_in_memory(
     asyncio.run(held.adopt(GPU))
     held.add_kernel("k1", "python3", GPU)
     session(held, "s1", "k1")
-    assert not asyncio.run(held.written())
+    assert not asyncio.run(held.flush())
     assert (kernels(held), sessions(held)) == ({"k1": "python3"}, ["s1"])
     held.drop_kernel("k1")
     held.close()
@@ -239,7 +239,7 @@ def test_a_full_disk_keeps_nobody_from_anything(
     assert file is not None
     file._connection.execute("PRAGMA max_page_count = 1")  # no page more than it has
     for number in range(500):
-        held.used(f"{number}.ipynb", GPU)
+        held.note_use(f"{number}.ipynb", GPU)
     held.add_kernel("k1", "python3", GPU)
     asyncio.run(held.adopt(GPU))  # what the disk does not take stays in the earlier file too
     assert kernels(held) == {"k0": "python3", "k1": "python3"}
@@ -265,10 +265,10 @@ def test_where_locks_are_not_seen_a_servers_signs_of_life_are(tmp_path: Path) ->
     file.write({"owner": [("another-computer", "another boot")]})
     file.close()  # from here on its lock is not seen
     here = store(tmp_path)
-    assert (kernels(here), here.lives_elsewhere()) == ({}, True)
+    assert (kernels(here), here.is_used_elsewhere()) == ({}, True)
     assert list(orphaned_kernels(tmp_path)) == []
-    os.utime(there.path, (time.time() - ALIVE,) * 2)
-    assert not here.lives_elsewhere()
+    os.utime(there.path, (time.time() - HEARTBEAT_TIMEOUT,) * 2)
+    assert not here.is_used_elsewhere()
     assert [kernel.kernel_id for _, kernel in orphaned_kernels(tmp_path)] == ["k1"]
     adopt(here, GPU)
     assert kernels(here) == {"k1": "python3"}
@@ -285,8 +285,8 @@ def test_one_that_was_stopped_is_free_for_other_computers_at_once(tmp_path: Path
 def test_one_file_however_often_it_is_started(tmp_path: Path) -> None:
     for number in range(5):
         held = store(tmp_path, f"embedded-{number}")
-        held.used(f"{number}.ipynb", "this computer")
-        assert held.last_used("0.ipynb") == "this computer"
+        held.note_use(f"{number}.ipynb", "this computer")
+        assert held.last_gateway("0.ipynb") == "this computer"
         held.close()
         assert list(tmp_path.iterdir()) == [held.path]
 

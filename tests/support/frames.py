@@ -7,7 +7,7 @@ import random
 import struct
 
 from notebook_remote.client.messages import MAX_PARTS
-from notebook_remote.net.frames import TEXT, frame
+from notebook_remote.net.frames import TEXT, encode_frame
 
 
 def chunks(data: bytes, sizes: random.Random) -> list[bytes]:
@@ -21,21 +21,21 @@ def chunks(data: bytes, sizes: random.Random) -> list[bytes]:
 
 def fragments(opcode: int, *payloads: bytes, to_gateway: bool = False) -> bytes:
     """One message in several frames."""
-    made = [frame(opcode if i == 0 else 0, p, to_gateway) for i, p in enumerate(payloads)]
+    made = [encode_frame(opcode if i == 0 else 0, p, to_gateway) for i, p in enumerate(payloads)]
     return b"".join(bytes((f[0] & 0x7F,)) + f[1:] for f in made[:-1]) + made[-1]
 
 
 BAD = {
-    "not masked": frame(TEXT, b"abc"),
+    "not masked": encode_frame(TEXT, b"abc"),
     "reserved bit": bytes((0x80 | 0x40 | TEXT, 0x80)) + b"mask",
     "unknown opcode": bytes((0x83, 0x80)) + b"mask",
     "unknown control opcode": bytes((0x8B, 0x80)) + b"mask",
     "long control": bytes((0x89, 0x80 | 126)) + b"\x00\x7e" + b"mask",
     "control in parts": bytes((0x09, 0x80)) + b"mask",
     "impossible length": bytes((0x82, 0x80 | 127)) + b"\xff" * 8 + b"mask",
-    "continuation of nothing": frame(0, b"abc", to_gateway=True),
+    "continuation of nothing": encode_frame(0, b"abc", to_gateway=True),
     "message in a message": fragments(TEXT, b"a", b"b", to_gateway=True)[:7]
-    + frame(TEXT, b"c", to_gateway=True),
+    + encode_frame(TEXT, b"c", to_gateway=True),
 }
 
 

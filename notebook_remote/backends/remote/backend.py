@@ -65,7 +65,7 @@ class GatewayBackend(Backend):
         self.gateway.forget_features()
 
     def _note_outcome(self, error: GatewayError | None) -> None:
-        self.gateway.seen(error)
+        self.gateway.note_outcome(error)
 
     # -- kernels -------------------------------------------------------------------------------
 

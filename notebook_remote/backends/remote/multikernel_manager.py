@@ -88,7 +88,7 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         self._add(kernel)
         self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
         # A gateway may have chosen another id; a server that is killed now needs to have it.
-        await self.gateway.store.written()
+        await self.gateway.store.flush()
         return str(kernel.kernel_id)
 
     async def _refuse_existing(self, kernel_id: str) -> None:

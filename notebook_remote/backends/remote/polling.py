@@ -101,9 +101,9 @@ class KernelPoller:
         try:
             await self._update_all()
         except GatewayError as error:
-            self._gateway.seen(error)
+            self._gateway.note_outcome(error)
             raise
-        self._gateway.seen(None)
+        self._gateway.note_outcome(None)
 
     async def _update_all(self) -> None:
         listed = await self._gateway.client.kernels()

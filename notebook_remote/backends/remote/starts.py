@@ -101,7 +101,7 @@ class KernelStarts:
         async with self._slots, alone:
             start.sent = True
             gateway.store_kernel(kernel_id, kernel.kernel_name)
-            await gateway.store.written()
+            await gateway.store.flush()
             try:
                 await kernel.start_kernel(body=body)
             except (GatewayUnreachable, asyncio.CancelledError) as error:
