@@ -60,8 +60,8 @@ LABEXTENSIONS = str(Path(__file__).parent / "labextension")
 class RemoteServerApp(OrderlyServerApp):
     """A Jupyter server whose kernels, sessions and kernelspecs are those of a gateway.
 
-    The classes are defaults: what the user configures still wins. Our command starts it, or
-    JupyterHub by JUPYTERHUB_SINGLEUSER_APP.
+    The manager classes are defaults, which the user's configuration overrides. Started by our
+    command, or by JupyterHub with JUPYTERHUB_SINGLEUSER_APP.
     """
 
     name = "jupyter-server"  # as ServerApp, for the configuration files and `jupyter server list`
@@ -75,7 +75,7 @@ class RemoteServerApp(OrderlyServerApp):
     aliases = Dict({**aliases, **OUR_ALIASES})
 
     contents_manager_class: type
-    gateway_configs: list[Gateway]  # in the order in which people see them
+    gateway_configs: list[Gateway]  # in the order in which pages show them
     backend_manager: BackendManager | None = None
 
     @default("kernel_manager_class")
@@ -92,21 +92,21 @@ class RemoteServerApp(OrderlyServerApp):
 
     @default("kernel_websocket_connection_class")
     def _default_kernel_websocket_connection_class(self) -> type:
-        return LocalChannels  # channels to a gateway have a handler of their own
+        return LocalChannels  # for local kernels; channels to a gateway have another handler
 
     @property
     def routes_kernels(self) -> bool:
-        """Whether the kernel manager is ours, and not one of the user's."""
+        """Whether the kernel manager class is ours, and not one that the user has configured."""
         return issubclass(self.kernel_manager_class, RoutedKernelManager)
 
     @property
     def backends(self) -> BackendRegistry | None:
-        """Where kernels run; asked by the managers."""
+        """The places where kernels run; used by the managers."""
         return self.backend_manager.backends if self.backend_manager is not None else None
 
     @property
     def store(self) -> SessionStore | None:
-        """What outlives this process; asked by the session manager."""
+        """The store on disk; used by the session manager."""
         return self.backend_manager.store if self.backend_manager is not None else None
 
     def init_configurables(self) -> None:
@@ -118,7 +118,7 @@ class RemoteServerApp(OrderlyServerApp):
             self.backend_manager = BackendManager(self, gateways, folder, ServerKernelClient)
             self.backend_manager.add_all(self.gateway_configs)
             if any(backend.config.mode == "local" for backend in self.backend_manager.backends):
-                # A class that the user has chosen lists the kernelspecs of this computer.
+                # A class that the user has configured lists the kernelspecs of this computer only.
                 self.kernel_spec_manager_class = RoutedKernelSpecManager
         self.tornado_settings: dict[str, Any] = {
             # For kernels of this computer.
@@ -129,11 +129,11 @@ class RemoteServerApp(OrderlyServerApp):
             ),
             **self.tornado_settings,
         }
-        self._mention_compression()
+        self._warn_of_compression()
         self.contents_manager_class = with_notebook_locks(self.contents_manager_class)
         super().init_configurables()
 
-    def _mention_compression(self) -> None:
+    def _warn_of_compression(self) -> None:
         options = getattr(self, "websocket_compression_options", None)
         if options is not None and any(backend.relays_channels for backend in self.backends or ()):
             self.log.warning(
@@ -142,32 +142,32 @@ class RemoteServerApp(OrderlyServerApp):
             )
 
     def find_server_extensions(self) -> None:
-        """Serve our pages, whoever started this app; the stock notebook's would shadow them."""
+        """Serve our pages, however this app was started, and not those of Jupyter Notebook."""
         self.jpserver_extensions.update({"notebook_remote": True, "notebook": False})
         super().find_server_extensions()
 
     def load_server_extensions(self) -> None:
-        """Let JupyterLab's pages have our labextension too; called while the app is initialized.
+        """Add our labextension to JupyterLab's pages too; called while the app is initialized.
 
-        JupyterLab serves the settings of both, so without this the notebook's would lack ours.
+        JupyterLab serves the settings of both, so without this Notebook's would lack ours.
         """
         for lab in self.extension_manager.extension_apps.get("jupyterlab", ()):
             lab.extra_labextensions_path = [LABEXTENSIONS, *lab.extra_labextensions_path]
         super().load_server_extensions()
 
     def start_ioloop(self) -> None:
-        """Start the backends in the loop that this starts."""
+        """Start the event loop, and the backends in it."""
         if self.backend_manager is not None:
             for backend in self.backend_manager.backends:
                 self.io_loop.add_callback(self.backend_manager.start, backend)
         super().start_ioloop()
 
     def running_server_info(self, kernel_count: bool = True) -> str:
-        """What is logged at start, on Ctrl-C and for SIGINFO."""
+        """The text that is logged at start, on Ctrl-C and for SIGINFO."""
         info: str = super().running_server_info(kernel_count)
         info = info.partition("\nKernels will be managed by the Gateway server")[0]
         if self.backends is not None:
-            return "\n".join([info, *(backend.fate() for backend in self.backends)])
+            return "\n".join([info, *(backend.description() for backend in self.backends)])
         return f"{info}\nKernels run on this computer."
 
     async def cleanup_kernels(self) -> None:
@@ -188,8 +188,8 @@ class RemoteNotebookApp(JupyterNotebookApp):
     --mode=local runs kernels as `jupyter notebook` does.
     """
 
-    # Its name stays "notebook": templates, static files and jupyter_notebook_config.py are those
-    # of Jupyter Notebook.
+    # The inherited name is "notebook", for Jupyter Notebook's templates, static files and
+    # jupyter_notebook_config.py.
     app_name = "Jupyter Notebook Remote"
     description = __doc__
     version = __version__
@@ -226,15 +226,15 @@ class RemoteNotebookApp(JupyterNotebookApp):
                 self.log.debug("Config file not found, skipping: %s", CONFIG_FILE)
 
     def shim_config_from_notebook_to_jupyter_server(self, config: Config) -> Config:
-        """Give the server what is said of it in the section JupyterNotebookApp, as upstream does.
+        """Move the server's options out of the section JupyterNotebookApp, as upstream does.
 
-        Upstream looks in the section with its class's name, which here is ours. Called with what
-        was read from a file or the command line.
+        Upstream uses the section of the app's own class, which here is ours. Called with the
+        configuration of each file and of the command line.
         """
-        said = Config(config.pop(JupyterNotebookApp.__name__, {}))
-        if said:
-            said.merge(config.get(type(self).__name__, {}))
-            config[type(self).__name__] = said
+        section = Config(config.pop(JupyterNotebookApp.__name__, {}))
+        if section:
+            section.merge(config.get(type(self).__name__, {}))
+            config[type(self).__name__] = section
         moved: Config = super().shim_config_from_notebook_to_jupyter_server(config)
         return moved
 
@@ -244,29 +244,30 @@ class RemoteNotebookApp(JupyterNotebookApp):
         JupyterApp.write_default_config(self)
 
     def initialize_handlers(self) -> None:
-        """Add our routes, which come before the stock ones."""
+        """Add our routes, which come before those of jupyter_server."""
         assert isinstance(self.serverapp, RemoteServerApp)  # noqa: S101 - for the type checker
         self.handlers.extend(routes.CHECKED)
         if self.serverapp.backend_manager is not None and self.serverapp.backends is not None:
-            self._tell_pages(self.serverapp)
-            self.serverapp.backend_manager.on_change = lambda: self._tell_pages(self.serverapp)
+            update = partial(self._update_page_config, self.serverapp)
+            update()
+            self.serverapp.backend_manager.on_change = update
             self.handlers.extend(routes.ROUTED)
             self.handlers.extend(routes.routes(self.serverapp.backend_manager))
             web_app = self.serverapp.web_app
             channels = url_path_join(web_app.settings["base_url"], routes.CHANNELS)
-            only = GatewayKernelMatcher(channels, self.serverapp.backends)
-            web_app.add_handlers(".*$", [(only, ChannelsHandler)])
+            matcher = GatewayKernelMatcher(channels, self.serverapp.backends)
+            web_app.add_handlers(".*$", [(matcher, ChannelsHandler)])
             usage = url_path_join(web_app.settings["base_url"], routes.USAGE)
-            only = GatewayKernelMatcher(usage, self.serverapp.backends)
-            web_app.add_handlers(".*$", [(only, KernelUsageHandler)])
-            # The extension whose route this is may have been loaded before us: in front of it.
+            matcher = GatewayKernelMatcher(usage, self.serverapp.backends)
+            web_app.add_handlers(".*$", [(matcher, KernelUsageHandler)])
+            # In front of the route of jupyter-resource-usage, which may have been loaded before.
             rules = web_app.default_router.rules
             rules.insert(0, rules.pop(-2))
         if isinstance(self.serverapp.kernel_spec_manager, RoutedKernelSpecManager):
             self.handlers.extend(routes.KERNELSPECS)
         super().initialize_handlers()
 
-    def _tell_pages(self, serverapp: RemoteServerApp) -> None:
+    def _update_page_config(self, serverapp: RemoteServerApp) -> None:
         secret = serverapp.cookie_secret
         configs = serverapp.gateway_configs
         if serverapp.backends is not None:
@@ -277,7 +278,7 @@ class RemoteNotebookApp(JupyterNotebookApp):
 
 
 def main() -> None:
-    """Run the command until it is stopped, and then leave."""
+    """Run the command until it is stopped, and end the process."""
     redact_configuration_in_logs()
     RemoteNotebookApp.launch_instance()
     exit_soon()

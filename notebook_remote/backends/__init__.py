@@ -1,6 +1,7 @@
-"""Where kernels run: gateways, this computer, and gateways that pages use by themselves.
+"""Backends, the places where kernels run: gateways and this computer.
 
-``base`` is what all of them have in common, ``local`` and ``browser`` are two of them and
-``remote`` is a package for the third; ``registry`` has those of a server, and ``manager`` makes,
-starts, changes and stops them.
+``base`` has the abstract base class of all backends. The package ``remote`` has the backend of a
+gateway that this server contacts, ``local`` that of this computer, and ``browser`` that of a
+gateway which only pages contact. ``registry`` holds the backends of a server, and ``manager``
+makes, starts, changes and stops them.
 """

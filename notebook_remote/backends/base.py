@@ -16,24 +16,24 @@ from ..config.gateway import Gateway
 from ..exceptions import GatewayError
 from ..types import JsonObject
 
-LIST_TIMEOUT = 2.0  # seconds that a list waits for a backend; a later answer is for the next list
+LIST_TIMEOUT = 2.0  # seconds that a list waits for a backend; later answers go to the next list
 FIRST_LIST_TIMEOUT = 10.0  # the same for an embedded gateway that is being started
-THIS_COMPUTER = "this computer"  # the store's key for it
+THIS_COMPUTER = "this computer"  # the store's key for this computer
 
 
 def label(config: Gateway) -> str:
-    """What pages call a backend."""
+    """A backend's name in pages."""
     return "This computer" if config.mode == "local" or config.embedded else config.name
 
 
 class KernelSpecs(Protocol):
-    """The kernelspecs of one backend. RoutedKernelSpecManager calls it."""
+    """The kernelspecs of one backend; used by RoutedKernelSpecManager."""
 
     last_specs: JsonObject  # models by name, as of the last answer
     default_name: str
 
     async def get_all_specs(self) -> JsonObject:
-        """Models of all kernelspecs by name; ``last_specs`` from then on. Raises GatewayError."""
+        """Models of all kernelspecs by name; updates ``last_specs``. Raises GatewayError."""
 
     async def get_kernel_spec(self, kernel_name: str) -> JsonObject:
         """The model of one kernelspec. Raises KernelSpecNotFound (a KeyError), GatewayError."""
@@ -43,14 +43,14 @@ class KernelSpecs(Protocol):
 
 
 class Backend(ABC):
-    """A place where kernels run. BackendManager makes them; managers and handlers use them.
+    """A place where kernels run. BackendManager makes backends; managers and handlers use them.
 
-    What only some kinds of backends can do has a default here, which says that it cannot be done.
+    Methods that only some kinds of backends support have a default here, which refuses.
     """
 
     # Whether this server relays its kernels' channels.
     relays_channels = False
-    # Whether only pages contact it.
+    # Whether only pages contact it, and this server does not.
     browser_mode = False
     # Whether a kernel on it can go on running when this server stops.
     can_keep_kernels = False
@@ -68,32 +68,32 @@ class Backend(ABC):
 
     @property
     def name(self) -> str:
-        """What people and kernelspecs call it."""
+        """Its name for people and in qualified kernelspec names."""
         return self.config.name
 
     @property
     def label(self) -> str:
-        """What pages call it: an embedded gateway is this computer as well."""
+        """Its name in pages: an embedded gateway is shown as this computer."""
         return label(self.config)
 
     @property
     @abstractmethod
     def key(self) -> str:
-        """The store's key for it."""
+        """The key of its kernels in the store."""
 
     @property
-    def place(self) -> str:
-        """The key under which documents remember it."""
+    def document_key(self) -> str:
+        """The key under which the store notes that a document ran on it."""
         return self.key
 
     @property
     def down(self) -> GatewayError | None:
-        """Why it cannot be used, as far as is known."""
+        """Why it cannot be used; None if it can, as far as is known."""
         return None
 
     @abstractmethod
-    def fate(self) -> str:
-        """Where its kernels run, and what becomes of them when the server stops."""
+    def description(self) -> str:
+        """A line for the log: where its kernels run, and whether they end with the server."""
 
     def _kernel_count(self) -> str:
         count = len(self.kernels)
@@ -103,7 +103,7 @@ class Backend(ABC):
 
     @property
     def list_timeout(self) -> float:
-        """Seconds to wait for its list, where there is something to show without it."""
+        """Seconds to wait for its kernelspecs, if there are others to show."""
         if self.down is not None or (self.is_slow and self.specs.last_specs):
             return 0.0
         return FIRST_LIST_TIMEOUT if self.is_starting else LIST_TIMEOUT
@@ -115,7 +115,7 @@ class Backend(ABC):
 
     @property
     def first_list_timeout(self) -> float:
-        """Seconds for which its first list is worth waiting for in any case."""
+        """Seconds to wait for its first list in any case."""
         if self.specs.last_specs:
             return 0.0
         return max(0.0, self._first_list_deadline - time.monotonic())
@@ -125,11 +125,11 @@ class Backend(ABC):
         return await self._listing.recent(self.config.poll_interval)
 
     async def kernelspecs_for_list(self) -> JsonObject:
-        """Its kernelspecs, for a page that asks for the list. Raises GatewayError."""
+        """Its kernelspecs, for a page that requests the list. Raises GatewayError."""
         return await self.kernelspecs()
 
-    def forget_answers(self) -> None:
-        """Ask anew at the next opportunity: the credentials for it have changed."""
+    def invalidate_cache(self) -> None:
+        """Discard cached answers: the credentials for it have changed."""
         self._listing.forget()
 
     async def _list(self) -> JsonObject:
@@ -142,7 +142,7 @@ class Backend(ABC):
         return specs
 
     def _note_outcome(self, error: GatewayError | None) -> None:
-        """Take note of whether it could be asked."""
+        """Called after each request for the list, with the error if it failed."""
 
     # -- kernels -------------------------------------------------------------------------------
 
@@ -151,32 +151,32 @@ class Backend(ABC):
         """Take the kernels of an earlier server on this directory as ours, if they may run."""
 
     async def refresh(self) -> None:
-        """Ask for the state of its kernels, unless that was done a moment ago."""
+        """Update the state of its kernels, unless that was done a moment ago."""
 
     async def start_kernel(self, *, document: str | None = None, **kwargs: Any) -> str:
         """Start a kernel, for the document with this API path. Raises GatewayError."""
         return str(await self.kernels.start_kernel(**kwargs))
 
     async def kernel_model(self, kernel_id: str) -> JsonObject:
-        """The model of a kernel, as far as is known. Raises 404."""
+        """The model of a kernel, as of the last update. Raises 404."""
         model: JsonObject = await ensure_async(self.kernels.kernel_model(kernel_id))
         return model
 
     async def fresh_kernel_model(self, kernel_id: str) -> JsonObject:
-        """The model of a kernel, asked now. Raises 404 and GatewayError."""
+        """The model of a kernel, requested now. Raises 404 and GatewayError."""
         return await self.kernel_model(kernel_id)
 
-    def known_kernel_model(self, kernel_id: str) -> JsonObject | None:
-        """The model of a kernel if that costs next to nothing; for lists of many."""
+    def cached_kernel_model(self, kernel_id: str) -> JsonObject | None:
+        """The model of a kernel if it is in memory, else None; for long lists."""
         return None
 
     async def kernel_models(self) -> list[JsonObject]:
-        """The models of all its kernels, as far as is known."""
+        """The models of all its kernels, as of the last update."""
         models: list[JsonObject] = await ensure_async(self.kernels.list_kernels())
         return models
 
-    def shown(self, model: JsonObject) -> JsonObject:
-        """A kernel's model with where the kernel runs, for pages."""
+    def public_model(self, model: JsonObject) -> JsonObject:
+        """A kernel's model for pages, which says on which backend the kernel runs."""
         return {**model, "backend": self.name, "mode": self.config.mode}
 
     def starts(self) -> list[JsonObject]:
@@ -188,10 +188,10 @@ class Backend(ABC):
         return False
 
     async def adopt(self, kernel_id: str) -> None:
-        """Take a kernel that runs there as ours. Raises 409 where that cannot be, GatewayError."""
+        """Take a kernel that runs there as ours. Raises GatewayError, and 409 if unsupported."""
         raise web.HTTPError(409, "Only kernels on a gateway are adopted.")
 
-    def keeps(self, kernel_id: str) -> bool:
+    def is_kept(self, kernel_id: str) -> bool:
         """Whether a kernel goes on running when this server stops."""
         return False
 
@@ -199,14 +199,14 @@ class Backend(ABC):
         """Choose whether a kernel goes on running when this server stops. Raises 404, 409."""
         raise web.HTTPError(409, "A kernel of this computer ends with this server.")
 
-    def takes_report(self, kernel_id: str) -> bool:
+    def accepts_report(self, kernel_id: str) -> bool:
         """Whether a page may report that it has started this kernel there."""
         return False
 
     def report(self, kernel_id: str, name: str) -> None:
-        """Take note of a kernel that a page has started; ``name`` is its kernelspec's there."""
+        """Register a kernel that a page has started; ``name`` is its kernelspec's there."""
 
-    # -- what people see and change ------------------------------------------------------------
+    # -- state and credentials ------------------------------------------------------------
 
     def links(self) -> list[JsonObject]:
         """The links between pages and its kernels that this server relays."""
@@ -214,11 +214,11 @@ class Backend(ABC):
 
     @property
     def can_be_examined(self) -> bool:
-        """Whether it is a gateway at an address, which the doctor can examine from here."""
+        """Whether the doctor can examine it: whether it is a gateway that this server contacts."""
         return False
 
     def credentials(self) -> JsonObject:
-        """The options with which this server proves to it who it is, at the moment."""
+        """The options with this server's current credentials for it."""
         return {}
 
     async def set_credentials(self, options: JsonObject) -> bool:
@@ -228,24 +228,24 @@ class Backend(ABC):
     async def status(self, timeout: float) -> JsonObject:
         """``state``, with ``error`` or ``kind`` and ``features``; ``timeout`` is in seconds."""
         try:
-            model = await asyncio.wait_for(self._ask_status(), timeout)
+            model = await asyncio.wait_for(self._fetch_status(), timeout)
         except asyncio.TimeoutError:
             return {"state": "down", "error": f"No answer within {timeout:g} s."}
         except GatewayError as error:
             return {"state": "down", "error": error.message}
         return {**model, "state": "up"}
 
-    async def _ask_status(self) -> JsonObject:
+    async def _fetch_status(self) -> JsonObject:
         await self.kernelspecs()
         return {}
 
     # -- the end -------------------------------------------------------------------------------
 
     async def leave(self) -> None:
-        """Use it no longer; its kernels go on running, but for those that are being started."""
+        """Stop using it: its kernels go on running, and starts under way are cancelled."""
 
-    async def settle(self) -> None:
+    async def wait_for_aborts(self) -> None:
         """Wait until aborted starts have come to their end, so that they leave no kernels."""
 
     async def close(self) -> None:
-        """Close what is open to it; called after it was left, and when the server stops."""
+        """Close its connections; called after ``leave``, and when the server stops."""

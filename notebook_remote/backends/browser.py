@@ -1,7 +1,7 @@
 """The backend of a gateway in browser mode, whose kernels pages run by themselves.
 
-This server never contacts the gateway, and may not even be able to. It keeps which document uses
-which kernel; the pages start kernels, ask how they are, and shut them down.
+This server never contacts the gateway, and may have no network route to it. It stores which
+document uses which kernel; pages start kernels, request their state, and shut them down.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from .base import Backend
 
 
 def scope_of(secret: bytes, url: str) -> str:
-    """What the pages of this server share at a gateway, and those of others cannot guess.
+    """The scope of this server's pages at a gateway, which others cannot guess.
 
-    Passes of one scope reach each other's kernels. ``secret`` is the server's own, which it keeps.
+    Passes with the same scope give access to the same kernels. ``secret`` is the server's own.
     """
     return hmac.digest(secret, f"notebook-remote scope {url}".encode(), "sha256").hex()
 
 
 class BrowserBackend(Backend):
-    """A gateway that only pages contact. This server knows what they report."""
+    """A gateway that only pages contact. This server knows the kernels that they report."""
 
     browser_mode = True
 
@@ -40,11 +40,11 @@ class BrowserBackend(Backend):
 
     @property
     def key(self) -> str:
-        """The store's key for it."""
+        """The key of its kernels in the store."""
         return browser_mode_key(self.config)
 
-    def fate(self) -> str:
-        """Who runs kernels there."""
+    def description(self) -> str:
+        """A line for the log: only pages use kernels there."""
         config = self.config
         where = config.label if config.url else "this computer"
         where += f" at {without_secrets(config.url)}" if config.given_name else ""
@@ -55,19 +55,19 @@ class BrowserBackend(Backend):
         return await self._listing.fresh()
 
     async def adopt_stored(self) -> None:
-        """Take note of the kernels that were reported to earlier servers on this directory."""
+        """Load the kernels that were reported to earlier servers on this directory."""
         await self.kernels.adopt_stored()
 
-    def keeps(self, kernel_id: str) -> bool:
-        """Yes: this server ends none there."""
+    def is_kept(self, kernel_id: str) -> bool:
+        """Yes: this server shuts down no kernels there."""
         return True
 
-    def takes_report(self, kernel_id: str) -> bool:
+    def accepts_report(self, kernel_id: str) -> bool:
         """Whether a page may report that it has started this kernel there."""
         return bool(KERNEL_ID.fullmatch(kernel_id))
 
     def report(self, kernel_id: str, name: str) -> None:
-        """Take note of a kernel that a page has started; ``name`` is its kernelspec's there."""
+        """Register a kernel that a page has started; ``name`` is its kernelspec's there."""
         self.kernels.report(kernel_id, name)
 
     async def status(self, timeout: float) -> JsonObject:
@@ -78,8 +78,8 @@ class BrowserBackend(Backend):
 def browser_mode_key(config: Gateway) -> str:
     """The store's key for a gateway in browser mode.
 
-    It differs from that of the same gateway in another mode: a kernel that a page has reported is
-    nothing that this server may take for its own if it contacts the gateway later.
+    It differs from the key of the same gateway in another mode: if this server contacts the gateway
+    later, it must not take kernels for its own that pages have reported.
     """
     return f"{f'gateway {config.given_name}' if config.given_name else config.url} (browser mode)"
 
@@ -87,42 +87,42 @@ def browser_mode_key(config: Gateway) -> str:
 class BrowserKernelManager(AsyncMappingKernelManager):
     """The kernels of one gateway that pages have reported.
 
-    Whether one is gone only its gateway can say, and only pages ask there.
+    Pages also report when a kernel is gone: only they can ask the gateway.
     """
 
     _kernels: dict[str, JsonObject]
     store = Instance(SessionStore)
-    key = Unicode()  # the store's for this gateway
+    key = Unicode()  # of this gateway, in the store
 
     async def adopt_stored(self) -> None:
-        """Take note of what was reported to earlier servers on this directory; called at start."""
+        """Load the kernels that were reported to earlier servers; called at start."""
         await self.store.adopt(self.key)
         for kernel in self.store.kernels(self.key):
             self._kernels[kernel.kernel_id] = _model(kernel.kernel_id, kernel.name)
 
     def report(self, kernel_id: str, name: str) -> None:
-        """Take note of a kernel that a page has started; ``name`` is its kernelspec's there."""
+        """Register a kernel that a page has started; ``name`` is its kernelspec's there."""
         self._kernels[kernel_id] = _model(kernel_id, name)
         self.store.add_kernel(kernel_id, name, self.key)
 
     async def kernel_model(self, kernel_id: str) -> JsonObject:
-        """What was reported. Raises 404 for what was not."""
+        """The model of a reported kernel. Raises 404 for any other."""
         self._check_kernel_id(kernel_id)
         return self._kernels[kernel_id]
 
     async def list_kernels(self) -> list[JsonObject]:
-        """The kernels of all sessions."""
+        """The models of all reported kernels."""
         return list(self._kernels.values())
 
     async def shutdown_kernel(
         self, kernel_id: str, now: bool = False, restart: bool = False
     ) -> None:
-        """Forget a kernel. The page has shut it down, or was told that it is gone."""
+        """Forget a kernel, which a page has shut down or found to be gone."""
         self._kernels.pop(kernel_id, None)
         self.store.drop_kernel(kernel_id)
 
     async def shutdown_all(self, now: bool = False) -> None:
-        """Leave them as they are; called when the server stops, which ends none on the gateway."""
+        """Shut down none of them, and log their ids; called when the server stops."""
         if self._kernels:
             self.log.warning(
                 "Not shut down, because only pages contact the gateway in browser mode: %s",
@@ -131,27 +131,27 @@ class BrowserKernelManager(AsyncMappingKernelManager):
         self._kernels.clear()
 
     async def start_kernel(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refuse: a page starts it, and reports it. Raises LeftToPages."""
+        """Refuse: pages start kernels, and report them. Raises BrowserModeOnly."""
         raise BrowserModeOnly
 
     async def restart_kernel(self, kernel_id: str, now: bool = False, **kw: Any) -> NoReturn:
-        """Refuse, as for a start."""
+        """Refuse, as for a start. Raises BrowserModeOnly."""
         raise BrowserModeOnly
 
     async def interrupt_kernel(self, kernel_id: str) -> NoReturn:
-        """Refuse, as for a start."""
+        """Refuse, as for a start. Raises BrowserModeOnly."""
         raise BrowserModeOnly
 
     def update_env(self, *, kernel_id: str, env: dict[str, str]) -> None:
-        """Nothing: no gateway changes a running kernel's environment; called on renames."""
+        """Do nothing: no gateway changes a running kernel's environment; called on renames."""
 
     def get_kernel(self, kernel_id: str) -> NoReturn:
-        """Refuse: it has no channels here. Raises LeftToPages."""
+        """Refuse: the kernel has no channels on this server. Raises BrowserModeOnly."""
         raise BrowserModeOnly
 
 
 def _model(kernel_id: str, name: str) -> JsonObject:
-    """What this server can say of a kernel: nothing of how it is."""
+    """A kernel's model; its state is not known to this server."""
     return {
         "id": kernel_id,
         "name": name,
@@ -162,20 +162,20 @@ def _model(kernel_id: str, name: str) -> JsonObject:
 
 
 class BrowserKernelSpecs:
-    """The kernelspecs of such a gateway, which only pages know."""
+    """The kernelspecs of a gateway in browser mode, which only pages know."""
 
     def __init__(self) -> None:
         self.last_specs: JsonObject = {}
         self.default_name = ""
 
     async def get_all_specs(self) -> NoReturn:
-        """Refuse. Raises LeftToPages."""
+        """Refuse. Raises BrowserModeOnly."""
         raise BrowserModeOnly
 
     async def get_kernel_spec(self, kernel_name: str) -> NoReturn:
-        """Refuse. Raises LeftToPages."""
+        """Refuse. Raises BrowserModeOnly."""
         raise BrowserModeOnly
 
     async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> NoReturn:
-        """Refuse. Raises LeftToPages."""
+        """Refuse. Raises BrowserModeOnly."""
         raise BrowserModeOnly

@@ -33,11 +33,11 @@ class LocalBackend(Backend):
 
     @property
     def key(self) -> str:
-        """The store's key for it."""
+        """The key of its documents in the store."""
         return THIS_COMPUTER
 
-    def fate(self) -> str:
-        """Where its kernels run, and what becomes of them when the server stops."""
+    def description(self) -> str:
+        """A line for the log: where its kernels run, and whether they end with the server."""
         where = self.config.label if self.config.url else "this computer"
         where += f" at {without_secrets(self.config.url)}" if self.config.given_name else ""
         return (
@@ -46,11 +46,11 @@ class LocalBackend(Backend):
         )
 
     async def kernelspecs_for_list(self) -> JsonObject:
-        """Its kernelspecs as they are now, which costs little here."""
+        """Its kernelspecs as they are now: listing them is cheap here."""
         return await self._listing.fresh()
 
     async def adopt_stored(self) -> None:
-        """Take over what earlier servers noted of documents; their kernels are gone."""
+        """Take over the documents of earlier servers; the kernels of this computer are gone."""
         await self._store.adopt(self.key)
 
 
@@ -78,7 +78,7 @@ class LocalKernelSpecs:
         return self._model(kernel_name, found)
 
     async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> bytes | None:
-        """A kernelspec's file, such as its logo; None if it is not there, or not in its folder."""
+        """A file of a kernelspec, such as its logo; None if missing, or outside its folder."""
         spec = await ensure_async(self._manager.get_kernel_spec(kernel_name))
         return await asyncio.to_thread(_read, Path(spec.resource_dir), path)
 

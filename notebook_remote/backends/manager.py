@@ -1,4 +1,4 @@
-"""Makes the backends of a server, and starts and stops them."""
+"""Makes, starts, changes and stops the backends of a server."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from .remote.multikernel_manager import RemoteMappingKernelManager
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-LOOK_AGAIN = 60.0  # seconds, for what a server on another computer may have left by then
+ADOPT_INTERVAL = 60.0  # seconds until kernels of a server on another computer are adopted
 
 
 class BackendManager:
-    """Owned by the server app, which is the parent of the managers that are made here."""
+    """Makes and holds the backends of a server app, which is the parent of their managers."""
 
     def __init__(
         self,
@@ -50,8 +50,8 @@ class BackendManager:
         self._gateways = gateways
         self._client_factory = client_factory  # for programs within this server
         self.saved = SavedGateways(folder, app.log)
-        self.added: dict[str, Options] = {}  # in pages
-        self.examining = asyncio.Lock()  # one gateway at a time
+        self.added: dict[str, Options] = {}  # the gateways that were added in pages, by name
+        self.examining = asyncio.Lock()  # the doctor examines one gateway at a time
         self.on_change: Callable[[], object] = lambda: None
         root_dir = str(Path(app.root_dir).resolve())
         self.store = SessionStore(folder, root_dir, app.log)
@@ -66,7 +66,7 @@ class BackendManager:
         return bool(self._gateways.changes_by_pages)
 
     def add_all(self, configured: list[Gateway]) -> None:
-        """Make those that are configured, and those that were added in pages of earlier servers."""
+        """Make the configured backends, and those that were added in pages of earlier servers."""
         for config in configured:
             self.add(config)
         known = {backend.name for backend in self.backends}
@@ -75,7 +75,7 @@ class BackendManager:
             self.added[config.name] = options
 
     def configure(self, name: str, options: Options) -> Gateway:
-        """A gateway that somebody wants to add. Raises TraitError."""
+        """The configuration of a gateway that a page wants to add. Raises TraitError."""
         config = self._gateways.make_for_page(name, options)
         if config.mode not in ("proxy", "direct"):
             raise TraitError(
@@ -86,65 +86,63 @@ class BackendManager:
         return config
 
     def add_named(self, name: str, options: Options) -> Backend:
-        """Make and start one while the server runs. Raises TraitError.
+        """Make and start a backend while the server runs. Raises TraitError.
 
-        One that is configured, and was removed, is the configured one again.
+        The name of a configured gateway that was removed adds it again as it is configured.
         """
         config = self.configure(name, options)
         if config.from_page:
             self.added[name] = dict(options)
         backend = self.add(config)
-        self._do(self.start(backend), f"start {name}")
+        self._in_background(self.start(backend), f"start {name}")
         self.on_change()
         return backend
 
-    async def move(self, name: str, options: Options) -> Backend:
-        """Use a gateway that was added at another address, with its kernels. Raises TraitError.
+    async def change_address(self, name: str, options: Options) -> Backend:
+        """Use an added gateway at another address, with its kernels. Raises TraitError.
 
-        What proves us to it goes along to another path of the same server only: else whoever may
-        change the address would get what somebody else has entered.
+        Credentials go along to another path of the same server only: else whoever may change the
+        address could have credentials that somebody else has entered sent to a server of his own.
         """
-        before, kept = self.backends.get(name), dict(self.added[name])
-        target = self.configure(name, {**kept, **options}).url
+        before, old_options = self.backends.get(name), dict(self.added[name])
+        target = self.configure(name, {**old_options, **options}).url
         if before is not None and same_server(before.config.url, target):
-            found = {
-                key: value for key, value in before.credentials().items() if key in CREDENTIALS
-            }
-            kept |= {key: value for key, value in found.items() if value}
+            credentials = before.credentials()
+            old_options |= {key: credentials[key] for key in CREDENTIALS if credentials.get(key)}
         else:
-            kept = {key: value for key, value in kept.items() if key not in CREDENTIALS}
-        merged = {**kept, **options}
+            old_options = {k: v for k, v in old_options.items() if k not in CREDENTIALS}
+        merged = {**old_options, **options}
         config = self.configure(name, merged)
         await self._leave(self.backends.remove(name))
         self.added[name] = merged
         backend = self.add(config)
-        self._do(self.start(backend), f"start {name}")
+        self._in_background(self.start(backend), f"start {name}")
         self.on_change()
         return backend
 
-    def _do(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Do something in the background, for as long as the server runs."""
+    def _in_background(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a coroutine in the background; it is cancelled when the server stops."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def add(self, config: Gateway) -> Backend:
-        """Make a backend, which has to be started. Raises TraitError."""
-        make = {"local": self._local, "browser": self._browser}.get(config.mode, self._gateway)
-        backend = make(config)
+        """Make a backend, which is to be started with ``start``. Raises TraitError."""
+        makers = {"local": self._make_local, "browser": self._make_browser}
+        backend = makers.get(config.mode, self._make_gateway)(config)
         self.backends.add(backend)
         return backend
 
     async def start(self, backend: Backend) -> None:
-        """Start an embedded gateway, and find the kernels again that an earlier server had.
+        """Start a backend: adopt the kernels of earlier servers, and start an embedded gateway.
 
-        Called when the event loop runs.
+        Called once the event loop runs.
         """
         if isinstance(backend, GatewayBackend) and backend.config.embedded and self._embedded:
             self._embedded.start(
                 on_address=backend.gateway.use_address,
-                on_searched=self._forgetting(backend, self._embedded),
-                on_used=_adopting(backend),
+                on_searched=self._search_done(backend, self._embedded),
+                on_used=_use_key(backend),
                 on_found=backend.kernels.adopt,
             )
             return
@@ -153,12 +151,14 @@ class BackendManager:
         finally:
             backend.adopted.set()
         while await asyncio.to_thread(self.store.is_used_elsewhere):
-            await asyncio.sleep(LOOK_AGAIN)
+            await asyncio.sleep(ADOPT_INTERVAL)
             await backend.adopt_stored()
 
-    def _forgetting(
+    def _search_done(
         self, backend: Backend, embedded: EmbeddedGateway
     ) -> Callable[[], Awaitable[None]]:
+        """For the end of the search for embedded gateways of earlier servers."""
+
         async def forget() -> None:
             backend.adopted.set()
             await self.store.forget_gateways(embedded.is_gone)
@@ -166,39 +166,39 @@ class BackendManager:
         return forget
 
     async def remove(self, name: str) -> None:
-        """Use a gateway no longer; what is known of its kernels stays in the store."""
+        """Stop using a gateway; its kernels stay in the store."""
         backend = self.backends.remove(name)
         self.added.pop(name, None)
         self.on_change()
         await self._leave(backend)
 
     async def _leave(self, backend: Backend) -> None:
-        """Use a backend no longer. Its kernels that are being started are shut down."""
+        """Stop using a backend. Its starts under way are cancelled."""
         await backend.leave()
-        self._do(self._close(backend), f"leave {backend.name}")
+        self._in_background(self._close(backend), f"leave {backend.name}")
 
     async def _close(self, backend: Backend) -> None:
         try:
-            await backend.settle()
+            await backend.wait_for_aborts()
         finally:
             await backend.close()
 
     async def stop(self) -> None:
-        """Stop an embedded gateway, unless it has kernels to keep; let go of everything."""
+        """Stop an embedded gateway, unless it has kernels to keep, and close all backends."""
         for task in self._tasks:
             task.cancel()
         try:
             for backend in self.backends:
                 if backend.config.embedded and self._embedded is not None:
-                    left = self.store.kernels(backend.key)
-                    await (self._embedded.detach() if left else self._embedded.stop())
+                    has_kernels = bool(self.store.kernels(backend.key))
+                    await (self._embedded.detach() if has_kernels else self._embedded.stop())
             await asyncio.gather(
                 *(backend.close() for backend in self.backends), return_exceptions=True
             )
         finally:
             self.store.close()
 
-    def _gateway(self, config: Gateway) -> Backend:
+    def _make_gateway(self, config: Gateway) -> Backend:
         app = self._app
         if config.embedded:
             self._embedded = EmbeddedGateway(
@@ -216,21 +216,21 @@ class BackendManager:
         )
         return GatewayBackend(gateway, kernels, specs)
 
-    def _local(self, config: Gateway) -> Backend:
+    def _make_local(self, config: Gateway) -> Backend:
         app = self._app
-        chosen = app.config.ServerApp.get("kernel_spec_manager_class")
-        chosen = app.kernel_spec_manager_class if chosen else KernelSpecManager
-        found = chosen(parent=app)
+        configured = app.config.ServerApp.get("kernel_spec_manager_class")
+        spec_class = app.kernel_spec_manager_class if configured else KernelSpecManager
+        spec_manager = spec_class(parent=app)
         kernels = LocalKernelManager(
             parent=app,
             log=app.log,
             connection_dir=app.runtime_dir,
-            kernel_spec_manager=found,
+            kernel_spec_manager=spec_manager,
         )
-        specs = LocalKernelSpecs(app, found, kernels.default_kernel_name)
+        specs = LocalKernelSpecs(app, spec_manager, kernels.default_kernel_name)
         return LocalBackend(config, kernels, specs, self.store)
 
-    def _browser(self, config: Gateway) -> Backend:
+    def _make_browser(self, config: Gateway) -> Backend:
         key = browser_mode_key(config)
         kernels = BrowserKernelManager(
             parent=self._app, log=self._app.log, store=self.store, key=key
@@ -238,7 +238,9 @@ class BackendManager:
         return BrowserBackend(config, kernels)
 
 
-def _adopting(backend: GatewayBackend) -> Callable[[str], Awaitable[None]]:
+def _use_key(backend: GatewayBackend) -> Callable[[str], Awaitable[None]]:
+    """For an embedded gateway that was started or found: its key in the store is known now."""
+
     async def use(key: str) -> None:
         backend.gateway.key = key
         await backend.adopt_stored()

@@ -1,4 +1,4 @@
-"""The command ``jupyter notebook-remote doctor``: prints what ``doctor.examine`` finds."""
+"""The command ``jupyter notebook-remote doctor``: prints the findings of the doctor."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..config.named import Gateways
 from ..doctor.examination import DEFAULT_ORIGIN, examine
 from ..doctor.findings import SINCE, Finding
 from ..redaction import without_secrets
-from .interrupts import INTERRUPTED, break_off_on_signals
+from .interrupts import INTERRUPTED, interrupt_on_signals
 
 COLOURS = {"pass": "32", "warn": "33", "fail": "31", "skip": "2"}
 NAME_WIDTH = 14
@@ -35,37 +35,37 @@ jupyter notebook-remote doctor --json > report.json
 
 
 class Report:
-    """Prints findings as lines; on a terminal with colours, and with what is being tried."""
+    """Prints findings as lines; on a terminal in colours, and with the running check."""
 
     def __init__(self) -> None:
-        self._left: list[Finding] = []
+        self._skipped: list[Finding] = []  # since an earlier check failed
         self.terminal = sys.stdout.isatty()
         self.colours = self.terminal and "NO_COLOR" not in os.environ
         self.width = max(60, min(shutil.get_terminal_size().columns, 100))
 
     def heading(self, gateway: Gateway) -> None:
-        """Say which gateway comes."""
+        """Print which gateway is examined."""
         where = f" at {without_secrets(gateway.url)}" if gateway.given_name else ""
         label = f"{gateway.label}{where}"
         print(f"{label[:1].upper()}{label[1:]}, mode {gateway.mode!r}:", flush=True)
 
-    def trying(self, name: str) -> None:
-        """Say what is being tried, until its finding takes the line."""
+    def running(self, name: str) -> None:
+        """Show the running check, until its finding replaces the line."""
         if self.terminal:
             print(f"  ....  {name}", end="", flush=True)
 
     def finding(self, finding: Finding) -> None:
-        """Print a finding, and below it the next step; one line for all that one failure left."""
+        """Print a finding and its next step; one line for all checks skipped after a failure."""
         if finding.verdict == "skip" and finding.text.startswith(SINCE.partition("{")[0]):
-            self._left.append(finding)
+            self._skipped.append(finding)
             return
-        self._print_left()
+        self._print_skipped()
         self._print(finding)
 
-    def _print_left(self) -> None:
-        left, self._left = self._left, []
-        for text in dict.fromkeys(finding.text for finding in left):
-            names = ", ".join(finding.name for finding in left if finding.text == text)
+    def _print_skipped(self) -> None:
+        skipped, self._skipped = self._skipped, []
+        for text in dict.fromkeys(finding.text for finding in skipped):
+            names = ", ".join(finding.name for finding in skipped if finding.text == text)
             self._print(Finding("", "skip", f"{text.removesuffix('.')}: {names}."))
 
     def _print(self, finding: Finding) -> None:
@@ -81,13 +81,13 @@ class Report:
         print(f"{self._erase()}{whole}", flush=True)
 
     def _wrapped(self, text: str, indent: int) -> list[str]:
-        # Whole words: somebody copies options and addresses from here.
+        # Words are not broken: people copy options and addresses from here.
         width = self.width - indent
         return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
     def total(self, findings: list[Finding], seconds: float) -> None:
-        """Print how many there were of each."""
-        self._print_left()
+        """Print the number of each verdict."""
+        self._print_skipped()
         count = Counter(finding.verdict for finding in findings)
         outcome = "It does not work" if count["fail"] else "It works"
         print(
@@ -97,23 +97,23 @@ class Report:
         )
 
     def say(self, text: str) -> None:
-        """Print a line in between."""
+        """Print a line of its own."""
         print(f"{self._erase()}{text}", flush=True)
 
     def _erase(self) -> str:
         return "\r\x1b[K" if self.terminal else ""
 
 
-class Silence(Report):
+class SilentReport(Report):
     """Prints nothing, for --json."""
 
     def __init__(self) -> None:
-        """Look at no terminal."""
+        """Needs no terminal."""
 
     def heading(self, gateway: Gateway) -> None:
         """Print nothing."""
 
-    def trying(self, name: str) -> None:
+    def running(self, name: str) -> None:
         """Print nothing."""
 
     def finding(self, finding: Finding) -> None:
@@ -161,26 +161,26 @@ class DoctorApp(GatewayApp):
     report: Report
 
     def gateways(self) -> list[Gateway]:
-        """The configured gateways. Raises TraitError for what cannot be used."""
+        """The configured gateways. Raises TraitError for an invalid configuration."""
         return Gateways(parent=self).all()
 
     def start(self) -> None:
         """Examine all gateways, print, and leave with the exit code."""
         super().start()
         if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="replace")  # a gateway's words may be in any script
-        self.report = Silence() if self.as_json else Report()
-        break_off_on_signals()
+            sys.stdout.reconfigure(errors="replace")  # a gateway's messages may be in any script
+        self.report = SilentReport() if self.as_json else Report()
+        interrupt_on_signals()
         results: list[dict[str, Any]] = []
         try:
             failed = self._examine_all(results)
-            code, stopped = int(failed), False
+            code, interrupted = int(failed), False
         except KeyboardInterrupt:
-            code, stopped = INTERRUPTED, True
+            code, interrupted = INTERRUPTED, True
         if self.as_json:
-            document = {"version": __version__, "passed": code == 0, "interrupted": stopped}
+            document = {"version": __version__, "passed": code == 0, "interrupted": interrupted}
             print(json.dumps({**document, "gateways": results}, indent=2))
-        elif stopped:
+        elif interrupted:
             self.report.say("Interrupted.")
         self.exit(code)
 
@@ -216,29 +216,29 @@ class DoctorApp(GatewayApp):
             findings.append(finding)
             rows.append(asdict(finding))
 
-        with _closing(self._findings(gateway, note)) as coming:
-            for finding in coming:
+        with _closing(self._findings(gateway, note)) as iterator:
+            for finding in iterator:
                 note(finding)
         self.report.total(findings, time.monotonic() - started)
 
     def _findings(
-        self, gateway: Gateway, on_broken_off: Callable[[Finding], None]
+        self, gateway: Gateway, on_interrupted: Callable[[Finding], None]
     ) -> Iterator[Finding]:
         return examine(
             gateway,
             kernel_name=self.kernel_name,
             origin=self.origin,
-            on_check=self.report.trying,
-            on_broken_off=on_broken_off,
+            on_check=self.report.running,
+            on_interrupted=on_interrupted,
         )
 
 
 @contextlib.contextmanager
-def _closing(coming: Iterator[Finding]) -> Iterator[Iterator[Finding]]:
-    """Close a generator at the end, so that it shuts its kernel down before we go on."""
+def _closing(findings: Iterator[Finding]) -> Iterator[Iterator[Finding]]:
+    """Close a generator at the end, so that its kernel is shut down before this returns."""
     try:
-        yield coming
+        yield findings
     finally:
-        close = getattr(coming, "close", None)
+        close = getattr(findings, "close", None)
         if close is not None:
             close()

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command that waits, in an orderly way."""
+"""Has a command end in an orderly way at Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import signal
 INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
 
 
-def break_off_on_signals() -> None:
-    """Raise KeyboardInterrupt on SIGINT and SIGTERM: once, for kernels are shut down after it."""
+def interrupt_on_signals() -> None:
+    """Raise KeyboardInterrupt at the first SIGINT or SIGTERM; kernels are shut down then."""
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """Break off once; the second Ctrl-C comes while the kernel is being shut down."""
+    """Interrupt once: a second Ctrl-C must not stop the shutdown of kernels."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""``jupyter notebook-remote kernels``: our kernels, seen and shut down from a terminal."""
+"""The command ``jupyter notebook-remote kernels``: lists and shuts down our kernels."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from ..storage.session_store import StoredKernel, orphaned_kernels
 from ..types import JsonObject
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-EMBEDDED = "embedded-"  # how the keys of embedded gateways begin in the store
-PATIENCE = 10.0  # seconds for one server
+EMBEDDED = "embedded-"  # the prefix of embedded gateways' keys in the store
+REQUEST_TIMEOUT = 10.0  # seconds for the request to one server
 USAGE = """\
 jupyter notebook-remote kernels list
 jupyter notebook-remote kernels shutdown KERNEL-ID
@@ -49,7 +49,7 @@ class KernelsApp(JupyterApp):
     as_json = Bool(False, help="Print JSON instead of a table.").tag(config=True)
 
     def start(self) -> None:
-        """Do what the command line says. Ends the program with 1 if it could not be done."""
+        """Run the subcommand of the command line. Exits with 1 if it fails."""
         super().start()
         words = list(self.extra_args)
         if words in ([], ["list"]):
@@ -61,31 +61,31 @@ class KernelsApp(JupyterApp):
 
     def _list(self) -> None:
         servers = [(server, kernels) for server, kernels, _ in self._servers()]
-        left = list(self._left())
+        orphans = list(self._orphans())
         if self.as_json:
             found = [{"server": s["url"], **kernel} for s, kernels in servers for kernel in kernels]
-            stopped = [{"root_dir": root, **vars(kernel)} for root, kernel in left]
+            stopped = [{"root_dir": root, **vars(kernel)} for root, kernel in orphans]
             print(json.dumps({"kernels": found, "left_behind": stopped}, indent=2))
             return
         for server, kernels in servers:
             print(f"Server at {server['url']} in {server['root_dir']}:")
             _table([_row(kernel) for kernel in kernels] or [["no kernels"]])
-        for root in dict.fromkeys(root for root, _ in left):
+        for root in dict.fromkeys(root for root, _ in orphans):
             print(
                 f"A server in {root} that has stopped has left these; start one there to use them:"
             )
-            _table([_row_left(kernel) for r, kernel in left if r == root])
-        if not servers and not left:
+            _table([_orphan_row(kernel) for r, kernel in orphans if r == root])
+        if not servers and not orphans:
             print("No notebook server of yours is running, and none has left kernels behind.")
 
-    def _left(self) -> Iterator[tuple[str, StoredKernel]]:
-        """What stopped servers have left, but for kernels of embedded gateways that are no more."""
+    def _orphans(self) -> Iterator[tuple[str, StoredKernel]]:
+        """The kernels of stopped servers, without those of embedded gateways that have ended."""
         for root, kernel in orphaned_kernels(_folder()):
-            if not kernel.gateway.startswith(EMBEDDED) or self._lives(kernel.gateway):
+            if not kernel.gateway.startswith(EMBEDDED) or self._is_running(kernel.gateway):
                 yield root, kernel
 
-    def _lives(self, key: str) -> bool:
-        """Whether an embedded gateway's process is there, which its info file names."""
+    def _is_running(self, key: str) -> bool:
+        """Whether the process in an embedded gateway's info file is running."""
         try:
             info = json.loads(
                 (Path(self.runtime_dir) / "notebook-remote" / f"{key}.json").read_text()
@@ -97,18 +97,18 @@ class KernelsApp(JupyterApp):
     def _shut_down(self, kernel_id: str) -> None:
         for server, kernels, client in self._servers():
             if kernel_id in [kernel["id"] for kernel in kernels]:
-                # A server without a token wants these instead; any value will do.
+                # A server without a token requires these instead, with any value.
                 headers = {"Cookie": "_xsrf=notebook-remote", "X-XSRFToken": "notebook-remote"}
                 answer = client.delete(f"api/kernels/{kernel_id}", headers=headers)
                 if answer.status_code != 204:
-                    sys.exit(f"It was not shut down: {_words(answer)}")
+                    sys.exit(f"It was not shut down: {_reason(answer)}")
                 print(f"Shut down, on {server['url']}.")
                 return
-        for root, kernel in self._left():
+        for root, kernel in self._orphans():
             if kernel.kernel_id == kernel_id:
                 sys.exit(
-                    f"A server in {root} that has stopped has left it on {_place(kernel)}: start"
-                    " one there with that gateway, and shut it down on its Running page."
+                    f"A server in {root} that has stopped has left it on {_backend_name(kernel)}:"
+                    " start one there with that gateway, and shut it down on its Running page."
                 )
         sys.exit(
             f"No kernel of yours has the id {kernel_id}: `jupyter notebook-remote kernels list`"
@@ -116,16 +116,16 @@ class KernelsApp(JupyterApp):
         )
 
     def _servers(self) -> Iterator[tuple[JsonObject, list[JsonObject], httpx.Client]]:
-        """The running servers that are ours, their kernels, and a client for each."""
+        """The running servers of notebook-remote, their kernels, and a client for each."""
         for server in list_running_servers(self.runtime_dir, log=self.log):
             headers = {"Authorization": f"token {server['token']}"} if server["token"] else {}
             try:
                 with httpx.Client(
                     base_url=server["url"],
                     headers=headers,
-                    timeout=PATIENCE,
-                    # On this computer a certificate proves nothing that the user's own file does
-                    # not, and it may be one that only browsers were told to trust.
+                    timeout=REQUEST_TIMEOUT,
+                    # On this computer the server's info file, which only its user can write,
+                    # is proof enough; its certificate may be one that only browsers trust.
                     verify=urlsplit(server["url"]).hostname not in LOOPBACK,
                     trust_env=False,
                 ) as client:
@@ -143,7 +143,7 @@ class KernelsApp(JupyterApp):
                         self.log.warning(
                             "The server at %s does not list its kernels: %s",
                             server["url"],
-                            _words(answer),
+                            _reason(answer),
                         )
             except (httpx.HTTPError, httpx.InvalidURL, LookupError, ValueError) as error:
                 self.log.warning(
@@ -163,11 +163,11 @@ def _row(kernel: JsonObject) -> list[object]:
     return [*place, state, users or "without a notebook"]
 
 
-def _row_left(kernel: StoredKernel) -> list[object]:
-    return [kernel.kernel_id, kernel.name, _place(kernel), kernel.started]
+def _orphan_row(kernel: StoredKernel) -> list[object]:
+    return [kernel.kernel_id, kernel.name, _backend_name(kernel), kernel.started]
 
 
-def _place(kernel: StoredKernel) -> str:
+def _backend_name(kernel: StoredKernel) -> str:
     return "this computer" if kernel.gateway.startswith(EMBEDDED) else kernel.gateway
 
 
@@ -179,7 +179,7 @@ def _table(rows: Sequence[Sequence[object]]) -> None:
         print(f"  {'  '.join(cells)}".rstrip())
 
 
-def _words(answer: httpx.Response) -> str:
+def _reason(answer: httpx.Response) -> str:
     try:
         return str(answer.json().get("message") or answer.reason_phrase)
     except ValueError:

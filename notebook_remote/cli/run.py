@@ -1,4 +1,4 @@
-"""``jupyter notebook-remote run``: notebooks without a page, with kernels on the gateways."""
+"""The command ``jupyter notebook-remote run``: runs notebooks with kernels on the gateways."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..config.gateway import Gateway
 from ..exceptions import GatewayError, KernelSpecNotFound
 from ..headless.notebook_run import KernelEnded, Run
 from ..headless.selection import configured_gateways
-from .interrupts import INTERRUPTED, break_off_on_signals
+from .interrupts import INTERRUPTED, interrupt_on_signals
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 EXAMPLES = """\
@@ -33,21 +33,21 @@ jupyter notebook-remote run report.ipynb --kernel=python3@gpu --output=done.ipyn
 
 
 class Progress:
-    """Says how far a notebook is: with a bar on a terminal, else a line for each cell."""
+    """Shows the progress of a notebook: a bar on a terminal, else a line for each cell."""
 
     def __init__(self, name: str, total: int) -> None:
         self._name, self._total = name, total
         self._done = 0
-        self._since = time.monotonic()
+        self._cell_started = time.monotonic()
         self._bar: Any = None
         if sys.stderr.isatty():
-            # tqdm shows nothing on a terminal that does not tell its size; 80 x 24 does then.
+            # Without a size tqdm shows nothing on some terminals: 80 x 24 is the default here.
             width, height = shutil.get_terminal_size()
             self._bar = tqdm(
                 total=total, unit="cell", desc=name, leave=False, ncols=width, nrows=height
             )
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         """Print a line about the notebook."""
         line = f"{self._name}: {text}"
         if self._bar is not None:
@@ -56,22 +56,22 @@ class Progress:
             print(line, flush=True)
 
     def started(self, where: str) -> None:
-        """The kernel is there."""
-        self.say(f"its kernel runs on {where}")
-        self._since = time.monotonic()
+        """Report that the kernel was started."""
+        self.report(f"its kernel runs on {where}")
+        self._cell_started = time.monotonic()
 
     def cell(self) -> None:
-        """A cell more is done."""
+        """Report that one more cell was run."""
         self._done += 1
         if self._bar is not None:
             self._bar.update()
             return
         now = time.monotonic()
-        self.say(f"cell {self._done} of {self._total}, {now - self._since:.1f} s")
-        self._since = now
+        self.report(f"cell {self._done} of {self._total}, {now - self._cell_started:.1f} s")
+        self._cell_started = now
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -130,8 +130,8 @@ class RunApp(GatewayApp):
             sys.exit(
                 f"For more than one notebook --output is a folder: mkdir {self.output} makes it."
             )
-        self._refuse_one_file_for_two(sources)
-        break_off_on_signals()
+        self._refuse_shared_target(sources)
+        interrupt_on_signals()
         try:
             gateways = configured_gateways(self.config)
             failed = [not self._run(source, gateways) for source in sources]
@@ -143,7 +143,7 @@ class RunApp(GatewayApp):
         target = Path(self.output or source)
         return target / source.name if target.is_dir() else target
 
-    def _refuse_one_file_for_two(self, sources: list[Path]) -> None:
+    def _refuse_shared_target(self, sources: list[Path]) -> None:
         seen: dict[str, Path] = {}
         for source in sources:
             target = self._target(source)
@@ -155,7 +155,7 @@ class RunApp(GatewayApp):
                 )
 
     def _run(self, source: Path, gateways: list[Gateway]) -> bool:
-        """Run one; return whether it was all right. Raises TraitError."""
+        """Run one notebook; return whether it succeeded. Raises TraitError."""
         target = self._target(source)
         try:
             run = Run(
@@ -163,12 +163,12 @@ class RunApp(GatewayApp):
                 target,
                 gateways,
                 parent=self,
-                log=self._log_of_nbclient(),
+                log=self._nbclient_log(),
                 kernel_name=self.kernel_name,
                 allow_errors=self.allow_errors,
                 timeout=self.cell_timeout or None,
                 interrupt_on_timeout=True,
-                error_on_timeout=self._timed_out(),
+                error_on_timeout=self._timeout_reply(),
             )
         except (OSError, ValueError) as error:
             print(f"{source} cannot be run: {_reason(error)}", file=sys.stderr)
@@ -185,12 +185,12 @@ class RunApp(GatewayApp):
         return not problem
 
     def _problem(self, run: Run, progress: Progress) -> str:
-        """Run it; return what went wrong, as somebody should read it, or nothing."""
+        """Run a notebook; return its error as a sentence, or an empty string."""
         try:
-            run.run(progress.started, progress.cell, progress.say)
+            run.run(progress.started, progress.cell, progress.report)
         except CellExecutionError as error:
             again = "Correct it and run it again; --allow-errors goes on after a failure."
-            return f"{_where(run)} failed.\n{_shown(error)}\n{_saved(run)} {again}"
+            return f"{_where(run)} failed.\n{_traceback(error)}\n{_saved(run)} {again}"
         except KeyboardInterrupt:
             gone = " Its kernel was shut down." if run.end() else ""
             progress.close()
@@ -212,19 +212,19 @@ class RunApp(GatewayApp):
             )
         except (OSError, RuntimeError) as error:  # a full disk; a kernel that died
             return f"{_where(run)} was not finished: {error} {_saved(run)}"
-        except Exception as error:  # whatever it is, the next notebooks are run
+        except Exception as error:  # the next notebooks are run in any case
             self.log.debug("The run of %s broke off", run.file.path, exc_info=True)
             what = f"{type(error).__name__}: {error}"
             return f"{_where(run)} was not finished ({what}; --debug says more). {_saved(run)}"
         return ""
 
-    def _log_of_nbclient(self) -> logging.Logger:
-        """What it says of errors we say ourselves."""
+    def _nbclient_log(self) -> logging.Logger:
+        """nbclient's logger, silenced: this command reports errors itself."""
         log = logging.getLogger(f"{self.log.name}.nbclient")
         log.setLevel(self.log.level if self.log.level <= logging.DEBUG else logging.CRITICAL)
         return log
 
-    def _timed_out(self) -> dict[str, Any]:
+    def _timeout_reply(self) -> dict[str, Any]:
         text = f"The cell took more than {self.cell_timeout} s and was interrupted (--timeout)."
         return {"ename": "CellTimeout", "evalue": text, "traceback": [f"CellTimeout: {text}"]}
 
@@ -236,14 +236,18 @@ def _reason(error: Exception) -> str:
 
 
 def _where(run: Run) -> str:
-    return f"cell {run.number} of {len(run.cells)}" if run.number else "the start of the kernel"
+    return (
+        f"cell {run.cell_number} of {len(run.cells)}"
+        if run.cell_number
+        else "the start of the kernel"
+    )
 
 
 def _saved(run: Run) -> str:
-    return f"What ran until then is saved in {run.file.path}." if run.number else ""
+    return f"What ran until then is saved in {run.file.path}." if run.cell_number else ""
 
 
-def _shown(error: CellExecutionError) -> str:
+def _traceback(error: CellExecutionError) -> str:
     """The error with its traceback, in colours on a terminal."""
     text = str(error).strip()
     return text if sys.stderr.isatty() else ANSI.sub("", text)

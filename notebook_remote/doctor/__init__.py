@@ -1,5 +1,6 @@
-"""The doctor: a second opinion on a gateway, which shares nothing with our client.
+"""The doctor examines a gateway; it shares nothing with our client, whose errors it can find.
 
-``examination`` runs the checks in ``checks`` one after another, ``transport`` and ``channels`` are
-what it talks through, and ``findings`` is what it says.
+``examination`` runs the checks of the package ``checks`` one after another. They are functions of a
+``context``, which has the ``transport`` (sockets, REST, WebSockets), the kernel's ``channels`` and
+earlier results. ``findings`` are what the checks return.
 """

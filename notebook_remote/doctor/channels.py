@@ -18,7 +18,7 @@ Message = dict[str, Any]
 
 
 class Closed(Exception):
-    """The other side closed the WebSocket; ``code`` is its close code, 0 if it gave none."""
+    """The other side closed the WebSocket; ``code`` is its close code, 0 without one."""
 
     def __init__(self, code: int = 0) -> None:
         super().__init__(f"closed by the other side (code {code})" if code else "it broke off")
@@ -34,7 +34,7 @@ class Channels:
         self.v1 = self.subprotocol == V1
 
     def close(self) -> None:
-        """Hang up; without a goodbye of the other side within a second, without it."""
+        """Close the WebSocket, and wait a second at most for the other side's close frame."""
         try:
             self.ws.close(timeout=1)
         except (OSError, websocket.WebSocketException):
@@ -42,7 +42,7 @@ class Channels:
         finally:
             self.ws.shutdown()  # type: ignore[no-untyped-call]
 
-    # -- out ------------------------------------------------------------------------------------
+    # -- sending ----------------------------------------------------------------------------------
 
     def send(self, msg_type: str, content: dict[str, Any], buffers: tuple[bytes, ...] = ()) -> str:
         """Send a message on the shell channel and return its id. Raises Closed, TimeoutError."""
@@ -58,18 +58,18 @@ class Channels:
         self.ws.settimeout(self.limit)
         try:
             if self.v1:
-                self.ws.send_binary(table_of([b"shell", *map(as_json, parts), *buffers]))
+                self.ws.send_binary(encode_v1([b"shell", *map(as_json, parts), *buffers]))
             else:
                 whole = dict(zip(NAMES, parts, strict=True)) | {"channel": "shell", "buffers": []}
                 self.ws.send(as_json(whole).decode())
         except websocket.WebSocketTimeoutException:
             raise TimeoutError("the message did not get through in time") from None
         except (OSError, websocket.WebSocketException):
-            raise Closed(self._parting_code()) from None
+            raise Closed(self._close_code()) from None
         return header["msg_id"]
 
-    def _parting_code(self) -> int:
-        """The code of a goodbye that came while we were sending."""
+    def _close_code(self) -> int:
+        """The close code that arrived while we were sending; 0 without one."""
         try:
             self.ws.settimeout(1)
             for _ in range(100):
@@ -80,25 +80,25 @@ class Channels:
             pass
         return 0
 
-    # -- in -------------------------------------------------------------------------------------
+    # -- receiving --------------------------------------------------------------------------------
 
     def messages(self, parent: str = "") -> Iterator[Message]:
-        """What comes in answer to a message, as it comes. Raises Closed, TimeoutError."""
+        """Yield messages, or only those with this parent. Raises Closed, TimeoutError."""
         deadline = time.monotonic() + self.limit
         while True:
-            self._wait_until(deadline)
+            self._set_timeout(deadline)
             opcode, data = self._frame()
             if opcode not in (websocket.ABNF.OPCODE_BINARY, websocket.ABNF.OPCODE_TEXT):
                 continue
-            message = decoded(data, opcode)
+            message = decode(data, opcode)
             if message and (not parent or message["parent_header"].get("msg_id") == parent):
                 yield message
 
-    def _wait_until(self, deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0:
+    def _set_timeout(self, deadline: float) -> None:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
             raise TimeoutError(f"no answer within {self.limit:.0f} s")
-        self.ws.settimeout(left)
+        self.ws.settimeout(remaining)
 
     def _frame(self) -> tuple[int, bytes]:
         try:
@@ -112,9 +112,9 @@ class Channels:
         data = frame.data if isinstance(frame.data, bytes) else str(frame.data).encode()
         return opcode, data
 
-    def first(self, parent: str, wanted: Callable[[Message], bool]) -> Message:
-        """The first answer to a message that is wanted. Raises Closed, TimeoutError."""
-        return next(message for message in self.messages(parent) if wanted(message))
+    def first(self, parent: str, matches: Callable[[Message], bool]) -> Message:
+        """The first matching answer to a message. Raises Closed, TimeoutError."""
+        return next(message for message in self.messages(parent) if matches(message))
 
     def request(self, msg_type: str, content: dict[str, Any]) -> Message:
         """Send a request and return its reply. Raises Closed, TimeoutError."""
@@ -122,7 +122,7 @@ class Channels:
         return self.first(self.send(msg_type, content), lambda m: kind_of(m) == reply)
 
     def run(self, code: str) -> tuple[Message, list[Message]]:
-        """Run code; return the reply and everything else that came. Raises as ``request``."""
+        """Run code; return the reply and all messages. Raises as ``request``."""
         content = {
             "code": code,
             "silent": False,
@@ -145,23 +145,23 @@ class Channels:
 
     def ping(self) -> float:
         """Send a ping; return the seconds until its pong. Raises Closed, TimeoutError."""
-        word = uuid.uuid4().bytes
+        payload = uuid.uuid4().bytes
         started = time.monotonic()
         try:
-            self.ws.ping(word)
+            self.ws.ping(payload)
         except (OSError, websocket.WebSocketException):
             raise Closed from None
         while True:
-            self._wait_until(started + self.limit)
+            self._set_timeout(started + self.limit)
             opcode, data = self._frame()
-            if opcode == websocket.ABNF.OPCODE_PONG and data == word:
+            if opcode == websocket.ABNF.OPCODE_PONG and data == payload:
                 return time.monotonic() - started
 
     def be_silent(self, seconds: float) -> None:
-        """Send nothing for so long. Raises Closed if the other side ends it meanwhile."""
+        """Send nothing for some time. Raises Closed if the other side closes meanwhile."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            self.ws.settimeout(left)
+        while (remaining := deadline - time.monotonic()) > 0:
+            self.ws.settimeout(remaining)
             try:
                 self._frame()
             except TimeoutError:
@@ -169,14 +169,14 @@ class Channels:
 
 
 class Comm:
-    """A comm to the echo that ``doctor_kernel.ECHO`` has registered in the kernel."""
+    """A comm to the echo that ``checks.messages.ECHO`` has registered in the kernel."""
 
     def __init__(self, channels: Channels, target: str) -> None:
         self.channels, self.comm_id = channels, uuid.uuid4().hex
         content = {"comm_id": self.comm_id, "target_name": target, "data": {}}
         channels.first(channels.send("comm_open", content), is_idle)
 
-    def ask(self, do: str, *buffers: bytes, **data: Any) -> Message:
+    def request(self, do: str, *buffers: bytes, **data: Any) -> Message:
         """Send a message and return the comm's answer to it. Raises Closed, TimeoutError."""
         content = {"comm_id": self.comm_id, "data": {"do": do, **data}}
         msg_id = self.channels.send("comm_msg", content, buffers)
@@ -199,17 +199,17 @@ def kind_of(message: Message) -> str:
 
 
 def is_idle(message: Message) -> bool:
-    """Whether a message says that the kernel is done with a request."""
+    """Whether a message says that the kernel has finished a request."""
     return bool(message["content"].get("execution_state") == "idle")
 
 
 def as_json(part: Any) -> bytes:
-    """A part of a message as it travels."""
+    """A part of a message as bytes."""
     return json.dumps(part).encode()
 
 
-def table_of(parts: list[bytes]) -> bytes:
-    """The parts of a message behind a table of their offsets, as v1 wants them."""
+def encode_v1(parts: list[bytes]) -> bytes:
+    """A message in v1: a table of offsets and the parts."""
     offsets = [8 * (len(parts) + 2)]
     for part in parts:
         offsets.append(offsets[-1] + len(part))
@@ -217,12 +217,12 @@ def table_of(parts: list[bytes]) -> bytes:
     return table + b"".join(parts)
 
 
-def decoded(data: bytes, opcode: int) -> Message | None:
-    """A message that came, or None for one that is not laid out as it should be."""
+def decode(data: bytes, opcode: int) -> Message | None:
+    """Decode a message; None for a malformed one."""
     try:
         if opcode == websocket.ABNF.OPCODE_TEXT:
             whole: Message = json.loads(data)
-            return _usable({name: whole[name] for name in NAMES} | {"buffers": []})
+            return _checked({name: whole[name] for name in NAMES} | {"buffers": []})
         count = int.from_bytes(data[:8], "little")
         if not 6 <= count <= 10_000:
             return None
@@ -230,12 +230,12 @@ def decoded(data: bytes, opcode: int) -> Message | None:
         parts = [data[a:b] for a, b in pairwise(offsets)]
         tail = data[offsets[-1] :]  # some gateways leave out the offset of the end
         message = {n: json.loads(p) for n, p in zip(NAMES, parts[1:5], strict=True)}
-        return _usable(message | {"buffers": [*parts[5:], *([tail] if tail else [])]})
+        return _checked(message | {"buffers": [*parts[5:], *([tail] if tail else [])]})
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _usable(message: Message) -> Message | None:
-    """A message whose parts are objects; null stands for an empty one."""
+def _checked(message: Message) -> Message | None:
+    """The message, with empty objects for null parts; None if a part is no object."""
     message |= {name: message[name] or {} for name in NAMES}
     return message if all(isinstance(message[name], dict) for name in NAMES) else None

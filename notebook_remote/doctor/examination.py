@@ -1,7 +1,7 @@
-"""A second opinion on a gateway: what works, what does not, and what to do about it.
+"""Examines a gateway: what works, what does not, and what to do about it.
 
-``examine`` is for whoever wants to know: the command prints each finding as it comes, the server
-runs it in a thread. It shares nothing with our client and relay but the configuration.
+The command prints each finding as it comes; the server runs ``examine`` in a thread. The
+examination shares nothing with our client and relay but the configuration.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from ..config.gateway import Gateway
 from .channels import Closed
+from .checks import kernel, messages, network, rest
 from .checks.local import examine_here
-from .checks.messages import LARGE_LIMIT, MessageChecks
+from .context import LARGE_TIMEOUT, Context
 from .findings import SINCE, CheckFailed, Finding, Result, in_short, within
 
 __all__ = ["Finding", "examine"]
@@ -21,41 +22,46 @@ DEFAULT_ORIGIN = "http://localhost:8888"
 
 
 class Check(NamedTuple):
-    """One line of the report: its name, what it needs, and for how many limits it may take."""
+    """One line of the report: its name, the check that it depends on, and its time limit."""
 
     name: str
     needs: str
-    run: Callable[[MessageChecks], Result]
-    patience: float = 4.0  # times Gateway.connect_timeout
+    run: Callable[[Context], Result]
+    timeouts: float = 4.0  # times Gateway.connect_timeout
     extra: float = 0.0  # seconds
-    starts: bool = False  # whether it waits for a kernel's start
+    waits_for_start: bool = False  # whether Gateway.start_timeout is added
+
+    def time_limit(self, gateway: Gateway) -> float:
+        """Seconds after which the check has failed."""
+        seconds = self.timeouts * float(gateway.connect_timeout) + self.extra
+        return seconds + gateway.start_timeout if self.waits_for_start else seconds
 
 
 CHECKS = (
-    Check("jupyter_server", "", MessageChecks.installed),
-    Check("configuration", "", MessageChecks.configuration),
-    Check("name", "configuration", MessageChecks.name, 1),
-    Check("connect", "name", MessageChecks.connect, 9),
-    Check("TLS", "connect", MessageChecks.tls),
-    Check("HTTP", "TLS", MessageChecks.http),
-    Check("clock", "HTTP", MessageChecks.clock),
-    Check("token", "HTTP", MessageChecks.token),
-    Check("gateway", "token", MessageChecks.kind_and_version, 6),
-    Check("add-on", "gateway", MessageChecks.addon),
-    Check("kernelspecs", "token", MessageChecks.specs),
-    Check("kernel start", "kernelspecs", MessageChecks.start, starts=True),
-    Check("replicas", "kernel start", MessageChecks.replicas, 9),
-    Check("channels", "replicas", MessageChecks.channels, starts=True),
-    Check("subprotocol", "channels", MessageChecks.subprotocol),
-    Check("round trip", "channels", MessageChecks.round_trip, 9),
-    Check("status", "round trip", MessageChecks.status),
-    Check("binary", "status", MessageChecks.echo),
-    Check("11 MiB up", "binary", MessageChecks.large_to_kernel, 4, 3 * LARGE_LIMIT),
-    Check("11 MiB down", "binary", MessageChecks.large_from_kernel, 4, 2 * LARGE_LIMIT),
-    Check("output limits", "binary", MessageChecks.output_limits, 4, 3 * LARGE_LIMIT),
-    Check("idle", "round trip", MessageChecks.idle, 2, 3.0),
-    Check("ticket", "round trip", MessageChecks.ticket, 5),
-    Check("clean-up", "", MessageChecks.stop, 6),
+    Check("jupyter_server", "", network.check_installed),
+    Check("configuration", "", network.check_configuration),
+    Check("name", "configuration", network.check_name, 1),
+    Check("connect", "name", network.check_connect, 9),
+    Check("TLS", "connect", network.check_tls),
+    Check("HTTP", "TLS", rest.check_http),
+    Check("clock", "HTTP", rest.check_clock),
+    Check("token", "HTTP", rest.check_token),
+    Check("gateway", "token", rest.check_kind_and_version, 6),
+    Check("add-on", "gateway", rest.check_add_on),
+    Check("kernelspecs", "token", rest.check_kernelspecs),
+    Check("kernel start", "kernelspecs", kernel.check_start, waits_for_start=True),
+    Check("replicas", "kernel start", kernel.check_replicas, 9),
+    Check("channels", "replicas", kernel.check_channels, waits_for_start=True),
+    Check("subprotocol", "channels", messages.check_subprotocol),
+    Check("round trip", "channels", messages.check_round_trip, 9),
+    Check("status", "round trip", messages.check_status),
+    Check("binary", "status", messages.check_binary),
+    Check("11 MiB up", "binary", messages.check_large_to_kernel, 4, 3 * LARGE_TIMEOUT),
+    Check("11 MiB down", "binary", messages.check_large_from_kernel, 4, 2 * LARGE_TIMEOUT),
+    Check("output limits", "binary", messages.check_output_limits, 4, 3 * LARGE_TIMEOUT),
+    Check("idle", "round trip", messages.check_idle, 2, 3.0),
+    Check("ticket", "round trip", messages.check_ticket, 5),
+    Check("clean-up", "", kernel.check_shutdown, 6),
 )
 
 
@@ -65,54 +71,51 @@ def examine(
     kernel_name: str = "",
     origin: str = DEFAULT_ORIGIN,
     on_check: Callable[[str], None] = lambda name: None,
-    on_broken_off: Callable[[Finding], None] = lambda finding: None,
+    on_interrupted: Callable[[Finding], None] = lambda finding: None,
 ) -> Iterator[Finding]:
     """Examine a gateway and yield a finding for each check; none has a secret in it.
 
     ``kernel_name``: the kernelspec to start, else one of Python's. ``origin``: of the pages that
-    will use a ticket. ``on_check`` is told the name of each check before it runs. Raises nothing of
-    its own. Whoever stops before the end closes the generator: the kernel is shut down then, and
-    ``on_broken_off`` is told whether that worked.
+    will use a ticket. ``on_check`` is called with the name of each check before it runs. Raises
+    nothing. A caller that stops before the end closes the generator: then the kernel is shut down,
+    and ``on_interrupted`` is called with the finding of that.
     """
     if gateway.embedded or gateway.mode == "local":
         yield from examine_here(gateway, on_check)
         return
-    checks = MessageChecks(gateway, kernel_name, origin)
-    missing: dict[str, str] = {}  # what failed, or was not tried for that, and what began it
-    stopped = False
+    context = Context(gateway, kernel_name, origin)
+    root_cause: dict[str, str] = {}  # of checks that failed, or were skipped for a failed one
+    cleaned_up = False
     try:
         for check in CHECKS:
-            if check.needs in missing:
-                missing[check.name] = missing[check.needs]
-                yield Finding(check.name, "skip", SINCE.format(missing[check.needs]))
+            if check.needs in root_cause:
+                root_cause[check.name] = root_cause[check.needs]
+                yield Finding(check.name, "skip", SINCE.format(root_cause[check.needs]))
                 continue
             on_check(check.name)
-            finding = shown(check, checks)
-            stopped = check.name == "clean-up"
+            finding = run_check(check, context)
+            cleaned_up = check.name == "clean-up"
             if finding.verdict == "fail":
-                missing[check.name] = check.name
+                root_cause[check.name] = check.name
             yield finding
     finally:
-        if not stopped:
-            on_broken_off(shown(CHECKS[-1], checks))
+        if not cleaned_up:
+            on_interrupted(run_check(CHECKS[-1], context))
 
 
-def shown(check: Check, checks: MessageChecks) -> Finding:
+def run_check(check: Check, context: Context) -> Finding:
     """Run a check and return its finding without secrets."""
-    finding, wire = outcome(check, checks), checks.wire
-    return replace(finding, text=wire.shown(finding.text), next_step=wire.shown(finding.next_step))
+    finding, redact = _finding(check, context), context.transport.redact
+    return replace(finding, text=redact(finding.text), next_step=redact(finding.next_step))
 
 
-def outcome(check: Check, checks: MessageChecks) -> Finding:
-    """Run a check, within its time, and put what comes of it into a finding."""
-    gateway = checks.gateway
-    seconds = check.patience * checks.wire.limit + check.extra
-    if check.starts:
-        seconds += gateway.start_timeout
+def _finding(check: Check, context: Context) -> Finding:
+    """Run a check within its time limit, and turn its result or error into a finding."""
     try:
-        verdict, text, next_step = within(seconds, lambda: check.run(checks))
-    except CheckFailed as trouble:
-        return Finding(check.name, "fail", trouble.text, trouble.next_step)
+        limit = check.time_limit(context.gateway)
+        verdict, text, next_step = within(limit, lambda: check.run(context))
+    except CheckFailed as failure:
+        return Finding(check.name, "fail", failure.text, failure.next_step)
     except TimeoutError as error:
         return Finding(
             check.name,

@@ -1,7 +1,7 @@
-"""The doctor's instruments: sockets, REST with requests, WebSockets with websocket-client.
+"""The doctor's transport: sockets, REST with requests, WebSockets with websocket-client.
 
-Nothing here is shared with our client and relay, so that the doctor can say that they are wrong.
-Like them it uses ``Gateway.proxy`` and no proxy of the environment, follows no redirect, and trusts
+Nothing here is shared with our client and relay, so that the doctor can find their errors. Like
+them it uses ``Gateway.proxy`` and no proxy of the environment, follows no redirect, and trusts
 the certificate authorities of the system, or those of ``Gateway.ca_certs``.
 """
 
@@ -28,21 +28,21 @@ from .findings import CheckFailed
 
 
 class ProxyRefused(OSError):
-    """A proxy does not let us through; the text is what it answered."""
+    """A proxy refuses to connect to the gateway; the message is its answer."""
 
 
 class Transport:
-    """The ways to one gateway, with the credentials that the configuration has for it."""
+    """Connections to one gateway, with the configured credentials."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.gateway = gateway
-        self.limit = float(gateway.connect_timeout)  # seconds for whatever is no kernel's start
+        self.limit = float(gateway.connect_timeout)  # seconds for all requests but a kernel's start
         self.headers: dict[str, str] = {}
         self.context: ssl.SSLContext | None = None
-        self.addresses: list[str] = []  # that take connections; filled by the checks
+        self.addresses: list[str] = []  # that accept connections; set by the checks
         self.cookies: dict[str, str] = {}
         self.cookie_names: set[str] = set()
-        self.xsrf = ""  # what a Jupyter Server wants that asks for no token
+        self.xsrf = ""  # the XSRF token, for a Jupyter Server without authentication
         self.secrets: set[str] = {gateway.auth_token, gateway.http_pwd or ""}
         parts = urlsplit(gateway.url)
         self.secure = parts.scheme == "https"
@@ -52,15 +52,15 @@ class Transport:
 
     # -- credentials ----------------------------------------------------------------------------
 
-    def take_credentials(self) -> None:
-        """Read the token and build the headers that prove us. Raises Trouble."""
+    def load_credentials(self) -> None:
+        """Read the token and build the headers with our credentials. Raises CheckFailed."""
         gateway = self.gateway
         token = self._token()
         self.headers = dict(gateway.extra_headers)
         if token:
             scheme = (gateway.auth_scheme or "").strip()
-            bare = not scheme or scheme.lower() == "none"
-            self._set_header(gateway.auth_header_key, token if bare else f"{scheme} {token}")
+            no_scheme = not scheme or scheme.lower() == "none"
+            self._set_header(gateway.auth_header_key, token if no_scheme else f"{scheme} {token}")
         if gateway.http_user:
             pair = f"{gateway.http_user}:{gateway.http_pwd or ''}".encode()
             self._set_header("Authorization", "Basic " + base64.b64encode(pair).decode())
@@ -86,11 +86,11 @@ class Transport:
                     "Correct --gateway-token-file or the file.",
                 ) from None
         if gateway.gateway_token_renewer_class is not NoOpTokenRenewer:
-            token = self._renewed(token.strip())
+            token = self._renew(token.strip())
         self.secrets |= {token, token.strip()}
         return token.strip()
 
-    def _renewed(self, token: str) -> str:
+    def _renew(self, token: str) -> str:
         gateway = self.gateway
         renewer = gateway.gateway_token_renewer_class(parent=gateway, log=gateway.log)
         try:
@@ -106,11 +106,11 @@ class Transport:
             del self.headers[old]
         self.headers[name] = value
 
-    def shown(self, text: str) -> str:
-        """A text as it may be shown: one line, without control characters and secrets."""
+    def redact(self, text: str) -> str:
+        """A text for people: in one line, without control characters and secrets."""
         for secret in sorted(self.secrets - {""}, key=len, reverse=True):
             for form in (secret, quote(secret, safe="")):
-                # A short one may be part of any word.
+                # A short secret may be part of any word: only a whole word is replaced.
                 whole = rf"(?<!\w){re.escape(form)}(?!\w)" if len(form) < 6 else re.escape(form)
                 text = re.sub(whole, "[secret]", text)
         printable = "".join(c if c.isprintable() else " " for c in text)
@@ -118,8 +118,8 @@ class Transport:
 
     # -- sockets --------------------------------------------------------------------------------
 
-    def take_tls_files(self) -> None:
-        """Make the TLS settings. Raises Trouble where a file cannot be used."""
+    def load_tls_files(self) -> None:
+        """Make the TLS settings. Raises CheckFailed if a file cannot be used."""
         gateway = self.gateway
         try:
             context = ssl.create_default_context(cafile=gateway.ca_certs or None)
@@ -130,7 +130,7 @@ class Transport:
                 f"The TLS files cannot be used: {error}.",
                 "Correct Gateway.ca_certs, Gateway.client_cert or Gateway.client_key: PEM files.",
             ) from None
-        self.context = context if gateway.validate_cert else trusting(context)
+        self.context = context if gateway.validate_cert else trust_all(context)
         if not gateway.validate_cert:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
@@ -154,16 +154,16 @@ class Transport:
         sock.sendall("\r\n".join([*lines, "", ""]).encode())
         answer = b""
         while not answer.endswith(b"\r\n\r\n") and len(answer) < 65536:
-            byte = sock.recv(1)  # what follows is the gateway's
+            byte = sock.recv(1)  # one byte at a time: what follows the answer is the gateway's
             if not byte:
                 break
             answer += byte
-        words = answer.partition(b"\r\n")[0].decode("latin1").split(" ", 1)
-        if len(words) < 2 or not words[1].startswith("2"):
-            raise ProxyRefused(words[1] if len(words) > 1 else "no answer")
+        status = answer.partition(b"\r\n")[0].decode("latin1").split(" ", 1)
+        if len(status) < 2 or not status[1].startswith("2"):
+            raise ProxyRefused(status[1] if len(status) > 1 else "no answer")
 
     def stream(self, url: str) -> socket.socket:
-        """A TCP connection to where a URL is, with TLS if it says so. Raises OSError."""
+        """A TCP connection to a URL's host, with TLS for https and wss. Raises OSError."""
         parts = urlsplit(url)
         secure = parts.scheme in ("https", "wss")
         host = parts.hostname or ""
@@ -178,13 +178,13 @@ class Transport:
 
     # -- REST -----------------------------------------------------------------------------------
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
         body: Any = None,
         *,
-        proof: bool = True,
+        authenticated: bool = True,
         address: str = "",
         seconds: float = 0.0,
         base: str = "",
@@ -192,11 +192,11 @@ class Transport:
     ) -> requests.Response:
         """Send a request on a connection of its own. Raises requests.RequestException.
 
-        ``proof``: with our credentials. ``address``: at this one of the host's addresses.
+        ``authenticated``: with our credentials. ``address``: to this one of the host's addresses.
         """
         parts = urlsplit((base or self.gateway.url) + path)
         sent = {"User-Agent": "notebook-remote-doctor", **(headers or {})}
-        if proof:
+        if authenticated:
             sent |= self.headers
             cookies = dict(self.cookies)
             if self.xsrf and method != "GET":
@@ -213,7 +213,7 @@ class Transport:
             if self.gateway.proxy:
                 session.proxies = dict.fromkeys(("http", "https"), self.gateway.proxy)
             session.verify = bool(self.gateway.validate_cert)
-            session.mount("https://", _OwnTrust(self.context, self.host if address else ""))
+            session.mount("https://", _TLSAdapter(self.context, self.host if address else ""))
             response = session.request(
                 method,
                 urlunsplit(parts),
@@ -225,9 +225,14 @@ class Transport:
         self.cookie_names |= {c.name for c in response.cookies if "xsrf" not in c.name}
         if self.gateway.accept_cookies:
             self.cookies.update({str(c.name): str(c.value) for c in response.cookies})
-        if proof and response.status_code == 403 and "_xsrf" in response.text and not self.xsrf:
-            self.xsrf = uuid.uuid4().hex  # any will do, if it is in a cookie and a header
-            return self.ask(
+        if (
+            authenticated
+            and response.status_code == 403
+            and "_xsrf" in response.text
+            and not self.xsrf
+        ):
+            self.xsrf = uuid.uuid4().hex  # any value, the same in a cookie and a header
+            return self.request(
                 method, path, body, address=address, seconds=seconds, base=base, headers=headers
             )
         return response
@@ -235,14 +240,20 @@ class Transport:
     # -- WebSockets -----------------------------------------------------------------------------
 
     def open(
-        self, url: str, *, subprotocol: str, origin: str = "", proof: bool = True, seconds: float
+        self,
+        url: str,
+        *,
+        subprotocol: str,
+        origin: str = "",
+        authenticated: bool = True,
+        seconds: float,
     ) -> websocket.WebSocket:
         """Open a WebSocket. Raises OSError or websocket.WebSocketException."""
         # As a header of our own: websocket-client takes a server without it for broken.
         lines = [f"Sec-WebSocket-Protocol: {subprotocol}", "User-Agent: notebook-remote-doctor"]
-        if proof:
+        if authenticated:
             lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        cookie = "; ".join(f"{k}={v}" for k, v in self.cookies.items()) if proof else None
+        cookie = "; ".join(f"{k}={v}" for k, v in self.cookies.items()) if authenticated else None
         sock = self.stream(url)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(seconds)
@@ -264,10 +275,10 @@ class Transport:
         return ws
 
 
-class _OwnTrust(HTTPAdapter):
-    """Trusts what our context trusts, where requests would add a list of its own.
+class _TLSAdapter(HTTPAdapter):
+    """Uses our TLS settings, to which requests would add its own list of authorities.
 
-    ``name`` is the host's, where the URL has one of its addresses.
+    ``name`` is the host name, for a URL with an address in its place.
     """
 
     def __init__(self, context: ssl.SSLContext | None, name: str) -> None:
@@ -285,11 +296,11 @@ class _OwnTrust(HTTPAdapter):
         return super().proxy_manager_for(*args, **{**kwargs, **self._pool})
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Called by requests, to name its own list of authorities."""
+        """Do nothing: requests would set its own list of authorities here."""
 
 
-def trusting(context: ssl.SSLContext | None = None) -> ssl.SSLContext:
-    """TLS settings that take any certificate."""
+def trust_all(context: ssl.SSLContext | None = None) -> ssl.SSLContext:
+    """TLS settings that accept any certificate."""
     context = context or ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

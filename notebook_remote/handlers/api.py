@@ -1,4 +1,4 @@
-"""The base of the handlers of our own REST API, ``/notebook-remote/api``."""
+"""Base classes of the handlers of our own REST API, ``/notebook-remote/api``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .base import CheckedHandler
 
 
 class ApiHandler(CheckedHandler):
-    """What the handlers of our own routes share. The app makes ``backend_manager``."""
+    """Base of the handlers of our own routes. The app makes ``backend_manager``."""
 
     auth_resource = "kernels"
     backend_manager: BackendManager
@@ -40,9 +40,9 @@ class ApiHandler(CheckedHandler):
 
 
 class ChangesHandler(ApiHandler):
-    """Backends are changed only if the administrator allows it."""
+    """Base of the handlers that change backends, if the administrator allows that."""
 
-    # Files of this computer are not among them: they are not for a page to name.
+    # Without options that name files: pages must not choose files of this computer.
     body_schema = "GatewayOptions"
 
     def _check_allowed(self) -> None:
@@ -54,11 +54,11 @@ class ChangesHandler(ApiHandler):
             )
 
     async def _save(self, backend: Backend, options: JsonObject) -> JsonObject:
-        """Keep a gateway for later servers. One of the configuration is there anyway."""
+        """Save an added gateway for later servers, which have a configured one in any case."""
         if not backend.config.from_page:
             return {"saved": True, "secrets_kept": True}
-        kept = await asyncio.to_thread(self.backend_manager.saved.save, backend.name, options)
-        return {"saved": kept.options, "secrets_kept": kept.secrets}
+        result = await asyncio.to_thread(self.backend_manager.saved.save, backend.name, options)
+        return {"saved": result.options, "secrets_kept": result.secrets}
 
     def _options(self) -> JsonObject:
         return {key: value for key, value in self._body().items() if key != "name"}

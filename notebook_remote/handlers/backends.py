@@ -14,7 +14,7 @@ from ..types import JsonObject
 from .api import ChangesHandler
 
 CHANGED_IN_PLACE = ("auth_token", "auth_scheme", "http_user", "http_pwd")
-STATUS_TIMEOUT = 3.0  # seconds for a gateway to say what it is
+STATUS_TIMEOUT = 3.0  # seconds to wait for a gateway's status
 
 
 class BackendsHandler(ChangesHandler):
@@ -23,7 +23,7 @@ class BackendsHandler(ChangesHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Every backend, and how it is: asked now if that was not done within ``poll_interval``."""
+        """Every backend with its status, which is at most ``poll_interval`` old."""
         self._answer(await asyncio.gather(*map(backend_model, self.backend_manager.backends)))
 
     @web.authenticated
@@ -49,7 +49,7 @@ class BackendHandler(ChangesHandler):
     @web.authenticated
     @authorized("execute")
     async def patch(self, name: str) -> None:
-        """Change what proves us to a gateway, or the address of one that was added."""
+        """Change the credentials of a gateway, or the address of one that was added in a page."""
         self._check_allowed()
         backend, options = self._backend(name), self._options()
         added = name in self.backend_manager.added
@@ -62,7 +62,7 @@ class BackendHandler(ChangesHandler):
             )
         if "url" in options:
             try:
-                backend = await self.backend_manager.move(name, options)
+                backend = await self.backend_manager.change_address(name, options)
             except TraitError as error:
                 raise web.HTTPError(400, without_secrets(str(error))) from None
             await asyncio.to_thread(self.backend_manager.saved.remove, name)
@@ -77,7 +77,7 @@ class BackendHandler(ChangesHandler):
     @web.authenticated
     @authorized("execute")
     async def delete(self, name: str) -> None:
-        """Use a gateway no longer. With kernels on it only with ``?leave_kernels=1``."""
+        """Remove a gateway. One that has kernels only with ``?leave_kernels=1``."""
         self._check_allowed()
         backend = self._backend(name)
         if not backend.config.given_name:
@@ -100,9 +100,9 @@ class BackendHandler(ChangesHandler):
 
 
 async def backend_model(backend: Backend) -> JsonObject:
-    """What people and programs are told of a backend: nothing secret.
+    """A backend as our REST API shows it, without secrets.
 
-    The state of one in browser mode is *unknown* here; pages know.
+    The state of a backend in browser mode is *unknown*: only pages contact it.
     """
     config = backend.config
     model: JsonObject = {

@@ -1,4 +1,4 @@
-"""What all handlers share: bodies are checked, and errors answered, in one way."""
+"""Base class of all handlers: checks bodies and answers with errors in one way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .bodies import check_body
 
 
 def http_error_behind(error: BaseException | None) -> web.HTTPError | None:
-    """The error that a handler should answer with, where jupyter_server hides it behind a 500.
+    """The HTTP error in a chain of causes, where jupyter_server hides it behind a 500.
 
     Its handlers turn whatever a manager raises on a start or a restart into a bare 500.
     """
@@ -25,27 +25,27 @@ def http_error_behind(error: BaseException | None) -> web.HTTPError | None:
     return next((e for e in errors if e.status_code != 500), None)
 
 
-def sentence_of(error: web.HTTPError) -> str:
-    """The text of an error as a person should read it."""
+def error_text(error: web.HTTPError) -> str:
+    """The message of an error, for people."""
     if isinstance(error, GatewayError):
         return error.message
     return (error.log_message or error.reason or "") % error.args
 
 
 class CheckedHandler(APIHandler):
-    """Mixin for API handlers: bodies are checked, and a gateway's error is told as it is."""
+    """Mixin for API handlers: checks bodies, and answers with the error of a gateway."""
 
-    body_schema: ClassVar[str | None] = None  # of openapi.yaml, for the bodies of its requests
+    body_schema: ClassVar[str | None] = None  # of request bodies, in openapi.yaml
 
     async def prepare(self) -> None:
-        """Authenticate, then wait for a gateway that is still starting; called by tornado."""
+        """Authenticate, then wait until all backends are ready; called by tornado."""
         await super().prepare()
         manager = self.kernel_manager
         if self.current_user is not None and isinstance(manager, RoutedKernelManager):
             await manager.backends.ready()
 
     def get_json_body(self) -> dict[str, Any] | None:
-        """The request's JSON object, or None without a body; called by the stock handlers."""
+        """The request's JSON object, or None without a body; called by the inherited handlers."""
         try:
             body = super().get_json_body()
         except UnicodeDecodeError:
@@ -55,16 +55,13 @@ class CheckedHandler(APIHandler):
         return check_body(body, self.body_schema) if body is not None else None
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer with the error that a manager raised, and not the 500 that hides it.
-
-        Called by tornado.
-        """
+        """Answer with the error that a manager raised, not the 500 around it; called by tornado."""
         error = http_error_behind(kwargs.get("exc_info", (None, None))[1])
         if error is None:
             super().write_error(status_code, **kwargs)
             return
         self.set_status(error.status_code)
-        model = {"message": sentence_of(error), "reason": error.reason}
+        model = {"message": error_text(error), "reason": error.reason}
         self.finish(json.dumps({**model, "kind": type(error).__name__}))
 
     def log_exception(
@@ -73,7 +70,7 @@ class CheckedHandler(APIHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """One line for a gateway's error, without a traceback; called by tornado."""
+        """Log a gateway's error in one line, without a traceback; called by tornado."""
         error = http_error_behind(value)
         if isinstance(error, GatewayError):
             self.log.warning("%s %s: %s", self.request.method, self.request.path, error.message)

@@ -36,19 +36,19 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def check_body(body: Any, schema: str | None) -> JsonObject:
-    """The body of a request without its nulls, which mean that a value was not given.
+    """The checked body of a request, without nulls, which stand for missing values.
 
-    ``schema`` is one of ``components/schemas``; without one any object is taken. Raises a 400 that
-    names the value which is wrong.
+    ``schema`` is one of ``components/schemas``; without one any object is accepted. Raises a 400
+    that names the wrong value.
     """
     if not isinstance(body, dict):
         raise web.HTTPError(400, "The body of this request must be a JSON object.")
-    given = _without_nulls(body)
-    error = best_match(_validator(schema).iter_errors(given)) if schema is not None else None
+    checked = _without_nulls(body)
+    error = best_match(_validator(schema).iter_errors(checked)) if schema is not None else None
     if error is not None:
         raise web.HTTPError(400, _sentence(error))
-    _check_text(given)
-    return given
+    _check_text(checked)
+    return checked
 
 
 def _without_nulls(value: JsonObject) -> JsonObject:
@@ -73,7 +73,7 @@ def _sentence(error: ValidationError) -> str:
 
 
 def _check_text(value: Any) -> None:
-    """Refuse halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
+    """Refuse lone surrogates, which JSON can carry and UTF-8 cannot."""
     for key, inner in value.items():
         if isinstance(inner, dict):
             _check_text(inner)

@@ -1,4 +1,4 @@
-"""The channels route: authorize, dial the gateway, pass its answer on, hand over to the relay."""
+"""The channels route: authorizes, dials the gateway, and relays between page and gateway."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .message_filter import MessageFilter
 
 
 class ChannelsHandler(WebSocketMixin, JupyterHandler):
-    """Opens a kernel's channels for a page. Same checks as jupyter_server's handler."""
+    """Opens a kernel's channels for a page, with the same checks as jupyter_server's handler."""
 
     auth_resource = "kernels"
     SUPPORTED_METHODS = ("GET",)
 
     def set_default_headers(self) -> None:
-        """None: the stock ones make no sense for a WebSocket."""
+        """Set none: jupyter_server's headers make no sense for a WebSocket."""
 
     def get_origin(self) -> str | None:
         """The page's origin, for ``check_origin`` of WebSocketMixin."""
@@ -52,24 +52,24 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         await self.kernel_manager.backends.ready()
         kernel: RemoteKernelManager = self.kernel_manager.get_kernel(kernel_id)
         links = kernel.gateway.links
-        link = links.opening(kernel_id, self.get_argument("session_id", ""))
+        link = links.open(kernel_id, self.get_argument("session_id", ""))
         self._dialling = asyncio.ensure_future(self._dial(kernel.gateway, link))
         try:
-            answered = await self._dialling
+            opened = await self._dialling
         except asyncio.CancelledError:
-            links.left(link)
-            return  # the page has gone meanwhile
+            links.remove(link)
+            return  # the page has left meanwhile
         except GatewayError as error:
-            links.failed(link, error)
+            links.on_failure(link, error)
             raise
         if kernel_id not in self.kernel_manager:
-            answered.close()  # it was shut down meanwhile
-            links.left(link)
+            opened.close()  # the kernel was shut down meanwhile
+            links.remove(link)
             raise KernelNotFound(f"The kernel {kernel_id} was shut down.")
-        await self._relay(kernel.gateway, link, answered)
+        await self._relay(kernel.gateway, link, opened)
 
     def on_connection_close(self) -> None:
-        """Stop dialling for a page that has gone; called by tornado."""
+        """Stop dialling for a page that has left; called by tornado."""
         dialling = getattr(self, "_dialling", None)
         if dialling is not None:
             dialling.cancel()
@@ -88,7 +88,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             raise web.HTTPError(403, "Cross origin websockets not allowed")
 
     async def _dial(self, gateway: ManagedGateway, link: Link) -> OpenChannels:
-        """Open the gateway's side, with new attempts while it does not answer at all.
+        """Open the channels at the gateway; retry while it does not answer at all.
 
         Attempts end with ``Gateway.connect_timeout``: a browser opens one WebSocket at a time to
         a host, so a page that waits here keeps the others waiting.
@@ -98,7 +98,7 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
         pause = config.gateway_retry_interval
         attempts = config.gateway_retry_max + 1
         for attempt in itertools.count(1):
-            gateway.links.attempting(link, attempt, attempts)
+            gateway.links.on_attempt(link, attempt, attempts)
             try:
                 return await gateway.handshakes.run(
                     (link.kernel_id, link.session_id),
@@ -113,36 +113,36 @@ class ChannelsHandler(WebSocketMixin, JupyterHandler):
             pause = min(2 * pause, config.gateway_retry_interval_max)
         raise AssertionError("the loop above ends by itself")
 
-    async def _relay(self, gateway: ManagedGateway, link: Link, answered: OpenChannels) -> None:
+    async def _relay(self, gateway: ManagedGateway, link: Link, opened: OpenChannels) -> None:
         lines = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
-        lines += [f"{n}: {answered.headers[n]}" for n in RETURNED if n in answered.headers]
+        lines += [f"{n}: {opened.headers[n]}" for n in RETURNED if n in opened.headers]
         links, config = gateway.links, gateway.config
-        guard = MessageFilter(
-            answered.headers.get("Sec-WebSocket-Protocol"),
+        message_filter = MessageFilter(
+            opened.headers.get("Sec-WebSocket-Protocol"),
             config.max_message_size,
-            refused=lambda sentence: links.refused(link, sentence),
+            refused=lambda sentence: links.on_message_refused(link, sentence),
             latest_from_kernel=lambda: relay.latest_from_gateway,
             is_busy=lambda: _is_busy(gateway, link.kernel_id),
         )
         relay = Relay(
             self.detach(),
-            answered.stream,
-            guard,
+            opened.stream,
+            message_filter,
             link_timeout=config.link_timeout,
             buffer_size=config.relay_buffer_size,
             report=lambda: links.measure(link),
             gateway_answers=gateway.answers,
         )
         unsent, link.unsent = link.unsent, b""
-        links.connected(link, relay)
+        links.on_connected(link, relay)
         self.log.info("Channels of kernel %s opened", link.kernel_id)
         try:
             await relay.run("\r\n".join([*lines, "", ""]).encode("latin1"), unsent)
         finally:
-            ending = relay.close()
-            links.ended(link, ending)
-            self.log.info("Channels of kernel %s ended: %s", link.kernel_id, ending.text)
-            if (ending.by, ending.kind) == ("gateway", "silent"):
+            reason = relay.close()
+            links.on_disconnected(link, reason)
+            self.log.info("Channels of kernel %s ended: %s", link.kernel_id, reason.text)
+            if (reason.by, reason.kind) == ("gateway", "silent"):
                 await gateway.client.renew_connections()
 
 
@@ -156,14 +156,14 @@ async def _is_busy(gateway: ManagedGateway, kernel_id: str) -> bool:
 
 
 class GatewayKernelMatcher(PathMatches):
-    """A route for kernels on gateways. Those of this computer are left to jupyter_server's."""
+    """Matches a route for kernels on gateways only; jupyter_server's matches local kernels."""
 
     def __init__(self, pattern: str, backends: BackendRegistry) -> None:
         super().__init__(pattern)
         self._backends = backends
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        """Called by tornado for each request."""
+        """The route's arguments, or None; called by tornado for each request."""
         found: dict[str, Any] | None = super().match(request)
         kernel_id = found["path_kwargs"]["kernel_id"].decode() if found else ""
         backend = self._backends.of_kernel(kernel_id)

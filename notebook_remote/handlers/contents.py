@@ -1,4 +1,4 @@
-"""The contents route, in which notebooks have the public names of their kernelspecs."""
+"""The contents route: notebooks in it have the public names of their kernelspecs."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from jupyter_server.services.contents.handlers import ContentsHandler
 
 from ..backends.registry import BackendRegistry
 from ..services.kernel_manager import RoutedKernelManager
-from ..services.notebook_metadata import _kernelspec, for_file, for_page
+from ..services.notebook_metadata import for_file, for_page, metadata_and_kernelspec
 from ..storage.session_store import SessionStore
 from ..types import JsonObject
 
 
 class DocumentsHandler(ContentsHandler):
-    """``/api/contents``: jupyter_server's, with the kernelspecs of notebooks as above."""
+    """``/api/contents``, with kernelspecs as in ``services.notebook_metadata``."""
 
     async def prepare(self) -> None:
-        """Have the kernelspecs asked for; files depend on no gateway. Called by tornado."""
+        """Start to update the kernelspecs, without waiting for gateways. Called by tornado."""
         await super().prepare()
         if self.current_user is not None and len(self._backends) > 1:
-            await self._backends.look_at_kernelspecs()
+            await self._backends.refresh_kernelspecs()
 
     def get_json_body(self) -> JsonObject | None:
-        """The body of a request; of one that saves a notebook, as it is saved."""
+        """The body of a request; a notebook in it has the kernelspec for its file."""
         body: JsonObject | None = super().get_json_body()
-        found = _kernelspec(body) if isinstance(body, dict) else None
+        found = metadata_and_kernelspec(body) if isinstance(body, dict) else None
         if found is not None:
             metadata, kernelspec = found
             metadata["kernelspec"] = for_file(kernelspec, self._backends)
         return body
 
     def _finish_model(self, model: JsonObject, location: bool = True) -> None:
-        found = _kernelspec(model)
+        found = metadata_and_kernelspec(model)
         store = self._store
         if found is not None and store is not None:
             metadata, kernelspec = found
@@ -39,7 +39,7 @@ class DocumentsHandler(ContentsHandler):
         super()._finish_model(model, location)
 
     async def patch(self, path: str = "") -> None:
-        """Rename a file or folder, with what is remembered of its documents."""
+        """Rename a file or folder, also in the store."""
         await super().patch(path)
         body = self.get_json_body() or {}
         store = self._store
@@ -54,7 +54,6 @@ class DocumentsHandler(ContentsHandler):
 
     @property
     def _store(self) -> SessionStore | None:
-        store: SessionStore | None = getattr(
-            self.session_manager, "store", None
-        )  # a user's has none
+        # A session manager class that the user has configured has no store.
+        store: SessionStore | None = getattr(self.session_manager, "store", None)
         return store

@@ -1,4 +1,4 @@
-"""Where a page finds a kernel's channels: at the gateway itself, with a ticket, or at our relay."""
+"""The endpoints of a kernel's channels: the gateway itself, with a ticket, and our relay."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class EndpointsHandler(CheckedHandler):
     @web.authenticated
     @authorized("execute")
     async def post(self, kernel_id: str) -> None:
-        """Where the kernel's channels are, for a page that is about to connect."""
+        """The endpoints of the kernel's channels, for a page that is about to connect."""
         kernel = self.kernel_manager.get_kernel(kernel_id)
         body = self.get_json_body() or {}
-        # Checked by now, as for every request of a page: ours, or one that was configured.
+        # It was checked, as for every request: our own origin, or a configured one.
         origin = self.request.headers.get("Origin", "")
         relay = f"{self.base_url}api/kernels/{kernel_id}/channels"
         session_id = body.get("session_id", "")
@@ -41,17 +41,17 @@ class EndpointsHandler(CheckedHandler):
         self.finish(json.dumps(model))
 
 
-SESSION_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")  # as the add-on takes it
+SESSION_ID = re.compile(r"[A-Za-z0-9._~-]{1,128}")  # as the add-on accepts it
 
 
 class DirectUnavailable(Exception):
-    """A sentence that says why a page cannot connect to the gateway itself."""
+    """A page cannot connect to the gateway itself; the message says why."""
 
 
 async def endpoints(
     gateway: ManagedGateway, kernel_id: str, session_id: str, origin: str, relay: str
 ) -> JsonObject:
-    """The places, best first; called for each connection that a page makes.
+    """The endpoints, best first; called for each connection of a page.
 
     ``origin`` is that of the page, the only one that may use the ticket; ``relay`` is the path of
     our own channels route. Raises KernelNotFound, and GatewayError while the gateway cannot be
@@ -64,24 +64,24 @@ async def endpoints(
     }
     if gateway.config.mode == "direct":
         try:
-            model["places"].append(await _direct(gateway, kernel_id, session_id, origin))
-        except DirectUnavailable as why:
-            model["why"] = str(why)
-    model["places"].append(_through_here(session_id, relay))
+            model["places"].append(await _direct_endpoint(gateway, kernel_id, session_id, origin))
+        except DirectUnavailable as error:
+            model["why"] = str(error)
+    model["places"].append(_relay_endpoint(session_id, relay))
     return model
 
 
 def local_endpoints(session_id: str, relay: str) -> JsonObject:
-    """The same for a kernel of this computer, which has one place."""
-    return {"backend": "local", "mode": "local", "places": [_through_here(session_id, relay)]}
+    """The endpoints of a kernel of this computer: only our own route."""
+    return {"backend": "local", "mode": "local", "places": [_relay_endpoint(session_id, relay)]}
 
 
-def _through_here(session_id: str, relay: str) -> JsonObject:
+def _relay_endpoint(session_id: str, relay: str) -> JsonObject:
     query = "?" + urlencode({"session_id": session_id}) if session_id else ""
     return {"kind": "relay", "url": relay + query, "protocols": [V1]}
 
 
-async def _direct(
+async def _direct_endpoint(
     gateway: ManagedGateway, kernel_id: str, session_id: str, origin: str
 ) -> JsonObject:
     config = gateway.config
@@ -89,21 +89,21 @@ async def _direct(
         raise DirectUnavailable(
             "Only a page that says its origin and session connects to the gateway."
         )
-    proof, expires_in = await _proof(gateway, kernel_id, session_id, origin)
-    query = urlencode({"session_id": session_id, **proof})
-    place: JsonObject = {
+    credentials, expires_in = await _credentials(gateway, kernel_id, session_id, origin)
+    query = urlencode({"session_id": session_id, **credentials})
+    endpoint: JsonObject = {
         "kind": "direct",
         "base": "http" + gateway.address.page_url.removeprefix("ws"),
         "url": f"{gateway.address.page_url}{config.kernels_endpoint}/{kernel_id}/channels?{query}",
         "protocols": [V1],
     }
-    return place if expires_in is None else {**place, "expires_in": expires_in}
+    return endpoint if expires_in is None else {**endpoint, "expires_in": expires_in}
 
 
-async def _proof(
+async def _credentials(
     gateway: ManagedGateway, kernel_id: str, session_id: str, origin: str
 ) -> tuple[dict[str, str], int | None]:
-    """What proves the page to the gateway, as a query, and the seconds for which it is good."""
+    """The page's credentials as a query, and the seconds for which they are valid."""
     config = gateway.config
     if "tickets" not in await gateway.features():
         if config.insecure_token_in_page:

@@ -20,8 +20,8 @@ from ..redaction import without_secrets
 from .api import ChangesHandler
 
 
-class ExaminingHandler(ChangesHandler):
-    """What examines a gateway as ``jupyter notebook-remote doctor`` does."""
+class ExamineHandler(ChangesHandler):
+    """Base of the handlers that examine a gateway, as ``jupyter notebook-remote doctor`` does."""
 
     _cancelled: threading.Event | None = None
 
@@ -35,13 +35,13 @@ class ExaminingHandler(ChangesHandler):
         self._answer([asdict(finding) for finding in findings])
 
     def on_connection_close(self) -> None:
-        """Examine no further for a page that does not wait for it; called by tornado."""
+        """Stop the examination when the page has left; called by tornado."""
         if self._cancelled is not None:
             self._cancelled.set()
         super().on_connection_close()
 
 
-class ExaminationsHandler(ExaminingHandler):
+class ExaminationsHandler(ExamineHandler):
     """``examinations``."""
 
     @web.authenticated
@@ -57,13 +57,13 @@ class ExaminationsHandler(ExaminingHandler):
         await self._examine(config)
 
 
-class BackendExaminationsHandler(ExaminingHandler):
+class BackendExaminationsHandler(ExamineHandler):
     """``backends/<name>/examinations``."""
 
     @web.authenticated
     @authorized("execute")
     async def post(self, name: str) -> None:
-        """Examine a gateway that is there, with what proves us to it."""
+        """Examine a gateway that is in use, with its current credentials."""
         backend = self._backend(name)
         if not backend.can_be_examined:
             raise web.HTTPError(409, f"{name!r} is no gateway that this server contacts.")
@@ -71,7 +71,7 @@ class BackendExaminationsHandler(ExaminingHandler):
 
 
 def _findings(config: Gateway, origin: str, cancelled: threading.Event) -> list[Finding]:
-    """Every finding; what is left to do is left out once nobody waits for it."""
+    """All findings; the remaining checks are skipped once the request is cancelled."""
     findings = []
     with contextlib.closing(cast("Generator[Finding]", examine(config, origin=origin))) as checks:
         for finding in checks:

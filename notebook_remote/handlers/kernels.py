@@ -1,4 +1,4 @@
-"""The kernels routes, made safe against bad input."""
+"""Jupyter's kernels routes with checked input, and the list of links."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RemoteKernelHandler(CheckedHandler, KernelHandler):
     @web.authenticated
     @authorized
     async def delete(self, kernel_id: str) -> None:
-        """Shut a kernel down; one of browser mode only pages can. Raises LeftToPages."""
+        """Shut a kernel down. Raises BrowserModeOnly for one that only pages can shut down."""
         manager = self.kernel_manager
         if isinstance(manager, RoutedKernelManager):
             backend = manager.backends.of_kernel(kernel_id)
@@ -57,7 +57,7 @@ class RemoteKernelActionHandler(CheckedHandler, KernelActionHandler):
     @web.authenticated
     @authorized
     async def post(self, kernel_id: str, action: str) -> None:
-        """Restart or interrupt a kernel, with the error that it has and not a bare 500."""
+        """Restart or interrupt a kernel; answer with the error, not with a bare 500."""
         manager = self.kernel_manager
         if action == "interrupt":
             await ensure_async(manager.interrupt_kernel(kernel_id))
@@ -80,7 +80,7 @@ class RemoteKernelActionHandler(CheckedHandler, KernelActionHandler):
 class KernelUsageHandler(CheckedHandler):
     """The route of jupyter-resource-usage, for kernels on gateways.
 
-    Its own handler looks at ZeroMQ's sockets, which there are none of here, once every few seconds.
+    Its handler uses ZeroMQ sockets, which kernels on gateways do not have, every few seconds.
     """
 
     auth_resource = "kernels"
@@ -88,7 +88,7 @@ class KernelUsageHandler(CheckedHandler):
     @web.authenticated
     @authorized
     async def get(self, kernel_id: str) -> None:
-        """A quiet no, in its words."""
+        """Answer that this is not supported, as jupyter-resource-usage does."""
         content = {"reason": "not_supported", "kernel_version": None}
         self.finish(json.dumps({"content": content, "kernel_id": kernel_id}))
 
@@ -101,7 +101,7 @@ class LinksHandler(CheckedHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Every link between a page and a kernel on a gateway, and what is known of it."""
+        """Every link between a page and a kernel on a gateway, with its state and traffic."""
         backends = self.kernel_manager.backends
         links = [link for backend in backends for link in backend.links()]
         self.finish(json.dumps(links))

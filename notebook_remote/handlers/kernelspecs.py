@@ -1,4 +1,4 @@
-"""The kernelspecs routes, with kernelspecs' logos."""
+"""Jupyter's kernelspecs routes, and the route of kernelspecs' logos."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tornado import web
 
 from .base import CheckedHandler
 
-LOGO_AGE = 30 * 24 * 60 * 60  # seconds a page may keep a logo, as in jupyter_server
+LOGO_MAX_AGE = 30 * 24 * 60 * 60  # seconds that browsers cache a logo, as in jupyter_server
 
 
 class RemoteMainKernelSpecHandler(CheckedHandler, MainKernelSpecHandler):
@@ -20,7 +20,7 @@ class RemoteMainKernelSpecHandler(CheckedHandler, MainKernelSpecHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """The kernelspecs and, known only after them, the default one."""
+        """The kernelspecs and the default one, which is known only once they are listed."""
         specs = await self.kernel_spec_manager.get_all_specs()
         default = self.kernel_manager.default_kernel_name
         self.finish(json.dumps({"default": default, "kernelspecs": specs}))
@@ -41,7 +41,7 @@ class RemoteKernelSpecResourceHandler(CheckedHandler):
     @web.authenticated
     @authorized
     async def get(self, kernel_name: str, path: str) -> None:
-        """The file's content as the gateway gives it."""
+        """The file's content as it comes from the gateway."""
         await self._send(kernel_name, path)
 
     async def _send(self, kernel_name: str, path: str) -> None:
@@ -52,12 +52,12 @@ class RemoteKernelSpecResourceHandler(CheckedHandler):
         if content is None:
             raise web.HTTPError(404, f"The kernelspec {kernel_name!r} has no file {path!r}.")
         if path.lower().endswith(".png"):
-            self.set_header("Cache-Control", f"max-age={LOGO_AGE}")
+            self.set_header("Cache-Control", f"max-age={LOGO_MAX_AGE}")
         kind = mimetypes.guess_type(path)[0] or "text/plain"
         self.finish(content, set_content_type=kind)
 
     @web.authenticated
     @authorized
     async def head(self, kernel_name: str, path: str) -> None:
-        """The same without the content, which tornado leaves out."""
+        """The headers of ``get``; tornado omits the content."""
         await self._send(kernel_name, path)

@@ -1,9 +1,9 @@
-"""The messages that a browser sends, looked at before they reach a gateway other people share.
+"""Checks a browser's messages before they reach a gateway, which other people may share.
 
-A stock gateway that gets a message with an absurd offset table spins and grows until it is of no
-use to anyone, and one that gets a message over its limit (10 MiB, tornado's default) closes the
-connection without a word to the user. So the table is checked, and what is too large is kept back
-and answered here, in the cell. Nothing else of a message is looked at, or changed.
+A stock gateway that gets a message with an absurd offset table uses up its CPU and memory, and one
+that gets a message over its limit (10 MiB, tornado's default) closes the connection without telling
+the user. So the offset table is checked, and a message that is too large is not sent on but
+answered with an error in its cell. Nothing else of a message is read or changed.
 
 The wire formats: jupyter_server's ``v1.kernel.websocket.jupyter.org`` (a table of 64-bit little
 endian offsets, then the channel and the parts) and the older one (JSON text, or for binary buffers
@@ -33,8 +33,8 @@ from ..net.frames import (
 )
 from ..net.leg import Rejection
 
-MAX_HEADER = 64 * 1024  # bytes of a message that are kept, to answer it if it is refused
-MAX_HELD = 8 * (MAX_PARTS + 1) + MAX_HEADER  # bytes that wait for the table, with their frames
+MAX_HEADER = 64 * 1024  # bytes of a message that are buffered, to answer it if it is refused
+MAX_HELD = 8 * (MAX_PARTS + 1) + MAX_HEADER  # bytes that are held back until the table is there
 
 
 async def _never_busy() -> bool:
@@ -42,11 +42,12 @@ async def _never_busy() -> bool:
 
 
 class MessageFilter:
-    """What a browser sends, minus what must not reach a gateway.
+    """Passes on a browser's bytes, except for messages that must not reach a gateway.
 
-    One for each connection; the relay gives it every byte from the browser. ``max_size`` is in
-    bytes of one message; ``refused`` is called with a sentence when one is larger. It is answered
-    as if by the kernel: ``latest_from_kernel`` has what came of it last, ``is_busy`` its state.
+    There is one filter for each connection; the relay feeds it every byte from the browser. A
+    message may have ``max_size`` bytes; ``refused`` is called with a sentence for a larger one. The
+    answer to it looks as if from the kernel: ``latest_from_kernel`` returns the kernel's last frame
+    and ``is_busy`` its state.
     """
 
     def __init__(
@@ -62,35 +63,35 @@ class MessageFilter:
         self.refused = refused
         self._latest_from_kernel, self._is_busy = latest_from_kernel, is_busy
         self.frames = ClientFrameParser()
-        self.between_frames = True  # whether what was passed on ends with a frame
-        self.messages = 0  # that have ended
+        self.between_frames = True  # whether the bytes passed on end with a whole frame
+        self.messages = 0  # whole ones so far
         self._new_message()
 
     @property
     def between_messages(self) -> bool:
-        """Whether what was fed ends with a message."""
+        """Whether the bytes fed end with a whole message."""
         return self._new and self.frames.between_frames
 
     @property
     def frames_seen(self) -> int:
-        """Frames that came from the browser."""
+        """The number of frames from the browser."""
         return self.frames.count
 
     def _new_message(self) -> None:
-        self._new = True  # nothing of it has come
+        self._new = True  # whether no byte of it has come
         self._table: OffsetTable | None = None  # None for text, which has none
         self._size = 0  # bytes of all its frames so far
         self._last = False  # whether its last frame has begun
         self._mask = b""
-        self._beginning = bytearray()  # the table and the header, unmasked
-        self._held = bytearray()  # what waits for the table to be complete, as it came
-        self._begun = False  # whether a part of it has been passed on
+        self._beginning = bytearray()  # table and header, unmasked
+        self._held = bytearray()  # bytes held back until the table is complete
+        self._begun = False  # whether a part of it was passed on
         self._refused = False
 
     def feed(self, data: bytes) -> Iterator[bytes | ControlFrame | Rejection]:
-        """Take what came; yield what to pass on, control frames, and what was kept back.
+        """Take bytes; yield bytes to pass on, control frames, and rejected messages.
 
-        Raises FrameError for what no browser sends; the connection has to end then.
+        Raises FrameError for bytes that no browser sends; the connection has to end then.
         """
         for item in self.frames.feed(data):
             if isinstance(item, ControlFrame):
@@ -115,7 +116,7 @@ class MessageFilter:
         self._check_end()
 
     def _read_beginning(self, part: PayloadChunk) -> None:
-        """Unmask what is looked at: nothing of a text, the table and the header of the others."""
+        """Unmask the table and the header of a binary message; nothing of a text message."""
         if self._table is None or self._beginning_is_complete:
             return
         self._beginning += apply_mask(part.raw, self._mask, part.offset)
@@ -130,7 +131,7 @@ class MessageFilter:
         )
 
     def _check_end(self) -> None:
-        """Refuse a bad table as soon as the message's size is known, before its end is passed."""
+        """Refuse a bad table once the message's size is known, before its end is passed on."""
         if self._last and self._table is not None and self._table.offsets is not None:
             self._table.check_end(self._size)
 
@@ -152,7 +153,7 @@ class MessageFilter:
         if self._refused:
             text = too_large(self._size, self.max_size)
             self.refused(text)
-            channel, header = self._named()
+            channel, header = self._channel_and_header()
 
             async def frames() -> list[bytes]:
                 session = session_of(first_payload(self._latest_from_kernel()))
@@ -164,7 +165,7 @@ class MessageFilter:
         self.messages += 1
         self._new_message()
 
-    def _named(self) -> tuple[str, dict[str, Any]]:
+    def _channel_and_header(self) -> tuple[str, dict[str, Any]]:
         """The channel and the header of a message, as far as they can be read."""
         offsets = self._table.offsets if self._table is not None else None
         if self.v1 and offsets is not None and len(offsets) > 2:
@@ -172,17 +173,14 @@ class MessageFilter:
                 channel = self._beginning[offsets[0] : offsets[1]].decode()
                 header = json.loads(self._beginning[offsets[1] : offsets[2]])
             except ValueError:
-                pass  # it is refused all the same, without an answer in a cell
+                pass  # it is refused without an answer in a cell
             else:
                 return channel, header if isinstance(header, dict) else {}
         return "", {}
 
 
 def session_of(message: bytes) -> str:
-    """The session of a kernel that has sent a message, of which ``message`` is the beginning.
-
-    Empty if it cannot be read.
-    """
+    """The session of the kernel that sent a message, which may be cut off; empty if unreadable."""
     table = OffsetTable(v1=True)
     try:
         if table.read(message) and table.offsets is not None:
@@ -198,10 +196,10 @@ def error_frames(
 ) -> list[bytes]:
     """Frames for the browser that answer a message as a kernel would, with an error.
 
-    The cell shows ``text`` and ends, instead of waiting for ever. There are none where the message
-    did not say what it was. JupyterLab takes a message of another session for a kernel that was
-    restarted and drops what it has still to handle, and takes each status for the kernel's: after
-    the end of the cell a ``busy`` kernel is busy again.
+    The cell shows ``text`` and ends, instead of waiting for ever. There are no frames for a message
+    without a type. JupyterLab takes a message of another session for a restart of the kernel, and
+    each status for that of the kernel: so the answer has the kernel's session, and after the end
+    of the cell a ``busy`` kernel is shown as busy again.
     """
     msg_type = str(header.get("msg_type", ""))
     if not msg_type or "msg_id" not in header:
@@ -209,17 +207,19 @@ def error_frames(
     session = Session(session=kernel_session) if kernel_session else Session()
     error = {"ename": "MessageTooLarge", "evalue": text, "traceback": [text]}
 
-    def made(channel: str, kind: str, content: dict[str, Any], answers: bool = True) -> bytes:
-        message = session.msg(kind, content, parent=header if answers else None)
+    def encoded(channel: str, kind: str, content: dict[str, Any], is_reply: bool = True) -> bytes:
+        message = session.msg(kind, content, parent=header if is_reply else None)
         return encode_frame(BINARY, serialize_msg_to_ws_v1(message, channel, session.pack))
 
-    frames = [made("iopub", "status", {"execution_state": "busy"})]
+    frames = [encoded("iopub", "status", {"execution_state": "busy"})]
     if msg_type == "execute_request":
-        frames.append(made("iopub", "error", error))
+        frames.append(encoded("iopub", "error", error))
     if msg_type.endswith("_request"):
         reply = msg_type.removesuffix("request") + "reply"
-        frames.append(made(channel, reply, {"status": "error", "execution_count": None, **error}))
-    frames.append(made("iopub", "status", {"execution_state": "idle"}))
+        frames.append(
+            encoded(channel, reply, {"status": "error", "execution_count": None, **error})
+        )
+    frames.append(encoded("iopub", "status", {"execution_state": "idle"}))
     if busy:
-        frames.append(made("iopub", "status", {"execution_state": "busy"}, answers=False))
+        frames.append(encoded("iopub", "status", {"execution_state": "busy"}, is_reply=False))
     return frames

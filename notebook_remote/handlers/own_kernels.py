@@ -19,14 +19,14 @@ class KernelsHandler(ApiHandler):
     @web.authenticated
     @authorized
     async def get(self) -> None:
-        """Our kernels on every backend, those that are being started too, with their sessions."""
+        """Our kernels on every backend with their sessions, and the starts under way."""
         sessions = await ensure_async(self.session_manager.list_sessions())
         users: dict[str, list[JsonObject]] = {}
         for session in sessions:
             user = {"id": session["id"], "path": session["path"]}
             users.setdefault(session["kernel"]["id"], []).append(user)
         backends = self.backend_manager.backends
-        kernels = [m for backend in backends for m in await self._of(backend, users)]
+        kernels = [m for backend in backends for m in await self._kernels_of(backend, users)]
         starts = [m for backend in self.backend_manager.backends for m in backend.starts()]
         self._answer({"kernels": kernels, "starts": starts})
 
@@ -40,7 +40,9 @@ class KernelsHandler(ApiHandler):
         await backend.adopt(kernel_id)
         self._answer(await self.kernel_manager.kernel_model(kernel_id), 201)
 
-    async def _of(self, backend: Backend, users: dict[str, list[JsonObject]]) -> list[JsonObject]:
+    async def _kernels_of(
+        self, backend: Backend, users: dict[str, list[JsonObject]]
+    ) -> list[JsonObject]:
         models = []
         for kernel_id in backend.kernels.list_kernel_ids():
             kernel = await backend.kernel_model(kernel_id)
@@ -51,7 +53,7 @@ class KernelsHandler(ApiHandler):
                     "backend": backend.name,
                     "execution_state": "unknown" if backend.down else kernel["execution_state"],
                     "last_activity": kernel["last_activity"],
-                    "on_exit": "keep" if backend.keeps(kernel_id) else "shutdown",
+                    "on_exit": "keep" if backend.is_kept(kernel_id) else "shutdown",
                     "can_be_kept": backend.can_keep_kernels,
                     "sessions": users.get(kernel_id, []),
                 }
@@ -67,7 +69,7 @@ class KernelHandler(ApiHandler):
     @web.authenticated
     @authorized("execute")
     async def patch(self, kernel_id: str) -> None:
-        """Choose what becomes of a kernel when this server stops."""
+        """Choose whether a kernel goes on running when this server stops."""
         on_exit = self._body().get("on_exit")
         if on_exit not in ("keep", "shutdown"):
             raise web.HTTPError(400, "on_exit is 'keep' or 'shutdown'.")
@@ -75,7 +77,7 @@ class KernelHandler(ApiHandler):
         if backend is None:
             raise web.HTTPError(404, f"There is no kernel {kernel_id}.")
         backend.keep(kernel_id, on_exit == "keep")
-        kept = backend.keeps(kernel_id)
+        kept = backend.is_kept(kernel_id)
         self._answer({"id": kernel_id, "on_exit": "keep" if kept else "shutdown"})
 
 
@@ -85,7 +87,7 @@ class StartHandler(ApiHandler):
     @web.authenticated
     @authorized("execute")
     async def delete(self, kernel_id: str) -> None:
-        """Cancel the start of a kernel, for good: none is left on its gateway."""
+        """Cancel the start of a kernel; if it comes up all the same, it is shut down."""
         for backend in self.backend_manager.backends:
             if backend.cancel_start(kernel_id):
                 self.set_status(204)

@@ -1,4 +1,4 @@
-"""What of the configuration pages get to see."""
+"""The part of the configuration that pages get."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from ..types import JsonObject
 
 
 def page_config(gateways: list[Gateway], scope: Callable[[str], str]) -> JsonObject:
-    """What every page is told about the gateways, in its configuration: nothing of their secrets.
+    """The backends for every page's configuration, without their secrets.
 
-    ``scope`` makes what this server's pages share at the gateway of a URL, in browser mode.
+    ``scope`` returns the scope of this server's pages at the gateway of a URL, in browser mode.
     """
-    return {"backends": [_shown(config, scope) for config in gateways]}
+    return {"backends": [_backend_model(config, scope) for config in gateways]}
 
 
-def _shown(config: Gateway, scope: Callable[[str], str]) -> JsonObject:
-    told: JsonObject = {"name": config.name, "label": label(config), "mode": config.mode}
+def _backend_model(config: Gateway, scope: Callable[[str], str]) -> JsonObject:
+    model: JsonObject = {"name": config.name, "label": label(config), "mode": config.mode}
     if config.mode == "browser":
-        told["url"], told["ws_url"] = config.url, config.page_url
-        told["scope"] = scope(config.url)
-        told["insecure_token"] = config.insecure_token_in_page
-        user = os.environ.get("KERNEL_USERNAME")  # which Enterprise Gateway may ask for
-        told["env"] = {"KERNEL_USERNAME": user} if user else {}
-    return told
+        model["url"], model["ws_url"] = config.url, config.page_url
+        model["scope"] = scope(config.url)
+        model["insecure_token"] = config.insecure_token_in_page
+        user = os.environ.get("KERNEL_USERNAME")  # Enterprise Gateway may require it
+        model["env"] = {"KERNEL_USERNAME": user} if user else {}
+    return model

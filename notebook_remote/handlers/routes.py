@@ -42,9 +42,9 @@ CHECKED = [
 ]
 USAGE = rf"/api/metrics/v1/kernel_usage/get_usage/{KERNEL}"
 CHANNELS = rf"/api/kernels/{KERNEL}/channels"
-# Routes for kernels of several backends.
+# Routes for a server with backends.
 ROUTED = [
-    # All of them, since the more particular ones come first.
+    # All contents routes, since their order decides which one matches.
     *(
         (pattern, DocumentsHandler if stock is ContentsHandler else stock)
         for pattern, stock in CONTENTS
@@ -67,7 +67,7 @@ class BlockedWebSocketsHandler(ApiHandler):
     @web.authenticated
     @authorized("execute")
     async def post(self) -> None:
-        """A page reports that its WebSockets do not get through to this server; logged once."""
+        """A page reports that its WebSockets do not get through to this server: log it once."""
         if not self.settings.get("blocked_websockets_logged"):
             self.settings["blocked_websockets_logged"] = True
             self.log.warning(
@@ -80,16 +80,16 @@ class BlockedWebSocketsHandler(ApiHandler):
 
 
 def routes(backend_manager: BackendManager) -> list[tuple[str, type, JsonObject]]:
-    """The routes, relative to the server's base URL."""
-    given = {"backend_manager": backend_manager}
+    """The routes of our REST API, relative to the server's base URL."""
+    arguments = {"backend_manager": backend_manager}
     base = "/notebook-remote/api"
     return [
-        (f"{base}/backends", BackendsHandler, given),
-        (f"{base}/backends/{NAME}", BackendHandler, given),
-        (f"{base}/backends/{NAME}/examinations", BackendExaminationsHandler, given),
-        (f"{base}/examinations", ExaminationsHandler, given),
-        (f"{base}/kernels", KernelsHandler, given),
-        (f"{base}/kernels/{KERNEL}", KernelHandler, given),
-        (f"{base}/starts/{KERNEL}", StartHandler, given),
-        (f"{base}/blocked-websockets", BlockedWebSocketsHandler, given),
+        (f"{base}/backends", BackendsHandler, arguments),
+        (f"{base}/backends/{NAME}", BackendHandler, arguments),
+        (f"{base}/backends/{NAME}/examinations", BackendExaminationsHandler, arguments),
+        (f"{base}/examinations", ExaminationsHandler, arguments),
+        (f"{base}/kernels", KernelsHandler, arguments),
+        (f"{base}/kernels/{KERNEL}", KernelHandler, arguments),
+        (f"{base}/starts/{KERNEL}", StartHandler, arguments),
+        (f"{base}/blocked-websockets", BlockedWebSocketsHandler, arguments),
     ]

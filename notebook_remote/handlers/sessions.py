@@ -1,4 +1,4 @@
-"""The sessions routes, made safe against bad input."""
+"""Jupyter's sessions routes with checked input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tornado import web
 
 from ..client.models import KERNEL_ID
 from ..services.session_manager import KernelNotStarted, RemoteSessionManager
-from .base import CheckedHandler, http_error_behind, sentence_of
+from .base import CheckedHandler, error_text, http_error_behind
 
 
 class RemoteSessionRootHandler(CheckedHandler, SessionRootHandler):
@@ -21,9 +21,9 @@ class RemoteSessionRootHandler(CheckedHandler, SessionRootHandler):
     body_schema = "JupyterSessionRequest"
 
     def get_json_body(self) -> dict[str, Any] | None:
-        """The body without a kernel id that no kernel can have; called by the stock handler.
+        """The body without an impossible kernel id; called by the inherited handler.
 
-        Clients from before jupyter_server gave new kernels such ids send any, and get a new one.
+        Old clients send any string as the id of a new kernel, which gets a new id then.
         """
         body = super().get_json_body()
         kernel = body.get("kernel", {}) if body is not None else {}
@@ -40,9 +40,9 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
     @web.authenticated
     @authorized
     async def patch(self, session_id: str) -> None:
-        """Change a session's document or kernel, as the stock handler does.
+        """Change a session's document or kernel, as jupyter_server's handler does.
 
-        Except that the kernel it had goes on running if another session has it too.
+        Except that the old kernel goes on running if another session uses it too.
         """
         sessions = self.session_manager
         if not isinstance(sessions, RemoteSessionManager):
@@ -64,7 +64,7 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
                 model = await sessions.change_kernel(
                     session_id, kernel_name=kernel["name"], **changes
                 )
-            except KernelNotStarted as error:  # whatever it is, the session stays
+            except KernelNotStarted as error:  # the session stays as it was
                 self._not_started(kernel["name"], error.__cause__)
                 return
         else:
@@ -74,9 +74,9 @@ class RemoteSessionHandler(CheckedHandler, SessionHandler):
 
     def _not_started(self, name: str, error: BaseException | None) -> None:
         known = http_error_behind(error)
-        words = sentence_of(known) if known is not None else repr(str(error))
-        message = f"The {name!r} kernel could not be started: {words}"
-        self.log.error("Error starting kernel %s: %s", name, words)
+        reason = error_text(known) if known is not None else repr(str(error))
+        message = f"The {name!r} kernel could not be started: {reason}"
+        self.log.error("Error starting kernel %s: %s", name, reason)
         self.set_status(501)
         short = f"Error starting kernel {name}"
         kind = type(known).__name__ if known is not None else ""

@@ -1,9 +1,9 @@
 """A kernel's channels over one WebSocket to its gateway, kept open; for runs without a page.
 
-It does what a page and the relay do together. A link that breaks off, or goes silent, is opened
-again with the same session id, under which a gateway keeps what the kernel said meanwhile. A
-request is never sent twice; ``pending_replies`` tells whose reply was lost, and whoever waits for
-that is told.
+It does what a page and the relay do together. A connection that breaks off, or goes silent, is
+opened again with the same session id, for which a gateway buffers the kernel's messages meanwhile.
+A request is never sent twice; ``pending_replies`` finds out which replies were lost, and their
+readers get ReplyLost.
 
 All of it runs in one event loop.
 """
@@ -35,24 +35,24 @@ from .message_queue import MessageQueue
 from .pending_replies import Delivery, PendingReplies
 
 READ_SIZE = 256 * 1024  # bytes
-PINGS_PER_TIMEOUT = 5  # pings within the time after which a link counts as silent
-BUSY_FACTOR = 8  # so much longer it may be silent while it still takes what we send
-# Seconds for the kernel to answer before anything else is sent on a connection, as in JupyterLab: a
-# gateway that is not done with connecting drops output. A kernel that is busy takes longer.
-GREETING_TIMEOUT = 3.0
-# Seconds for the kernel's output to come, too; then it is asked again. Stock gateways do not wait
-# for their subscription to it when a kernel happens to be busy as they connect.
+PINGS_PER_TIMEOUT = 5  # pings within Gateway.link_timeout
+SENDING_FACTOR = 8  # times link_timeout may pass in silence while the gateway reads our data
+# Seconds to wait for the answer to a probe before anything else is sent on a connection, as in
+# JupyterLab: a gateway that is still connecting drops output. A busy kernel takes longer.
+PROBE_TIMEOUT = 3.0
+# Seconds to wait for the output of a probe, too, before the next probe. Stock gateways do not wait
+# for their subscription to a kernel's output if the kernel is busy while they connect.
 SUBSCRIPTION_TIMEOUT = 0.5
-# Seconds for which a reply waits for the end of its cell's output, counted from the last message.
+# Seconds after the last message for which a reply is held back until its cell's output has ended.
 OUTPUT_TIMEOUT = 10.0
-ENDED_ITSELF = "The kernel was ended by the code that ran last: exit() or quit() does that."
+KERNEL_EXITED = "The kernel was ended by the code that ran last: exit() or quit() does that."
 
 
-class Lost(Exception):
-    """The link has ended, and this is how; ``silently`` if nothing came to say so."""
+class ConnectionLost(Exception):
+    """The connection has ended, ``silently`` if it was not closed but timed out."""
 
-    def __init__(self, how: str, silently: bool = False) -> None:
-        super().__init__(how)
+    def __init__(self, reason: str, silently: bool = False) -> None:
+        super().__init__(reason)
         self.silently = silently
 
 
@@ -68,7 +68,7 @@ class KernelChannels:
         log: logging.Logger,
         on_death: Callable[[str], object] = lambda reason: None,
     ) -> None:
-        """``on_death`` gets the reason when the kernel says that it is no more."""
+        """``on_death`` is called with the reason when a message says that the kernel has ended."""
         self._on_death = on_death
         self._gateway, self._kernel_id = gateway, kernel_id
         self._session, self._queue, self._log = session, queue, log
@@ -76,16 +76,16 @@ class KernelChannels:
         self._outbox: deque[tuple[str, JsonObject]] = deque()
         self._to_send = asyncio.Event()
         self._pending = PendingReplies()
-        # What came back for the last probe: the kernel's reply, and its output.
+        # Whether the kernel's reply to the last probe came, and its output.
         self._probe_replied, self._probe_published = asyncio.Event(), asyncio.Event()
         self._received_at = self._last_message_at = 0.0  # monotonic
-        # Monotonic, from the loss of a connection until the next one has proved good; else None.
+        # Monotonic: when a connection was lost; None once a ping on a new one was answered.
         self._failing_since: float | None = None
         self._opened = asyncio.Event()
-        self._task = asyncio.create_task(self._keep(), name=f"channels of kernel {kernel_id}")
+        self._task = asyncio.create_task(self._run(), name=f"channels of kernel {kernel_id}")
 
     async def opened(self) -> None:
-        """Wait for the first connection, which there is when the kernel is up.
+        """Wait for the first connection, which is open once the kernel is up.
 
         Raises GatewayError, DeadKernelError.
         """
@@ -93,44 +93,44 @@ class KernelChannels:
         await asyncio.wait({opened, self._task}, return_when=asyncio.FIRST_COMPLETED)
         opened.cancel()
         if not self._opened.is_set():
-            await self._queue.get("", timeout=0)  # which raises why
+            await self._queue.get("", timeout=0)  # raises the reason
 
     def send(self, channel: str, message: JsonObject) -> None:
-        """Send it when there is a connection: once, whatever becomes of that."""
+        """Send a message on the current connection or the next one, at most once."""
         self._outbox.append((channel, message))
         self._to_send.set()
 
     def is_open(self) -> bool:
-        """Whether this is of use: connected, or connecting."""
+        """Whether it is connected, or connecting."""
         return not self._task.done()
 
     def died(self, reason: str) -> None:
-        """Everybody who waits, now or later, is told that there is no kernel any more."""
-        self._release()
+        """Raise DeadKernelError for all readers, now and later: the kernel has ended."""
+        self._release_replies()
         self._queue.fail(DeadKernelError(reason))
         self._task.cancel()
 
     def restarted(self) -> None:
-        """The kernel was restarted by its user: it has forgotten what it was asked."""
+        """Give up all pending requests: the kernel was restarted by its user."""
         for channel in self._pending.abandon():
             self._queue.put(channel, ReplyLost("The kernel was restarted meanwhile."))
 
     async def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     # -- connections ----------------------------------------------------------------------------
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         try:
             while True:
-                answered = await self._dial()
+                opened = await self._dial()
                 self._pending.begin_epoch()
                 self._opened.set()
                 try:
-                    await self._use(answered)
-                except Lost as lost:
+                    await self._use(opened)
+                except ConnectionLost as lost:
                     self._log.warning(
                         "The connection to kernel %s on %s was lost (%s): connecting again.%s",
                         self._kernel_id,
@@ -145,31 +145,31 @@ class KernelChannels:
             self.died(error.message)
         except GatewayError as error:
             self._queue.fail(error)
-        except Exception as error:  # whatever it is, whoever waits must get an answer
+        except Exception as error:  # readers must not wait for ever
             self._queue.fail(error)
             raise
 
-    async def _pause_after(self, lost: Lost) -> None:
-        """Connect again at once, but not again and again at once, nor for ever."""
+    async def _pause_after(self, lost: ConnectionLost) -> None:
+        """Reconnect at once the first time, later with a pause, and not for ever."""
         if self._failing_since is None:
             self._failing_since = time.monotonic()
         else:
             await asyncio.sleep(self._gateway.config.gateway_retry_interval)
-            self._give_up_in_time(f"The connection was lost: {lost}.")
+            self._check_reconnect_timeout(f"The connection was lost: {lost}.")
 
-    def _give_up_in_time(self, why: str, pause: float = 0.0) -> None:
-        """Raise GatewayUnreachable if the time for connecting ends within ``pause`` seconds."""
+    def _check_reconnect_timeout(self, reason: str, pause: float = 0.0) -> None:
+        """Raise GatewayUnreachable if ``reconnect_timeout`` ends within ``pause`` seconds."""
         if self._failing_since is None:
             self._failing_since = time.monotonic()
         limit = self._gateway.config.reconnect_timeout
         if time.monotonic() + pause > self._failing_since + limit:
             raise GatewayUnreachable(
                 f"There was no connection to the kernel for {limit:.0f} s"
-                f" (Gateway.reconnect_timeout). {why}"
+                f" (Gateway.reconnect_timeout). {reason}"
             )
 
     async def _dial(self) -> OpenChannels:
-        """Open a connection, with new attempts while the gateway does not answer at all."""
+        """Open a connection; retry while the gateway does not answer at all."""
         config = self._gateway.config
         pause = config.gateway_retry_interval
         headers = HTTPHeaders({"Sec-WebSocket-Version": "13", "Sec-WebSocket-Protocol": V1})
@@ -184,15 +184,15 @@ class KernelChannels:
                     self._gateway, self._kernel_id
                 ):
                     raise
-                self._give_up_in_time(error.message, pause)
+                self._check_reconnect_timeout(error.message, pause)
                 self._log.debug("No connection to the kernel: %s", error.message)
             await asyncio.sleep(pause)
             pause = min(2 * pause, config.gateway_retry_interval_max)
 
-    async def _use(self, answered: OpenChannels) -> None:
+    async def _use(self, opened: OpenChannels) -> None:
         """Send and receive until the connection ends. Raises Lost."""
-        stream = answered.stream
-        v1 = answered.headers.get("Sec-WebSocket-Protocol") == V1
+        stream = opened.stream
+        v1 = opened.headers.get("Sec-WebSocket-Protocol") == V1
         self._received_at = time.monotonic()
         tcp.tune(stream.socket, None)
         jobs = {
@@ -206,9 +206,9 @@ class KernelChannels:
             for task in done:
                 await task
         except StreamClosedError as error:
-            raise Lost(str(error.real_error or "closed by the other side")) from error
+            raise ConnectionLost(str(error.real_error or "closed by the other side")) from error
         except FrameError as error:
-            raise Lost(f"the gateway sent {error.reason}") from error
+            raise ConnectionLost(f"the gateway sent {error.reason}") from error
         finally:
             stream.close()
             for task in tasks:
@@ -217,15 +217,15 @@ class KernelChannels:
 
     async def _write(self, stream: IOStream, v1: bool) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._greet(stream, v1), GREETING_TIMEOUT)
+            await asyncio.wait_for(self._probe_until_ready(stream, v1), PROBE_TIMEOUT)
         while True:
             while self._outbox:
                 await self._send(stream, v1, *self._outbox.popleft())
             self._to_send.clear()
             await self._to_send.wait()
 
-    async def _greet(self, stream: IOStream, v1: bool) -> None:
-        """Ask the kernel something until both its answer and its output arrive here."""
+    async def _probe_until_ready(self, stream: IOStream, v1: bool) -> None:
+        """Send probes until both the reply to one and its output arrive."""
         self._probe_replied.clear()
         self._probe_published.clear()
         while not self._probe_published.is_set():
@@ -242,9 +242,9 @@ class KernelChannels:
 
     async def _send(self, stream: IOStream, v1: bool, channel: str, message: JsonObject) -> None:
         opcode, payload = encode(message, channel, self._session, v1)
-        most = self._gateway.config.max_message_size
-        if len(payload) > most:
-            self._queue.put(channel, GatewayError(too_large(len(payload), most)))
+        limit = self._gateway.config.max_message_size
+        if len(payload) > limit:
+            self._queue.put(channel, GatewayError(too_large(len(payload), limit)))
             return
         if message["msg_type"].endswith("_request"):
             self._pending.sent(message["msg_id"], channel)
@@ -261,11 +261,13 @@ class KernelChannels:
                 if opcode == PING:
                     stream.write(encode_frame(PONG, payload, to_gateway=True))
                 elif opcode == CLOSE:
-                    raise Lost(f"closed by the gateway, code {int.from_bytes(payload[:2], 'big')}")
+                    raise ConnectionLost(
+                        f"closed by the gateway, code {int.from_bytes(payload[:2], 'big')}"
+                    )
                 elif opcode != PONG:
-                    self._take(stream, opcode, payload, v1)
+                    self._receive(stream, opcode, payload, v1)
 
-    def _take(self, stream: IOStream, opcode: int, payload: bytes, v1: bool) -> None:
+    def _receive(self, stream: IOStream, opcode: int, payload: bytes, v1: bool) -> None:
         try:
             channel, message = decode(opcode, payload, v1)
         except UnreadableMessage as error:
@@ -279,12 +281,13 @@ class KernelChannels:
                 self._pending.begin_epoch()
                 self._probe(stream, v1)
         else:
-            self._received(channel, message)
+            self._on_message(channel, message)
 
     async def _watch(self, stream: IOStream) -> None:
-        """Notice a gateway that has silently gone: it answers elsewhere, and not here.
+        """Detect a dead connection: the gateway answers on a new connection, but not on this one.
 
-        One that stands still may go on, and what is on its way would be lost with the connection.
+        A gateway that answers on neither may only hang: closing the connection would lose the data
+        that is on its way.
         """
         limit = self._gateway.config.link_timeout
         answers = False
@@ -292,24 +295,25 @@ class KernelChannels:
             stream.write(encode_frame(PING, b"", to_gateway=True))
             await asyncio.sleep(limit / PINGS_PER_TIMEOUT)
             silent = time.monotonic() - self._received_at
-            owed = tcp.unacknowledged_for(stream.socket)
-            if owed >= limit or silent >= limit * (BUSY_FACTOR if stream.writing() else 1):
-                why = f"nothing came for {max(silent, owed):.0f} s"
+            unacknowledged = tcp.unacknowledged_for(stream.socket)
+            silence_limit = limit * (SENDING_FACTOR if stream.writing() else 1)
+            if unacknowledged >= limit or silent >= silence_limit:
+                reason = f"nothing came for {max(silent, unacknowledged):.0f} s"
                 if answers:
-                    raise Lost(why, silently=True)
+                    raise ConnectionLost(reason, silently=True)
                 answers = await self._gateway.answers()
                 if not answers:
-                    self._give_up_in_time(f"The connection was silent: {why}.")
+                    self._check_reconnect_timeout(f"The connection was silent: {reason}.")
                 continue
             answers = False
             if silent < limit / PINGS_PER_TIMEOUT:  # the ping was answered
                 self._failing_since = None
             if time.monotonic() - self._last_message_at > OUTPUT_TIMEOUT:
-                self._release()
+                self._release_replies()
 
     # -- messages -------------------------------------------------------------------------------
 
-    def _received(self, channel: str, message: JsonObject) -> None:
+    def _on_message(self, channel: str, message: JsonObject) -> None:
         self._last_message_at = time.monotonic()
         parent = message["parent_header"].get("msg_id")
         if self._pending.is_probe(parent):
@@ -321,7 +325,7 @@ class KernelChannels:
             return
         state = message["content"].get("execution_state")
         if message["msg_type"] == "status" and state in ("restarting", "dead") and not parent:
-            self._ended(
+            self._kernel_ended(
                 f"The kernel died on {self._where}, and all it knew is lost: often it had no memory"
                 " left. The gateway's log may say more."
             )
@@ -330,19 +334,19 @@ class KernelChannels:
     def _deliver(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             message = delivery.message
-            self._queue.put(delivery.channel, self._lost_reply() if message is None else message)
+            self._queue.put(delivery.channel, self._reply_lost() if message is None else message)
             if message is not None and ends_kernel(message):
-                self._ended(ENDED_ITSELF)
+                self._kernel_ended(KERNEL_EXITED)
 
-    def _ended(self, reason: str) -> None:
+    def _kernel_ended(self, reason: str) -> None:
         self.died(reason)
         self._on_death(reason)
 
-    def _release(self) -> None:
-        """Hand on replies that came, whatever became of their output."""
+    def _release_replies(self) -> None:
+        """Deliver replies that have come, whether or not their output has ended."""
         self._deliver(self._pending.release())
 
-    def _lost_reply(self) -> ReplyLost:
+    def _reply_lost(self) -> ReplyLost:
         return ReplyLost(
             f"The kernel's reply was lost with a connection to {self._where}, or cannot be read:"
             " whether all of the code ran is not known. Run it again."
@@ -350,7 +354,7 @@ class KernelChannels:
 
 
 async def is_gone(gateway: GatewayConnection, kernel_id: str) -> bool:
-    """Whether a kernel is gone for certain that its gateway did not know a moment ago."""
+    """Whether a kernel is certainly gone, after a first 404 for it."""
     try:
         return await gateway.client.is_gone(kernel_id)
     except GatewayError:

@@ -24,8 +24,8 @@ T = TypeVar("T")
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 
 
-class Loop(Protocol):
-    """An event loop, in a thread of its own (``Background``) or the caller's."""
+class JobRunner(Protocol):
+    """Runs jobs in an event loop: that of an ``EventLoopThread``, or the caller's own."""
 
     async def run(self, job: Coroutine[Any, Any, T]) -> T:
         """Run a job there and wait for it."""
@@ -34,18 +34,18 @@ class Loop(Protocol):
         """Call a function there soon, in the order of the calls."""
 
 
-class Manager(Protocol):
-    """What a client wants of the kernel's manager; see ``headless.OnGateway``."""
+class ChannelsOwner(Protocol):
+    """What a client needs of its kernel's manager; see ``manager.GatewayManagerMixin``."""
 
     @property
-    def background(self) -> Loop:
-        """Where everything towards the gateway happens."""
+    def background(self) -> JobRunner:
+        """Runs the connections to the gateway."""
 
-    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
+    def open_channels(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open the kernel's channels."""
 
-    def close_link(self, link: KernelChannels) -> None:
-        """Close them."""
+    def close_channels(self, channels: KernelChannels) -> None:
+        """Close the kernel's channels."""
 
     async def _async_is_alive(self) -> bool: ...
 
@@ -57,17 +57,17 @@ class Channel(ChannelABC):
         self._client, self._name = client, name
 
     def start(self) -> None:
-        """Nothing: all channels share one connection, which the client opens."""
+        """Do nothing: all channels share one connection, which the client opens."""
 
     def stop(self) -> None:
-        """Nothing, likewise."""
+        """Do nothing, likewise."""
 
     def is_alive(self) -> bool:
-        """Whether there is a connection, or one is being made."""
+        """Whether the client is connected, or connecting."""
         return self._client.is_open()
 
     def is_beating(self) -> bool:
-        """The same; asked of the heartbeat's channel, which a gateway does not have."""
+        """As ``is_alive``; for the heartbeat channel, which a gateway does not have."""
         return self.is_alive()
 
     def send(self, msg: JsonObject) -> None:
@@ -77,24 +77,24 @@ class Channel(ChannelABC):
     async def get_msg(self, timeout: float | None = None) -> JsonObject:
         """The next message. Raises queue.Empty after ``timeout`` seconds.
 
-        Raises GatewayError for a link that is lost for good, ReplyLost, DeadKernelError.
+        Raises GatewayError if reconnecting failed, ReplyLost, DeadKernelError.
         """
         return (await self._client.receive(self._name, timeout=timeout))[1]
 
     async def get_msgs(self) -> list[JsonObject]:
-        """All messages that are here."""
+        """All messages that have come."""
         messages = []
         while self._client.queue.has(self._name):
             messages.append((await self._client.receive(self._name))[1])
         return messages
 
     async def msg_ready(self) -> bool:
-        """Whether a message is here."""
+        """Whether a message has come."""
         return self._client.queue.has(self._name)
 
 
 class BlockingChannel(Channel):
-    """The same with methods that wait."""
+    """A channel whose methods block."""
 
     get_msg = run_sync(Channel.get_msg)
     get_msgs = run_sync(Channel.get_msgs)
@@ -102,24 +102,24 @@ class BlockingChannel(Channel):
 
 
 class GatewayClientMixin(KernelClient):
-    """What both clients have in common. ``parent`` is the kernel's manager, which makes them."""
+    """Base of both clients. ``parent`` is the kernel's manager, which makes them."""
 
-    parent: Manager
+    parent: ChannelsOwner
     allow_stdin = False
     channel_class: type[Channel] = Channel
 
     def __init__(self, **kwargs: Any) -> None:
-        # One of its own: a gateway takes a second connection with the same id for the first one's.
+        # A new session: a gateway takes connections with one session id for those of one client.
         kwargs.setdefault("session", Session())
         super().__init__(**kwargs)
         self.queue = MessageQueue()
-        self._link: KernelChannels | None = None
+        self._channels: KernelChannels | None = None
         for name in CHANNELS:
             setattr(self, f"_{name}_channel", self.channel_class(self, name))
 
     @property
-    def owner(self) -> Manager:
-        """Who opens its connections: the kernel's manager."""
+    def owner(self) -> ChannelsOwner:
+        """What opens its connections: the kernel's manager."""
         return self.parent
 
     # -- the connection -------------------------------------------------------------------------
@@ -132,48 +132,49 @@ class GatewayClientMixin(KernelClient):
         hb: bool = True,
         control: bool = True,
     ) -> None:
-        """Begin to connect. What is sent meanwhile is sent then.
+        """Begin to connect. Messages are queued until then.
 
-        ``stdin``: whether the kernel may ask for input, which somebody has to give; else code that
-        asks gets an error. The other arguments are jupyter_client's, and there for its callers.
+        ``stdin``: whether code may ask for input, which the caller answers; else it gets an error.
+        The other arguments are jupyter_client's, and are ignored.
         """
         self.allow_stdin = stdin
-        if self._link is None:
+        if self._channels is None:
             self.queue = MessageQueue()
-            self._link = self.owner.open_link(self.session, self.queue)
+            self._channels = self.owner.open_channels(self.session, self.queue)
 
     def stop_channels(self) -> None:
         """Close the connection."""
-        link, self._link = self._link, None
-        if link is not None:
-            self.owner.close_link(link)
+        channels, self._channels = self._channels, None
+        if channels is not None:
+            self.owner.close_channels(channels)
 
     @property
     def channels_running(self) -> bool:
-        """Whether there is a connection, or one is being made."""
+        """Whether the client is connected, or connecting."""
         return self.is_open()
 
     def is_open(self) -> bool:
-        """The same; asked by the channels."""
-        return self._link is not None and self._link.is_open()
+        """Whether the client is connected, or connecting; called by the channels."""
+        return self._channels is not None and self._channels.is_open()
 
     def send(self, channel: str, msg: JsonObject) -> None:
         """Send a message; called by the channels."""
-        if self._link is None:
+        if self._channels is None:
             raise RuntimeError("start_channels() comes first.")
-        self.owner.background.call(self._link.send, channel, msg)
+        self.owner.background.call(self._channels.send, channel, msg)
 
     async def receive(self, *channels: str, timeout: float | None = None) -> tuple[str, JsonObject]:
         """The next message of these channels, and its channel; called by the channels."""
         return await self.owner.background.run(self.queue.get(*channels, timeout=timeout))
 
     async def _async_wait_for_ready(self, timeout: float | None = None) -> None:
-        """Wait until the kernel answers: for its start as long as the gateway may take, then
-        ``timeout`` seconds. Raises GatewayError, RuntimeError.
+        """Wait until the kernel answers: ``timeout`` seconds from the end of its start.
+
+        Raises GatewayError, RuntimeError.
         """
-        if self._link is None:
+        if self._channels is None:
             raise RuntimeError("start_channels() comes first.")
-        await self.owner.background.run(self._link.opened())
+        await self.owner.background.run(self._channels.opened())
         await super()._async_wait_for_ready(timeout=timeout)
 
     async def _async_is_alive(self) -> bool:
@@ -195,17 +196,17 @@ class GatewayClientMixin(KernelClient):
     ) -> JsonObject:
         """Execute code, show its output as it comes, and return the reply.
 
-        As jupyter_client's method, which reads from ZeroMQ's sockets. Raises TimeoutError.
+        It replaces jupyter_client's method, which reads from ZeroMQ sockets. Raises TimeoutError.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         msg_id = KernelClient.execute(
             self, code, silent, store_history, user_expressions, allow_stdin, stop_on_error
         )
         while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
                 # The reply comes after the output, or an error in its place.
-                channel, msg = await self.receive("stdin", "iopub", "shell", timeout=left)
+                channel, msg = await self.receive("stdin", "iopub", "shell", timeout=remaining)
             except Empty:
                 raise TimeoutError("Timeout waiting for output") from None
             if channel == "stdin":
@@ -220,7 +221,7 @@ class GatewayClientMixin(KernelClient):
                 (output_hook or self._output_hook_default)(msg)
 
     async def _stdin_hook_default(self, msg: JsonObject) -> None:
-        """Ask at the terminal. jupyter_client's own looks at ZeroMQ's sockets afterwards."""
+        """Ask at the terminal. jupyter_client's hook uses ZeroMQ sockets afterwards."""
         content = msg["content"]
         ask: Callable[[str], str] = getpass if content.get("password") else input
         try:

@@ -1,4 +1,4 @@
-"""One kernel on a gateway for a run without a page: started, watched, and shut down in any case."""
+"""One kernel on a gateway for a run without a page: its start, state, and shutdown."""
 
 from __future__ import annotations
 
@@ -22,41 +22,41 @@ from .channels import KernelChannels, is_gone
 from .message_queue import MessageQueue
 from .selection import choose, kernelspec_metadata
 
-SHUTDOWN_TIMEOUT = 15.0  # seconds; a kernel that works gets some to end by itself
-PAUSE = 0.5  # seconds between two attempts to shut it down
+SHUTDOWN_TIMEOUT = 15.0  # seconds; a busy kernel gets some of them to end by itself
+RETRY_INTERVAL = 0.5  # seconds between two attempts to shut a kernel down
 
 
 class HeadlessKernel:
-    """A kernel that runs; made by ``start_kernel``. All of it runs in one event loop."""
+    """A running kernel; made by ``start_kernel``. All of it runs in one event loop."""
 
     def __init__(
         self, gateway: GatewayConnection, kernel_id: str, name: str, log: logging.Logger
     ) -> None:
-        """``name`` is the gateway's own for the kernelspec."""
+        """``name`` is the gateway's name of the kernelspec."""
         self.gateway, self.kernel_id, self.name, self._log = gateway, kernel_id, name, log
-        self._links: set[KernelChannels] = set()
-        self._dead = ""
+        self._channels: set[KernelChannels] = set()
+        self._death_reason = ""
         self._gone = False
-        self._asking = SingleFlight(f"look at kernel {kernel_id}", self._ask)
-        self._watching = self._watch_task()
+        self._request = SingleFlight(f"poll kernel {kernel_id}", self._fetch_alive)
+        self._poll_task = self._start_polling()
 
-    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
+    def open_channels(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open its channels for a client."""
-        link = KernelChannels(
+        channels = KernelChannels(
             self.gateway, self.kernel_id, session, queue, self._log, on_death=self._died
         )
-        self._links.add(link)
-        if self._dead:
-            link.died(self._dead)
-        return link
+        self._channels.add(channels)
+        if self._death_reason:
+            channels.died(self._death_reason)
+        return channels
 
-    async def close_link(self, link: KernelChannels) -> None:
+    async def close_channels(self, channels: KernelChannels) -> None:
         """Close a client's channels."""
-        self._links.discard(link)
-        await link.close()
+        self._channels.discard(channels)
+        await channels.close()
 
     async def kernelspec(self) -> dict[str, str]:
-        """What a notebook says of it, as far as the gateway tells."""
+        """The kernelspec for a notebook's metadata; only its name if the gateway is down."""
         try:
             models = (await self.gateway.client.kernelspecs())["kernelspecs"]
         except GatewayError:
@@ -70,27 +70,29 @@ class HeadlessKernel:
     async def restart(self) -> None:
         """Restart it. Raises GatewayError."""
         await self.gateway.client.restart(self.kernel_id)
-        for link in self._links:
-            link.restarted()
-        if self._dead:  # clients of before stay without it; new ones can be made
-            self._dead = ""
-            self._asking.forget()
-            self._watching.cancel()
-            self._watching = self._watch_task()
+        for channels in self._channels:
+            channels.restarted()
+        if self._death_reason:  # old clients stay closed; new ones can be made
+            self._death_reason = ""
+            self._request.forget()
+            self._poll_task.cancel()
+            self._poll_task = self._start_polling()
 
     async def is_alive(self) -> bool:
-        """Whether there is still a kernel, as far as is known: one out of reach may live.
+        """Whether the kernel is alive, as far as is known; an unreachable one counts as alive.
 
-        Asked of the gateway once in ``poll_interval``; nbclient wants to know every second.
+        The gateway is asked once in ``poll_interval``, although nbclient calls this every second.
         """
-        return not self._dead and await self._asking.recent(self.gateway.config.poll_interval)
+        return not self._death_reason and await self._request.recent(
+            self.gateway.config.poll_interval
+        )
 
-    async def _ask(self) -> bool:
-        if not self._dead:
+    async def _fetch_alive(self) -> bool:
+        if not self._death_reason:
             try:
                 model = await self.gateway.client.kernel(self.kernel_id)
             except KernelNotFound as error:
-                await self._look_again(error)
+                await self._recheck(error)
             except GatewayError as error:
                 self._log.debug(
                     "Whether kernel %s lives is not known: %s", self.kernel_id, error.message
@@ -100,36 +102,38 @@ class HeadlessKernel:
                     self._died(
                         f"The kernel died on its gateway. {model.get('reason') or ''}".strip()
                     )
-        return not self._dead
+        return not self._death_reason
 
-    async def _look_again(self, error: KernelNotFound) -> None:
-        """Find out whether a kernel that its gateway did not know a moment ago is gone."""
+    async def _recheck(self, error: KernelNotFound) -> None:
+        """Find out whether the kernel is gone, after a first 404 for it."""
         self._gone = await is_gone(self.gateway, self.kernel_id)
         if self._gone:
             self._died(error.message)
 
     async def close(self) -> bool:
-        """Shut it down, and close all that is open to the gateway; return whether it is gone."""
-        self._watching.cancel()
+        """Shut it down, and close all connections to the gateway; return whether it is gone."""
+        self._poll_task.cancel()
         await asyncio.gather(
-            self._watching, *(link.close() for link in self._links), return_exceptions=True
+            self._poll_task,
+            *(channels.close() for channels in self._channels),
+            return_exceptions=True,
         )
         self._gone = self._gone or await _shut_down(self.gateway, self.kernel_id, self._log)
         await self.gateway.close()
         return self._gone
 
-    def _watch_task(self) -> asyncio.Task[None]:
-        return asyncio.create_task(self._watch(), name=f"watch kernel {self.kernel_id}")
+    def _start_polling(self) -> asyncio.Task[None]:
+        return asyncio.create_task(self._poll(), name=f"poll kernel {self.kernel_id}")
 
-    async def _watch(self) -> None:
-        while await self.is_alive():  # noqa: ASYNC110 - nobody tells
+    async def _poll(self) -> None:
+        while await self.is_alive():  # noqa: ASYNC110 - gateways send no event for this
             await asyncio.sleep(self.gateway.config.poll_interval)
 
     def _died(self, reason: str) -> None:
-        if not self._dead:
-            self._dead = reason
-            for link in self._links:
-                link.died(reason)
+        if not self._death_reason:
+            self._death_reason = reason
+            for channels in self._channels:
+                channels.died(reason)
 
 
 async def start_kernel(
@@ -139,10 +143,10 @@ async def start_kernel(
     env: Mapping[str, str],
     log: logging.Logger,
 ) -> HeadlessKernel:
-    """Start a kernel on the gateway that its name means (see ``choosing``). Raises GatewayError.
+    """Start a kernel on the gateway of its kernelspec (see ``selection``). Raises GatewayError.
 
-    ``folder`` is where it should start, if the gateway's computer has it too. A start that is
-    given up, or gets no answer, leaves no kernel.
+    ``folder`` is its working directory, if the gateway's computer has it too. A start that is
+    cancelled, or gets no answer, leaves no kernel.
     """
     gateways = [GatewayConnection(config) for config in configs]
     kernel: HeadlessKernel | None = None
@@ -167,8 +171,8 @@ async def _start(
     env: Mapping[str, str],
     log: logging.Logger,
 ) -> str:
-    """Start it and return its id."""
-    kernel_id = str(uuid.uuid4())  # chosen here, so that it can be taken back
+    """Start a kernel and return its id; abort the start if it gets no answer."""
+    kernel_id = str(uuid.uuid4())  # chosen here, so that the start can be aborted
     body: JsonObject = {"kernel_id": kernel_id}
     if folder is not None:
         body["path"] = folder
@@ -191,23 +195,23 @@ async def _shut_down(
     """Shut a kernel down. Return whether it is gone.
 
     Until ``start_deadline`` (monotonic) a 404 means "still starting", not "gone". A run must end,
-    so what goes wrong is told, not raised. A gateway that is restarting a kernel that died answers
-    with an error, and has it a moment later: hence more than one attempt.
+    so errors are logged, not raised. A gateway that is restarting a dead kernel answers with an
+    error, and has the kernel a moment later: hence more than one attempt.
     """
     deadline = max(start_deadline, time.monotonic()) + SHUTDOWN_TIMEOUT
     while True:
-        left = deadline - time.monotonic()
+        remaining = deadline - time.monotonic()
         try:
-            await asyncio.wait_for(gateway.client.shutdown(kernel_id), max(left, 0))
+            await asyncio.wait_for(gateway.client.shutdown(kernel_id), max(remaining, 0))
         except (GatewayError, asyncio.TimeoutError) as error:
             if isinstance(error, KernelNotFound) and not start_deadline:
                 if await is_gone(gateway, kernel_id):
                     return True
                 continue
-            if left > PAUSE and not isinstance(error, GatewayAuthError):
-                await asyncio.sleep(PAUSE)
+            if remaining > RETRY_INTERVAL and not isinstance(error, GatewayAuthError):
+                await asyncio.sleep(RETRY_INTERVAL)
                 continue
-            tell_left_behind(log, gateway, kernel_id, str(error) or "it was not shut down in time")
+            report_orphan(log, gateway, kernel_id, str(error) or "it was not shut down in time")
             return False
         return True
 
@@ -215,7 +219,7 @@ async def _shut_down(
 def shut_down_at_exit(gateway: GatewayConnection, kernel_id: str, log: logging.Logger) -> bool:
     """Shut a kernel down when the interpreter ends, and asyncio cannot resolve names any more.
 
-    Return whether it is gone. What goes wrong is told.
+    Return whether it is gone. Errors are logged, not raised.
     """
     config = gateway.config
     url = f"{gateway.address.url}{config.kernels_endpoint}/{kernel_id}"
@@ -224,30 +228,30 @@ def shut_down_at_exit(gateway: GatewayConnection, kernel_id: str, log: logging.L
         with blocking_http_client(config, gateway.tls, SHUTDOWN_TIMEOUT) as http:
             answer = http.delete(url, headers=headers)
     except Exception as error:  # noqa: BLE001 - whatever it is, the program has to end
-        tell_left_behind(log, gateway, kernel_id, str(error) or type(error).__name__)
+        report_orphan(log, gateway, kernel_id, str(error) or type(error).__name__)
         return False
     if answer.status_code not in (204, 404):
-        tell_left_behind(log, gateway, kernel_id, f"HTTP {answer.status_code}")
+        report_orphan(log, gateway, kernel_id, f"HTTP {answer.status_code}")
         return False
     return True
 
 
-def tell_left_behind(
-    log: logging.Logger, gateway: GatewayConnection, kernel_id: str, why: str
+def report_orphan(
+    log: logging.Logger, gateway: GatewayConnection, kernel_id: str, reason: str
 ) -> None:
-    """Say that a kernel may be left, on stderr if nobody reads the log of this program."""
+    """Log that a kernel may still run, or write it to stderr if the program has no logging."""
     where = without_secrets(gateway.address.url)
     text = (
         f"Kernel {kernel_id} may still run on the gateway at {where}, or come up there"
-        f" ({without_secrets(why).rstrip('.')}): shut it down there."
+        f" ({without_secrets(reason).rstrip('.')}): shut it down there."
     )
     log.error("%s", text)
-    if not is_read(log):
+    if not has_log_handler(log):
         sys.stderr.write(f"{text}\n")
 
 
-def is_read(log: logging.Logger) -> bool:
-    """Whether a program has set its logging up; traitlets' logger alone writes nowhere."""
+def has_log_handler(log: logging.Logger) -> bool:
+    """Whether any handler writes a logger's records; those of traitlets' own logger do not."""
     logger: logging.Logger | None = log
     while logger is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):

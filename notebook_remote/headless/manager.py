@@ -1,8 +1,8 @@
 """jupyter_client's kernel managers, async and blocking, for kernels on the configured gateways.
 
-For nbclient, nbconvert, papermill and whatever else takes a ``kernel_manager_class``, and for
-programs of one's own. The configuration is that of ``jupyter notebook-remote``. What happens
-towards the gateway does so in a thread of its own (``background``).
+For nbclient, nbconvert, papermill and other programs that take a ``kernel_manager_class``. The
+configuration is that of ``jupyter notebook-remote``. The connections to the gateway run in a thread
+of their own (``background``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .kernel import HeadlessKernel, shut_down_at_exit, start_kernel
 from .message_queue import MessageQueue
 from .selection import configured_gateways
 
-SOON = 2.0  # seconds that nobody needs an explanation for
+QUIET_WAIT = 2.0  # seconds to wait at exit before a message says why
 NO_GATEWAY = (
     "No gateway is configured: give one with the environment variable JUPYTER_GATEWAY_URL, or in"
     " jupyter_notebook_remote_config.py, as for `jupyter notebook-remote`."
@@ -42,7 +42,7 @@ NO_GATEWAY = (
 
 
 class GatewayManagerMixin(KernelManager):
-    """What both managers have in common: one kernel on one of the configured gateways."""
+    """Base of both managers: one kernel on one of the configured gateways."""
 
     kernel_name = Unicode(
         "",
@@ -51,21 +51,21 @@ class GatewayManagerMixin(KernelManager):
     )
 
     def __init__(self, gateways: list[Gateway] | None = None, **kwargs: Any) -> None:
-        """``gateways`` are those to choose from; None stands for the configured ones."""
+        """``gateways`` are those to choose from; None means the configured ones."""
         super().__init__(**kwargs)
         self._gateways = gateways
         self._background: EventLoopThread | None = None
-        self._started: Future[HeadlessKernel] | None = None
+        self._start_future: Future[HeadlessKernel] | None = None
         self._pid = os.getpid()
         self._start_limit = 0.0  # seconds that a start takes at most
-        self.orphaned_kernels = False  # whether a kernel could not be shut down; the log says why
+        self.has_orphaned_kernel = False  # whether the shutdown failed; the log says why
 
     @property
     def background(self) -> EventLoopThread:
-        """Where everything towards the gateway happens; asked by clients. Raises RuntimeError."""
+        """Runs the connections to the gateway; used by clients. Raises RuntimeError."""
         if self._background is None:
             raise RuntimeError("No kernel is running!")
-        if self._is_copy():
+        if self._is_forked():
             raise RuntimeError(
                 "This kernel belongs to the process that this one was forked from: start one here."
             )
@@ -73,26 +73,26 @@ class GatewayManagerMixin(KernelManager):
 
     @property
     def kernel(self) -> HeadlessKernel:
-        """The kernel. Raises RuntimeError when there is none, or its start's error."""
-        if self._started is None or not self._started.done():
+        """The kernel. Raises RuntimeError if there is none, or the error of its start."""
+        if self._start_future is None or not self._start_future.done():
             raise RuntimeError("No kernel is running!")
-        return self._started.result()
+        return self._start_future.result()
 
     @property
     def has_kernel(self) -> bool:
-        """Whether a kernel was started and not shut down; asked by nbclient."""
-        started = self._started
+        """Whether a kernel was started and not shut down; used by nbclient."""
+        started = self._start_future
         return started is not None and started.done() and started.exception() is None
 
     @property
     def kernel_spec(self) -> KernelSpec | None:
-        """None: it is the gateway's."""
+        """None: only the gateway has it."""
         return None
 
     # -- a kernel's life, as jupyter_client names it ----------------------------------------------
 
     async def _async_start_kernel(self, **kwargs: Any) -> None:
-        """Start it. ``cwd`` and ``env`` go to the gateway, what else there is does not.
+        """Start it. ``cwd`` and ``env`` are sent to the gateway, other arguments are ignored.
 
         Raises GatewayError, and TraitError for a configuration that cannot be used.
         """
@@ -105,21 +105,21 @@ class GatewayManagerMixin(KernelManager):
         self._pid = os.getpid()
         self._start_limit = max(g.start_timeout + g.request_timeout for g in gateways)
         self._background = EventLoopThread(f"kernel {self.kernel_name}")
-        self._started = self._background.submit(
+        self._start_future = self._background.submit(
             start_kernel(
                 gateways, self.kernel_name, None if folder is None else str(folder), env, self.log
             )
         )
-        self._mind_the_end()
+        self._shut_down_at_exit()
         try:
-            started = asyncio.shield(asyncio.wrap_future(self._started))
+            started = asyncio.shield(asyncio.wrap_future(self._start_future))
             self.kernel_id = (await started).kernel_id
-        except (Exception, asyncio.CancelledError):  # once it has started it is shut down
+        except (Exception, asyncio.CancelledError):  # a kernel that still starts is shut down
             await self._async_cleanup_resources()
             raise
 
     async def _async_shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
-        """Shut it down. What went wrong with that is in the log, not raised."""
+        """Shut it down. Errors are logged, not raised."""
         await self._async_cleanup_resources()
 
     async def _async_restart_kernel(
@@ -136,65 +136,65 @@ class GatewayManagerMixin(KernelManager):
         return self.has_kernel and await self.background.run(self.kernel.is_alive())
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
-        """Shut it down if that was not done, and let go of everything.
+        """Shut the kernel down if that was not done, and release all resources.
 
-        If this is broken off, the end of the program does it. A process that was forked from the
-        one that started it only forgets it.
+        If this is interrupted, ``end`` does it at exit. A process that was forked from the one
+        that started the kernel only forgets it.
         """
-        started, background = self._started, self._background
-        if background is not None and not self._is_copy():
-            with contextlib.suppress(Exception):  # that of its start is known already
+        started, background = self._start_future, self._background
+        if background is not None and not self._is_forked():
+            with contextlib.suppress(Exception):  # the error of its start was raised already
                 if started is not None:
                     kernel = await asyncio.shield(asyncio.wrap_future(started))
-                    self.orphaned_kernels = not await background.run(kernel.close())
+                    self.has_orphaned_kernel = not await background.run(kernel.close())
             background.stop()
         self._forget()
 
     def _forget(self) -> None:
-        self._started = self._background = None
+        self._start_future = self._background = None
         atexit.unregister(self.end)
 
     # -- the end of the program -------------------------------------------------------------------
 
     def end(self) -> None:
-        """Shut the kernel down when there is no event loop (any more); called at exit.
+        """Shut the kernel down without an event loop, also one that is being started.
 
-        For a start that is under way too.
+        Called at exit.
         """
-        started, background = self._started, self._background
+        started, background = self._start_future, self._background
         self._forget()
-        if started is None or background is None or self._is_copy():
+        if started is None or background is None or self._is_forked():
             return
         try:
-            kernel = self._started_at_last(started)
+            kernel = self._wait_for_start(started)
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the program has to end
             if isinstance(error, (FutureTimeout, KeyboardInterrupt)):
-                self.orphaned_kernels = True
+                self.has_orphaned_kernel = True
                 sys.stderr.write("The kernel that was being started may come up on its gateway.\n")
         else:
             gone = shut_down_at_exit(kernel.gateway, kernel.kernel_id, self.log)
-            self.orphaned_kernels = not gone
+            self.has_orphaned_kernel = not gone
         background.stop()
 
-    def _started_at_last(self, started: Future[HeadlessKernel]) -> HeadlessKernel:
-        """The kernel of a start that may be under way: it cannot be taken back before it is done.
+    def _wait_for_start(self, started: Future[HeadlessKernel]) -> HeadlessKernel:
+        """Wait for a start that may be under way, and return its kernel.
 
-        Raises its error, and TimeoutError.
+        Raises the start's error, and TimeoutError.
         """
         with contextlib.suppress(FutureTimeout):
-            return started.result(SOON)
+            return started.result(QUIET_WAIT)
         sys.stderr.write(
             "The kernel is still being started; it is shut down as soon as it is there, within"
             f" {self._start_limit:.0f} s.\n"
         )
         return started.result(self._start_limit)
 
-    def _is_copy(self) -> bool:
+    def _is_forked(self) -> bool:
         """Whether this process was forked from the one that has the kernel and the thread."""
         return os.getpid() != self._pid
 
-    def _mind_the_end(self) -> None:
-        """Leave no kernel behind when the program ends, or is told to by SIGTERM."""
+    def _shut_down_at_exit(self) -> None:
+        """Have the kernel shut down when the program exits, also by SIGTERM."""
         atexit.register(self.end)
         in_main = threading.current_thread() is threading.main_thread()
         if in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -206,18 +206,18 @@ class GatewayManagerMixin(KernelManager):
         """A client for the kernel; more than one is possible."""
         return self.client_factory(parent=self, **kwargs)
 
-    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
+    def open_channels(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open the kernel's channels; called by a client."""
 
         async def opening() -> KernelChannels:
-            return self.kernel.open_link(session, queue)
+            return self.kernel.open_channels(session, queue)
 
         return self.background.submit(opening()).result()
 
-    def close_link(self, link: KernelChannels) -> None:
-        """Close them; called by a client. They may be closed with the kernel already."""
+    def close_channels(self, channels: KernelChannels) -> None:
+        """Close a client's channels if the kernel still has them; called by the client."""
         if self._background is not None:
-            self._background.submit(self.kernel.close_link(link)).result()
+            self._background.submit(self.kernel.close_channels(channels)).result()
 
 
 class GatewayKernelManager(GatewayManagerMixin, AsyncKernelManager):
@@ -238,7 +238,7 @@ class GatewayKernelManager(GatewayManagerMixin, AsyncKernelManager):
 
 
 class BlockingGatewayKernelManager(GatewayManagerMixin):
-    """jupyter_client's ``KernelManager``, for a kernel on a gateway: every method waits."""
+    """jupyter_client's ``KernelManager``, for a kernel on a gateway: every method blocks."""
 
     client_class = DottedObjectName("notebook_remote.headless.client.BlockingGatewayKernelClient")
     client_factory = Type(BlockingGatewayKernelClient)
@@ -252,7 +252,7 @@ class BlockingGatewayKernelManager(GatewayManagerMixin):
 
 
 class GatewayNotebookClient(NotebookClient):
-    """nbclient's ``NotebookClient``, with a kernel on a gateway unless it is told otherwise."""
+    """nbclient's ``NotebookClient``, with a kernel on a gateway by default."""
 
     @default("kernel_manager_class")
     def _default_kernel_manager_class(self) -> type[KernelManager]:
@@ -260,6 +260,6 @@ class GatewayNotebookClient(NotebookClient):
 
 
 def _leave(number: int, frame: object) -> None:
-    """End the program as Ctrl-C does, so that whoever has something to tidy up does it: once."""
+    """Exit at SIGTERM with all clean-up, as for Ctrl-C; a second SIGTERM is ignored."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(128 + number)

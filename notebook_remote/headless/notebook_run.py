@@ -1,4 +1,4 @@
-"""One notebook, run from its first cell to its last, and saved as it goes."""
+"""Runs a notebook from its first cell to its last, and saves it meanwhile."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ from .manager import GatewayKernelManager, GatewayManagerMixin
 from .notebook_file import NotebookFile, read_notebook, sign
 from .selection import kernelspec_metadata
 
-THIS_COMPUTER = ("local", "embedded")  # the names of its kernels in a page, after the @
+THIS_COMPUTER = ("local", "embedded")  # backend names after the @ that mean this computer
 
 
 class KernelEnded(Exception):
-    """A cell has ended its kernel, and there are cells after it."""
+    """A cell has ended its kernel, and cells after it remain."""
 
 
 class Run(NotebookClient):
     """A run of one notebook; made by ``RunApp``, which is its ``parent``."""
 
     def __init__(self, source: Path, target: Path, gateways: list[Gateway], **kwargs: Any) -> None:
-        """``target`` is written to. Without ``gateways`` the kernel is one of this computer.
+        """``target`` is the file to save to. Without ``gateways`` the kernel runs on this computer.
 
-        Raises OSError if it could not be, and ValueError if ``source`` is no notebook.
+        Raises OSError if ``target`` is not writable, and ValueError if ``source`` is no notebook.
         """
         notebook = read_notebook(source)
         folder = {"metadata": {"path": str(source.resolve().parent)}}
-        super().__init__(notebook, resources=folder, on_cell_executed=self._executed, **kwargs)
+        super().__init__(notebook, resources=folder, on_cell_executed=self._on_executed, **kwargs)
         self.file = NotebookFile(target)
         self.cells = [cell for cell in notebook.cells if self._runs(cell)]
-        self.number = 0  # of the cell that runs, as the notebook shows it in brackets
+        self.cell_number = 0  # of the running cell, as the notebook shows it in brackets
         self._gateways = gateways
         self._manager: Any = None
-        self._ended = False  # whether a cell has ended the kernel
-        self._changed = False  # whether there is output that was not saved
-        self._doubted = 0  # the number of the last cell that had a message we could not use
-        self._tell: Callable[[str], object] = lambda text: None
+        self._kernel_ended = False  # whether a cell has ended the kernel
+        self._unsaved = False  # whether there is unsaved output
+        self._last_bad_cell = 0  # the number of the last cell with an unusable message
+        self._report: Callable[[str], object] = lambda text: None
 
     def _runs(self, cell: NotebookNode) -> bool:
         tags = cell.metadata.get("tags", [])
@@ -64,7 +64,7 @@ class Run(NotebookClient):
         if here or not self._gateways:
             KernelSpecManager(parent=self).get_kernel_spec(self.kernel_name or NATIVE_KERNEL_NAME)
             return super().create_kernel_manager()
-        # nbclient forgets its own once it has tidied up.
+        # A second reference, since nbclient deletes its own when it cleans up.
         self.km = self._manager = GatewayKernelManager(
             gateways=self._gateways, kernel_name=name, config=self.config
         )
@@ -74,24 +74,25 @@ class Run(NotebookClient):
         self,
         on_start: Callable[[str], object],
         on_cell: Callable[[], object],
-        tell: Callable[[str], object],
+        report: Callable[[str], object],
     ) -> None:
-        """Run all cells. ``on_start`` gets where the kernel runs; ``on_cell`` is called after each.
+        """Run all cells. In any case the notebook is saved as far as it ran.
 
-        ``tell`` gets a sentence about what does not end the run. Raises CellExecutionError,
-        GatewayError, DeadKernelError, KernelEnded; what ran until then is saved.
+        ``on_start`` is called with where the kernel runs, ``on_cell`` after each cell, and
+        ``report`` with a sentence about a problem that does not end the run. Raises
+        CellExecutionError, GatewayError, DeadKernelError, KernelEnded.
         """
-        self._tell = tell
+        self._report = report
         with self.setup_kernel():
             on_start(self._where())
-            self._note_kernelspec()
+            self._set_kernelspec()
             for cell in self.nb.cells:
                 if cell.cell_type == "code":  # as after "Restart Kernel and Run All Cells"
                     cell.outputs, cell.execution_count = [], None
             try:
                 self._run_cells(on_cell)
-                if not self._ended:
-                    self._note_language()
+                if not self._kernel_ended:
+                    self._set_language_info()
                 self.set_widgets_metadata()
             finally:
                 self.save()
@@ -99,13 +100,13 @@ class Run(NotebookClient):
     def _run_cells(self, on_cell: Callable[[], object]) -> None:
         for index, cell in enumerate(self.nb.cells):
             if self._runs(cell):
-                if self._ended:
+                if self._kernel_ended:
                     raise KernelEnded
-                self.number += 1
+                self.cell_number += 1
                 self._run_cell(cell, index)
                 if self.file.may_save():
-                    self._changed = False
-                    self.file.save(self.nb, self.file.number())
+                    self._unsaved = False
+                    self.file.save(self.nb, self.file.next_version())
                 on_cell()
 
     async def _run_and_save(self, cell: NotebookNode, index: int) -> None:
@@ -113,7 +114,7 @@ class Run(NotebookClient):
         ended = asyncio.Event()
         saving = asyncio.create_task(self._save_until(ended), name="save the notebook")
         try:
-            await self.async_execute_cell(cell, index, execution_count=self.number)
+            await self.async_execute_cell(cell, index, execution_count=self.cell_number)
         finally:
             ended.set()
             await saving
@@ -123,44 +124,45 @@ class Run(NotebookClient):
     async def _save_until(self, ended: asyncio.Event) -> None:
         end = asyncio.create_task(ended.wait(), name="wait for the cell's end")
         while not (await asyncio.wait({end}, timeout=max(self.file.due_in(), 1.0)))[0]:
-            if self._changed:
-                await self._save_meanwhile()
+            if self._unsaved:
+                await self._save_in_thread()
 
-    async def _save_meanwhile(self) -> None:
-        """Save the notebook in a thread, since the kernel's output does not wait."""
-        self._changed = False
-        state, number = copy.deepcopy(self.nb), self.file.number()
+    async def _save_in_thread(self) -> None:
+        """Save the notebook in a thread, so that this loop goes on reading the kernel's output."""
+        self._unsaved = False
+        state, version = copy.deepcopy(self.nb), self.file.next_version()
         try:
-            await asyncio.to_thread(self.file.save, state, number)
+            await asyncio.to_thread(self.file.save, state, version)
         except OSError as error:
-            self._changed = True
-            self._tell(f"it could not be saved for now: {error}")
+            self._unsaved = True
+            self._report(f"it could not be saved for now: {error}")
 
     def process_message(
         self, msg: dict[str, Any], cell: NotebookNode, cell_index: int
     ) -> NotebookNode | None:
-        """Take a message of the kernel; called by nbclient. An odd one costs nothing but itself."""
-        self._changed = True
+        """Handle a message of the kernel, or drop it if that fails; called by nbclient."""
+        self._unsaved = True
         try:
             normalize(msg)
             output: NotebookNode | None = super().process_message(msg, cell, cell_index)
-        except CellControlSignal:  # that the cell has ended, among others
+        except CellControlSignal:  # such as the end of the cell
             raise
-        except Exception as error:  # noqa: BLE001 - kernels and widgets are other people's
-            if self._doubted != self.number:
-                self._doubted = self.number
-                self._tell(
-                    f"a message of cell {self.number} cannot be used and is left out"
+        except Exception as error:  # noqa: BLE001 - messages of any kernel or widget
+            if self._last_bad_cell != self.cell_number:
+                self._last_bad_cell = self.cell_number
+                self._report(
+                    f"a message of cell {self.cell_number} cannot be used and is left out"
                     f" ({type(error).__name__}: {error})"
                 )
             return None
         return output
 
-    def _executed(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
-        self._ended = ends_kernel(execute_reply)
+    def _on_executed(self, *, execute_reply: dict[str, Any], **_: Any) -> None:
+        # The reply that nbclient makes up for a timeout has no type.
+        self._kernel_ended = "msg_type" in execute_reply and ends_kernel(execute_reply)
 
-    def _note_kernelspec(self) -> None:
-        """Have the notebook name the kernel that runs, as its gateway calls it."""
+    def _set_kernelspec(self) -> None:
+        """Set the notebook's kernelspec to that of the running kernel, by its gateway's name."""
         kernel = self.km.kernel if isinstance(self.km, GatewayManagerMixin) else None
         name = kernel.name if kernel is not None else self.kernel_name or NATIVE_KERNEL_NAME
         if name == self.nb.metadata.get("kernelspec", {}).get("name"):
@@ -171,9 +173,9 @@ class Run(NotebookClient):
             found = KernelSpecManager(parent=self).get_kernel_spec(name)
             spec = kernelspec_metadata(name, {"spec": found.to_dict()})
         self.nb.metadata["kernelspec"] = spec
-        self.nb.metadata.pop("language_info", None)  # the kernel's own comes at the end
+        self.nb.metadata.pop("language_info", None)  # that of the new kernel is set at the end
 
-    def _note_language(self) -> None:
+    def _set_language_info(self) -> None:
         reply = self.wait_for_reply(self.kc.kernel_info())
         if reply is not None and isinstance(reply["content"].get("language_info"), dict):
             self.nb.metadata["language_info"] = reply["content"]["language_info"]
@@ -184,20 +186,20 @@ class Run(NotebookClient):
         return "this computer"
 
     def end(self) -> bool:
-        """Leave no kernel after an interruption, not even one that is starting.
+        """Shut the kernel down after an interruption, also one that is being started.
 
-        Returns whether there is none.
+        Returns whether it is gone.
         """
         if not isinstance(self._manager, GatewayManagerMixin):
             return True
         self._manager.end()
-        return not self._manager.orphaned_kernels
+        return not self._manager.has_orphaned_kernel
 
     def save(self) -> None:
-        """Save the notebook as it is now, signed. Raises OSError."""
-        self._changed = False
-        self.file.save(self.nb, self.file.number())
+        """Save and sign the notebook as it is now. Raises OSError."""
+        self._unsaved = False
+        self.file.save(self.nb, self.file.next_version())
         try:
             sign(self.nb, self.config)
-        except Exception as error:  # noqa: BLE001 - a page shows it as not trusted, no more
+        except Exception as error:  # noqa: BLE001 - unsigned, it is only shown as not trusted
             self.log.debug("The notebook is not signed: %s", error)

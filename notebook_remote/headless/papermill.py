@@ -1,4 +1,4 @@
-"""papermill's engine ``notebook-remote``: its own one, with kernels on the configured gateways."""
+"""papermill's engine ``notebook-remote``: with kernels on the configured gateways."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class GatewayEngine(NBClientEngine):
 
     @classmethod
     def nb_kernel_name(cls, nb: Any, name: str | None = None) -> str:
-        """The kernel that is wanted; called by papermill before it asks for the language.
+        """The name of the requested kernel; called by papermill before it reads the language.
 
-        The notebook is made to name a kernel that was chosen instead of its own, so that the cell
-        with the parameters is in that one's language. Raises GatewayError.
+        If it is not the notebook's own, the notebook's metadata is changed to it, so that the cell
+        with the parameters is in the language of that kernel. Raises GatewayError.
         """
         wanted = str(super().nb_kernel_name(nb, name))
         known = nb.metadata.get("kernelspec", {}).get("name")

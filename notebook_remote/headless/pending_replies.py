@@ -1,11 +1,11 @@
 """Which requests to a kernel wait for their reply, and which replies are lost: pure logic.
 
-A request is never sent twice, so a reply may be lost with a connection. Whether it is, a *probe*
-tells: a request of our own behind the others. A kernel answers in the order it was asked; so once
-the probe is answered, a reply to an earlier request that is not here will never come.
+A request is never sent twice, so a reply may be lost with a connection. A *probe*, a request of our
+own behind the others, detects that: a kernel answers requests in their order, so once the probe is
+answered, a missing reply to an earlier request will never come.
 
-An *epoch* ends with whatever may have cost a reply: a connection, or a message that cannot be read.
-Only the answer to a probe of a later epoch says that a reply is lost.
+An *epoch* ends with an event that may have lost a reply: the end of a connection, or a message that
+cannot be read. Only the answer to a probe of a later epoch proves that a reply is lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..types import JsonObject
 
 @dataclass
 class Delivery:
-    """Something for whoever reads a channel: a message, or None for a reply that is lost."""
+    """Something to deliver to a channel's reader: a message, or None for a lost reply."""
 
     channel: str
     message: JsonObject | None
@@ -28,12 +28,12 @@ class _Request:
     channel: str
     epoch: int  # in which it was sent
     output_ended: bool = False  # whether the kernel went idle after it
-    reply: JsonObject | None = None  # which came before the end of the output
+    reply: JsonObject | None = None  # held back until the output has ended
 
 
 @dataclass
 class PendingReplies:
-    """The requests of one client to one kernel, from their sending to their reply."""
+    """The requests of one client to one kernel that are not answered yet."""
 
     epoch: int = 0
     _requests: dict[str, _Request] = field(default_factory=dict)  # by the message's id
@@ -52,7 +52,7 @@ class PendingReplies:
         self._probes[msg_id] = self.epoch
 
     def is_probe(self, msg_id: str | None) -> bool:
-        """Whether a message with this parent is about a probe, and for nobody else."""
+        """Whether a message with this parent belongs to a probe, and not to the client."""
         return msg_id in self._probes
 
     @property
@@ -61,10 +61,10 @@ class PendingReplies:
         return any(request.epoch == self.epoch for request in self._requests.values())
 
     def received(self, channel: str, message: JsonObject) -> list[Delivery]:
-        """What to hand on now that a message came, which is not about a probe.
+        """What to deliver after a message that does not belong to a probe.
 
-        The reply to an ``execute_request`` waits for the end of the output: programs read output
-        for a few seconds after a reply and no longer, and a gateway has a way of its own for each.
+        The reply to an ``execute_request`` is held back until the output has ended: programs read
+        output only for a few seconds after a reply, and a gateway sends the two independently.
         """
         msg_id = message["parent_header"].get("msg_id")
         request = self._requests.get(msg_id)
@@ -84,7 +84,7 @@ class PendingReplies:
         return deliveries
 
     def probe_answered(self, msg_id: str) -> list[Delivery]:
-        """What to hand on now that the kernel has answered a probe: also what is lost."""
+        """What to deliver after the answer to a probe, lost replies included."""
         epoch = self._probes[msg_id]
         deliveries = self.release()
         for key, request in list(self._requests.items()):
@@ -95,12 +95,12 @@ class PendingReplies:
         return deliveries
 
     def release(self) -> list[Delivery]:
-        """The replies that are here, whatever has become of their output."""
+        """The replies that are held back, whether or not their output has ended."""
         here = [key for key, request in self._requests.items() if request.reply is not None]
         return [delivery for key in here for delivery in self._complete(key)]
 
     def abandon(self) -> list[str]:
-        """Forget all requests; returns the channel of each, since none is answered any more."""
+        """Forget all requests, which will not be answered; return the channel of each."""
         channels = [request.channel for request in self._requests.values()]
         self._requests.clear()
         return channels

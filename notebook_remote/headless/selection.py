@@ -1,4 +1,4 @@
-"""Which gateway a kernel's name means, for runs without a page, where nobody can be asked."""
+"""Selects the gateway of a kernelspec's name, for runs without a page and its dialog."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..storage.saved_gateways import SavedGateways
 
 
 def configured_gateways(config: Config) -> list[Gateway]:
-    """The gateways that are configured, and those that were added in pages; not this computer.
+    """The configured gateways and those that were added in pages, without this computer.
 
     ``config`` holds the sections of ``Gateway`` and ``Gateways``. Raises TraitError.
     """
@@ -30,10 +30,10 @@ def configured_gateways(config: Config) -> list[Gateway]:
 
 
 async def choose(gateways: list[GatewayConnection], name: str) -> tuple[GatewayConnection, str]:
-    """The gateway that a kernel's name means, and the gateway's own name for the kernel.
+    """The gateway of a kernelspec's name, and the gateway's own name for the kernelspec.
 
-    As in a page: ``python3@gpu`` says it, and a name that only one gateway has means that one.
-    Empty is the default of the only gateway. Raises GatewayError.
+    As in a page: ``python3@gpu`` names the gateway gpu, and a name that only one gateway has means
+    that one. Empty means the default of the only gateway. Raises GatewayError.
     """
     own, where = split(name)
     for gateway in gateways:
@@ -45,11 +45,11 @@ async def choose(gateways: list[GatewayConnection], name: str) -> tuple[GatewayC
     if len(gateways) == 1:
         return gateways[0], name
     listed, errors = await _kernelspecs(gateways)
-    having = [gateway for gateway in gateways if name in listed.get(gateway.config.name, ())]
-    if len(having) == 1:
-        return having[0], name
-    if having:
-        choices = " or ".join(qualify(name, g.config.name) for g in having)
+    candidates = [gateway for gateway in gateways if name in listed.get(gateway.config.name, ())]
+    if len(candidates) == 1:
+        return candidates[0], name
+    if candidates:
+        choices = " or ".join(qualify(name, g.config.name) for g in candidates)
         raise KernelSpecNotFound(
             name, f"More than one gateway has a kernel {name!r}: choose {choices}."
         )
@@ -62,7 +62,7 @@ async def choose(gateways: list[GatewayConnection], name: str) -> tuple[GatewayC
 
 
 async def describe(configs: list[Gateway], name: str) -> dict[str, str]:
-    """What a notebook says of the kernel that a name means: see ``kernelspec_metadata``.
+    """The metadata of the kernelspec of this name: see ``kernelspec_metadata``.
 
     Raises GatewayError.
     """
@@ -87,7 +87,7 @@ def kernelspec_metadata(name: str, model: object) -> dict[str, str]:
 async def _kernelspecs(
     gateways: list[GatewayConnection],
 ) -> tuple[dict[str, list[str]], dict[str, GatewayError]]:
-    """The names of kernelspecs by gateway, and why others do not tell."""
+    """The names of kernelspecs by gateway, and the errors of the other gateways."""
     answers = await asyncio.gather(
         *(gateway.client.kernelspecs() for gateway in gateways), return_exceptions=True
     )

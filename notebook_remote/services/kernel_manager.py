@@ -19,7 +19,7 @@ from ..types import JsonObject
 
 
 class AllKernels(Mapping[str, KernelManager]):
-    """The kernels of all backends by their ids, as they are at the moment."""
+    """A live view of the kernels of all backends, by id."""
 
     def __init__(self, backends: BackendRegistry) -> None:
         self._backends = backends
@@ -47,15 +47,15 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         kwargs.setdefault("backends", getattr(kwargs.get("parent"), "backends", None))
         super().__init__(**kwargs)
 
-    # -- what the stock class asks of its own kernels ----------------------------------------------
+    # -- what the base class needs of its own kernels ----------------------------------------------
 
     @property
     def _kernels(self) -> AllKernels:
-        """What the methods of the base classes look at, also those that others call on us."""
+        """The kernels that inherited methods use, also those that other programs call."""
         return AllKernels(self.backends)
 
     def __bool__(self) -> bool:
-        """True without kernels too: at a stop upstream leaves out a manager that is not."""
+        """True even without kernels: jupyter_server does not stop a manager that is false."""
         return True
 
     def __contains__(self, kernel_id: object) -> bool:
@@ -67,7 +67,7 @@ class RoutedKernelManager(AsyncMappingKernelManager):
 
     @property
     def last_kernel_activity(self) -> datetime:
-        """The latest of all backends; asked by jupyter_server for its status and its own end."""
+        """The latest activity on all backends; for jupyter_server's status and idle shutdown."""
         latest = self._started
         for backend in self.backends:
             latest = max(latest, backend.kernels.last_kernel_activity)
@@ -75,12 +75,12 @@ class RoutedKernelManager(AsyncMappingKernelManager):
 
     @last_kernel_activity.setter
     def last_kernel_activity(self, when: datetime) -> None:
-        self._started: datetime = when  # by the stock constructor
+        self._started: datetime = when  # set by the inherited constructor
 
     # -- what the handlers call --------------------------------------------------------------------
 
     async def start_kernel(self, **kwargs: Any) -> str:
-        """Start a kernel on the backend that its kernelspec is of. Raises GatewayError."""
+        """Start a kernel on the backend of its kernelspec. Raises GatewayError."""
         kernel_id = kwargs.get("kernel_id")
         if kernel_id is not None and kernel_id in self:
             raise KernelExists(f"A kernel with the id {kernel_id} runs already: choose another id.")
@@ -90,50 +90,52 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         )
 
     def may_report(self, kernel_id: str | None, name: str | None) -> bool:
-        """Whether a page may say that it has started this kernel; ``name`` is its kernelspec's.
+        """Whether a page may report that it has started this kernel; ``name`` is its kernelspec's.
 
-        That must be of a gateway in browser mode. A kernel of any other backend is ours only if
-        this server has started it there, or adopted it.
+        The kernelspec must be one of a gateway in browser mode. A kernel of any other backend is
+        ours only if this server has started it there, or adopted it.
         """
-        return self._reported_to(kernel_id, name) is not None
+        return self._backend_for_report(kernel_id, name) is not None
 
     def report(self, kernel_id: str | None, name: str | None) -> None:
-        """Take note of a kernel that a page has started, if it may; called for its session."""
-        reported = self._reported_to(kernel_id, name)
-        if reported is not None:
-            backend, own = reported
-            backend.report(str(kernel_id), own)
+        """Register a kernel that a page has started, if it may report it; for its session."""
+        found = self._backend_for_report(kernel_id, name)
+        if found is not None:
+            backend, own_name = found
+            backend.report(str(kernel_id), own_name)
 
-    def _reported_to(self, kernel_id: str | None, name: str | None) -> tuple[Backend, str] | None:
-        backend, own = self.backends.split(name or "")
-        if backend is None or kernel_id in self or not backend.takes_report(kernel_id or ""):
+    def _backend_for_report(
+        self, kernel_id: str | None, name: str | None
+    ) -> tuple[Backend, str] | None:
+        backend, own_name = self.backends.split(name or "")
+        if backend is None or kernel_id in self or not backend.accepts_report(kernel_id or ""):
             return None
-        return backend, own
+        return backend, own_name
 
     async def kernel_model(self, kernel_id: str) -> JsonObject:
-        """The model as of the last look at the backend. Raises 404 for a kernel not ours."""
+        """The model as of the backend's last poll. Raises 404 for a kernel that is not ours."""
         backend = self._backend(kernel_id)
         return self._public(backend, await backend.kernel_model(kernel_id))
 
-    def known_model(self, kernel_id: str) -> JsonObject | None:
-        """The same of a kernel on a gateway, and None for others; for lists of many."""
+    def cached_model(self, kernel_id: str) -> JsonObject | None:
+        """The model of a kernel on a gateway as of its last poll, else None; for long lists."""
         for backend in self.backends:
-            model = backend.known_kernel_model(kernel_id)
+            model = backend.cached_kernel_model(kernel_id)
             if model is not None:
                 return self._public(backend, model)
         return None
 
     async def fresh_kernel_model(self, kernel_id: str) -> JsonObject:
-        """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
+        """The model, requested now. Raises KernelNotFound and other GatewayErrors."""
         backend = self._backend(kernel_id)
         return self._public(backend, await backend.fresh_kernel_model(kernel_id))
 
     async def refresh(self) -> None:
-        """Look at the gateways, for lists."""
+        """Update the kernels of all gateways, for lists."""
         await self.backends.refresh()
 
     async def list_kernels(self) -> list[JsonObject]:
-        """The models of all kernels: *unknown* while their gateway cannot be asked."""
+        """The models of all kernels: *unknown* while their gateway cannot be reached."""
         await self.refresh()
         return [
             self._public(backend, model)
@@ -164,8 +166,8 @@ class RoutedKernelManager(AsyncMappingKernelManager):
     async def shutdown_all(self, now: bool = False) -> None:
         """Shut all kernels down, those of all backends at once; called when the server stops."""
         backends = list(self.backends)
-        ends = (ensure_async(backend.kernels.shutdown_all(now=now)) for backend in backends)
-        results = await asyncio.gather(*ends, return_exceptions=True)
+        shutdowns = (ensure_async(b.kernels.shutdown_all(now=now)) for b in backends)
+        results = await asyncio.gather(*shutdowns, return_exceptions=True)
         for backend, error in zip(backends, results, strict=True):
             if isinstance(error, Exception):
                 self.log.error("The kernels on %s were not shut down", backend.name, exc_info=error)
@@ -180,4 +182,4 @@ class RoutedKernelManager(AsyncMappingKernelManager):
         if len(self.backends) > 1:
             name = self.backends.public_name(backend, str(model["name"]))
             model = {**model, "name": name}
-        return backend.shown(model)
+        return backend.public_model(model)

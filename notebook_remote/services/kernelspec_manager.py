@@ -24,10 +24,10 @@ class RoutedKernelSpecManager(KernelSpecManager):
         super().__init__(**kwargs)
 
     async def get_all_specs(self) -> JsonObject:
-        """Models of all kernelspecs by the names that pages know; sets the default kernel too.
+        """Models of all kernelspecs by their public names; sets the default kernel too.
 
-        Those of a backend that cannot be asked are as it last said. Raises GatewayError if there
-        are none at all.
+        Those of an unreachable backend are as of its last answer. Raises GatewayError if there are
+        none at all.
         """
         await self.backends.list_kernelspecs()
         names = self.backends.unique_names()
@@ -43,18 +43,18 @@ class RoutedKernelSpecManager(KernelSpecManager):
         """The model of one kernelspec. Raises KernelSpecNotFound (a KeyError), GatewayError."""
         backend, own = await self.backends.resolve(kernel_name)
         model = await backend.specs.get_kernel_spec(own or "")
-        return self._told(backend, model, kernel_name)
+        return self._with_public_name(backend, model, kernel_name)
 
     async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> bytes | None:
-        """A kernelspec's file, such as its logo; the resource handler asks for this first."""
+        """A file of a kernelspec, such as its logo; called by the resource handler."""
         backend, own = await self.backends.resolve(kernel_name)
         return await backend.specs.get_kernel_spec_resource(own or "", path)
 
     def _public(self, backend: Backend, own: str, public: str) -> JsonObject:
-        return self._told(backend, backend.specs.last_specs[own], public)
+        return self._with_public_name(backend, backend.specs.last_specs[own], public)
 
-    def _told(self, backend: Backend, model: JsonObject, public: str) -> JsonObject:
-        """A model under the name that pages know, which with several backends says where it is."""
+    def _with_public_name(self, backend: Backend, model: JsonObject, public: str) -> JsonObject:
+        """A model under its public name; with several backends it says on which one it is."""
         if len(self.backends) == 1:
             return model
         base_url = getattr(self.parent, "base_url", "/")
@@ -65,11 +65,11 @@ class RoutedKernelSpecManager(KernelSpecManager):
             "notebook_remote": {"backend": backend.name, "stale": backend.down is not None},
         }
         display = display_name(str(spec.get("display_name") or public), backend.label)
-        told = {**spec, "display_name": display, "metadata": metadata}
-        return {**model, "name": public, "spec": told, "resources": urls}
+        spec = {**spec, "display_name": display, "metadata": metadata}
+        return {**model, "name": public, "spec": spec, "resources": urls}
 
     def _set_default(self, names: dict[tuple[str, str], str]) -> None:
-        """The default kernel: that of the first backend that has one."""
+        """Set the default kernel: that of the first backend that has one."""
         kernel_manager = getattr(self.parent, "kernel_manager", None)
         for backend in self.backends:
             public = names.get((backend.name, backend.specs.default_name))

@@ -1,7 +1,7 @@
 """jupyter_client's client for a kernel on a gateway, for programs within our server.
 
-Extensions such as voila ask a kernel's manager for ``client()`` and use it in the server's event
-loop. It is the client of runs without a page, on the server's own connection to the gateway.
+Extensions such as voila call ``client()`` of a kernel's manager and use it in the server's event
+loop. It is the client of runs without a page, over the server's connection to the gateway.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class ServerLoop:
-    """Stands for ``Background`` where the caller is in the event loop already."""
+    """Replaces ``EventLoopThread`` for callers in the server's own event loop."""
 
     async def run(self, job: Coroutine[Any, Any, T]) -> T:
         """Run a job."""
@@ -33,7 +33,7 @@ class ServerLoop:
 
 
 class ClientOwner:
-    """What a client wants of its kernel's manager; see ``headless_client.Manager``."""
+    """The owner of a client's connections; see ``headless.client.ChannelsOwner``."""
 
     def __init__(self, kernel: RemoteKernelManager) -> None:
         self._kernel = kernel
@@ -41,21 +41,21 @@ class ClientOwner:
 
     @property
     def background(self) -> ServerLoop:
-        """The loop in which everything happens."""
+        """The loop that runs the connections."""
         return ServerLoop()
 
-    def open_link(self, session: Session, queue: MessageQueue) -> KernelChannels:
+    def open_channels(self, session: Session, queue: MessageQueue) -> KernelChannels:
         """Open the kernel's channels."""
         kernel = self._kernel
-        link = KernelChannels(kernel.gateway, str(kernel.kernel_id), session, queue, kernel.log)
-        kernel.when_gone.append(link.died)
-        return link
+        channels = KernelChannels(kernel.gateway, str(kernel.kernel_id), session, queue, kernel.log)
+        kernel.gone_callbacks.append(channels.died)
+        return channels
 
-    def close_link(self, link: KernelChannels) -> None:
-        """Close them, soon."""
-        self._kernel.when_gone.remove(link.died)
+    def close_channels(self, channels: KernelChannels) -> None:
+        """Close the kernel's channels, in the background."""
+        self._kernel.gone_callbacks.remove(channels.died)
         loop = asyncio.get_running_loop()
-        task = loop.create_task(link.close(), name="close a client's channels")
+        task = loop.create_task(channels.close(), name="close a client's channels")
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -72,5 +72,5 @@ class ServerKernelClient(GatewayKernelClient):
 
     @property
     def owner(self) -> ClientOwner:
-        """Who opens its connections."""
+        """What opens its connections."""
         return self._owner

@@ -91,15 +91,15 @@ def test_pages_are_told_where_the_gateway_is_and_what_they_share_there(
 ) -> None:
     html = notebook.get("/tree").text
     config = json.loads(html.split('id="jupyter-config-data"', 1)[1].split(">", 1)[1].split("<")[0])
-    (told,) = json.loads(config["notebookRemote"])["backends"]
+    (model,) = json.loads(config["notebookRemote"])["backends"]
     where = f"localhost:{silent_gateway.getsockname()[1]}"
-    assert (told["mode"], told["url"], told["ws_url"]) == (
+    assert (model["mode"], model["url"], model["ws_url"]) == (
         "browser",
         f"http://{where}",
         f"ws://{where}",
     )
-    assert re.fullmatch("[0-9a-f]{64}", told["scope"])
-    assert told["insecure_token"] is False
+    assert re.fullmatch("[0-9a-f]{64}", model["scope"])
+    assert model["insecure_token"] is False
 
 
 def test_the_scope_is_one_servers_and_one_gateways() -> None:
@@ -180,8 +180,8 @@ def test_beside_others_a_kernel_is_reported_with_its_gateways_name(beside: Besid
     changed = notebook.request("PATCH", path, json={"kernel": {"id": other, "name": "ir@desk"}})
     assert changed.json()["kernel"]["name"] == "ir@desk"
     assert ours(notebook) == {other: "desk"}
-    (told,) = notebook.get("/notebook-remote/api/kernels").json()["kernels"]
-    assert (told["on_exit"], told["can_be_kept"]) == ("keep", False)
+    (model,) = notebook.get("/notebook-remote/api/kernels").json()["kernels"]
+    assert (model["on_exit"], model["can_be_kept"]) == ("keep", False)
     moved = notebook.request("PATCH", path, json={"kernel": {"name": "python3@jkg"}}).json()
     assert moved["kernel"]["backend"] == "jkg"
     assert ours(notebook) == {moved["kernel"]["id"]: "jkg"}
@@ -260,8 +260,13 @@ def test_starts_are_refused_and_the_lists_of_others_are_whole(beside: Beside) ->
 
 def test_a_notebook_opens_on_it_again(beside: Beside) -> None:
     notebook = beside.notebook
-    told = {"name": "python3@desk", "display_name": "Python 3 · desk"}
-    content = {"cells": [], "metadata": {"kernelspec": told}, "nbformat": 4, "nbformat_minor": 5}
+    kernelspec = {"name": "python3@desk", "display_name": "Python 3 · desk"}
+    content = {
+        "cells": [],
+        "metadata": {"kernelspec": kernelspec},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     body = {"type": "notebook", "content": content}
     assert notebook.request("PUT", "/api/contents/d.ipynb", json=body).ok
     saved = json.loads((notebook.folder / "d.ipynb").read_text())["metadata"]["kernelspec"]

@@ -104,19 +104,19 @@ def opened(notebook: Server, path: str) -> dict[str, Any]:
 
 def test_files_are_free_of_our_names_and_open_where_they_ran(notebook: Server) -> None:
     listed = specs(notebook)
-    told = {"name": "python3@js", "display_name": listed["python3@js"]["spec"]["display_name"]}
-    save(notebook, "a.ipynb", told)
+    shown = {"name": "python3@js", "display_name": listed["python3@js"]["spec"]["display_name"]}
+    save(notebook, "a.ipynb", shown)
     own = {"name": "python3", "display_name": "Python 3 (ipykernel)"}
     assert saved(notebook, "a.ipynb") == own
     # Not asked for yet, and several have it: the page is to ask its user.
     assert opened(notebook, "a.ipynb") == own
     session = new_session(notebook, "a.ipynb", "python3@js")
-    assert opened(notebook, "a.ipynb") == told
+    assert opened(notebook, "a.ipynb") == shown
     notebook.request("DELETE", f"/api/sessions/{session['id']}")
-    assert opened(notebook, "a.ipynb") == told
+    assert opened(notebook, "a.ipynb") == shown
     renamed = notebook.request("PATCH", "/api/contents/a.ipynb", json={"path": "b.ipynb"})
     assert renamed.ok
-    assert opened(notebook, "b.ipynb") == told
+    assert opened(notebook, "b.ipynb") == shown
     # Who names only the kernelspec, as other clients do, gets it where the document ran.
     again = new_session(notebook, "b.ipynb", "python3")
     assert again["kernel"]["backend"] == "js"

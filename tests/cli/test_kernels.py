@@ -34,13 +34,13 @@ def test_list_and_shutdown(farm: Farm, shared: SharedServers) -> None:
     notebook = farm.notebook(gateway=gateway, name="one").start()
     session = new_session(notebook, "a.ipynb", "python3")
     used, unused = session["kernel"]["id"], notebook.start_kernel()
-    said = run(notebook, "list")
-    assert said.returncode == 0, said.stderr
-    lines = {line.split()[0]: line for line in said.stdout.splitlines()}
+    listed = run(notebook, "list")
+    assert listed.returncode == 0, listed.stderr
+    lines = {line.split()[0]: line for line in listed.stdout.splitlines()}
     assert lines[used].endswith("a.ipynb")
     assert lines[unused].endswith("without a notebook")
-    assert foreign not in said.stdout
-    assert notebook.token not in said.stdout + said.stderr
+    assert foreign not in listed.stdout
+    assert notebook.token not in listed.stdout + listed.stderr
     assert run(notebook, "shutdown", unused).returncode == 0
     assert gateway.get(f"/api/kernels/{unused}").status_code == 404
     missing = run(notebook, "shutdown", foreign)
@@ -51,9 +51,9 @@ def test_list_and_shutdown(farm: Farm, shared: SharedServers) -> None:
     found = json.loads(run(notebook, "list", "--json").stdout)
     assert found["kernels"] == []
     assert [kernel["kernel_id"] for kernel in found["left_behind"]] == [used]
-    left = run(notebook, "list").stdout
-    assert "that has stopped has left these" in left
-    assert used in left
+    orphans = run(notebook, "list").stdout
+    assert "that has stopped has left these" in orphans
+    assert used in orphans
     assert "start one there" in run(notebook, "shutdown", used).stderr
     second = farm.notebook(gateway=gateway, name="one").start()
     assert used in run(second).stdout
@@ -85,20 +85,20 @@ def test_kernels_of_a_gateway_that_was_killed(farm: Farm) -> None:
             os.kill(process, signal.SIGKILL)
         wait_for("the end of the gateway", lambda pid=pid: not alive(pid))
     # A server that was killed before it had noted its directory.
-    (left,) = Path(notebook.env["JUPYTER_DATA_DIR"]).glob("notebook-remote/sessions-*.sqlite")
-    empty = left.with_name("sessions-0-0.sqlite")
+    (orphans,) = Path(notebook.env["JUPYTER_DATA_DIR"]).glob("notebook-remote/sessions-*.sqlite")
+    empty = orphans.with_name("sessions-0-0.sqlite")
     connection = sqlite3.connect(empty)
     connection.executescript(
         "CREATE TABLE directory (path); CREATE TABLE kernel (kernel_id, name, gateway, kept,"
         " started, answered);"
     )
     connection.close()
-    said = run(notebook, "list")
-    assert said.stdout.strip().startswith("No notebook server of yours is running"), said
+    listed = run(notebook, "list")
+    assert listed.stdout.strip().startswith("No notebook server of yours is running"), listed
 
 
 def test_what_is_not_understood(farm: Farm) -> None:
-    said = run(farm.notebook(), "lst")
-    assert (said.returncode, "kernels list" in said.stderr) == (1, True)
-    assert "Traceback" not in said.stderr
+    listed = run(farm.notebook(), "lst")
+    assert (listed.returncode, "kernels list" in listed.stderr) == (1, True)
+    assert "Traceback" not in listed.stderr
     assert "none has left kernels behind" in run(farm.notebook()).stdout

@@ -143,7 +143,7 @@ def test_a_kernel_that_may_be_left_is_named(jupyter_server: Server) -> None:
     broken_off: list[Finding] = []
     with Intermediary(int(jupyter_server.url.rpartition(":")[2])) as link:
         gateway = configured(link.url, auth_token=jupyter_server.token, connect_timeout=2)
-        findings = examine(gateway, on_broken_off=broken_off.append)
+        findings = examine(gateway, on_interrupted=broken_off.append)
         next(finding for finding in findings if finding.name == "kernel start")
         link.refuse()
         findings.close()  # type: ignore[attr-defined]
@@ -644,10 +644,12 @@ def test_ctrl_c_later(kind: str, farm: Farm, listing: Callable[[str], Server]) -
 
 
 def test_no_secret_and_no_control_character_is_shown() -> None:
-    wire = Transport(configured("http://localhost:1", auth_token="s3cr3t/token", http_pwd="ab"))
-    wire.take_credentials()
+    transport = Transport(
+        configured("http://localhost:1", auth_token="s3cr3t/token", http_pwd="ab")
+    )
+    transport.load_credentials()
     said = "said s3cr3t/token, s3cr3t%2Ftoken and ab\x1b[31m, about http://u:p@host/?token=xyz"
-    shown = wire.shown(said)
+    shown = transport.redact(said)
     for secret in ("s3cr3t", "ab\x1b", "ab[31", "\x1b", "u:p", "xyz"):
         assert secret not in shown
     assert "about" in shown

@@ -64,9 +64,9 @@ def test_a_gateway_is_added_and_removed(
     assert set(specs(notebook)) == {"python3@local", "python3@gpu"}
     with notebook.kernel(name="python3@gpu") as kernel_id:
         assert gateway.get(f"/api/kernels/{kernel_id}").ok
-        refused = notebook.request("DELETE", f"{BACKENDS}/gpu")
-        assert refused.status_code == 409
-        assert "1 kernels" in refused.json()["message"]
+        refusal = notebook.request("DELETE", f"{BACKENDS}/gpu")
+        assert refusal.status_code == 409
+        assert "1 kernels" in refusal.json()["message"]
     assert notebook.request("DELETE", f"{BACKENDS}/gpu").status_code == 204
     assert set(specs(notebook)) == {"python3"}
     assert set(backends(notebook)) == {"local"}
@@ -214,13 +214,13 @@ def test_a_kernel_of_this_computer_cannot_be_kept(notebook: Server) -> None:
 
 def test_one_kernel_of_an_embedded_gateway_is_kept(farm: Farm) -> None:
     first = farm.notebook(name="one").start()
-    kept, other = first.start_kernel(), first.start_kernel()
-    first.request("PATCH", f"{KERNELS}/{kept}", json={"on_exit": "keep"})
+    survivor, other = first.start_kernel(), first.start_kernel()
+    first.request("PATCH", f"{KERNELS}/{survivor}", json={"on_exit": "keep"})
     first.stop()
     second = farm.notebook(name="one").start()
-    assert set(ours(second)) == {kept}
-    assert ours(second)[kept]["on_exit"] == "keep"
-    second.request("PATCH", f"{KERNELS}/{kept}", json={"on_exit": "shutdown"})
+    assert set(ours(second)) == {survivor}
+    assert ours(second)[survivor]["on_exit"] == "keep"
+    second.request("PATCH", f"{KERNELS}/{survivor}", json={"on_exit": "shutdown"})
     second.stop()
     third = farm.notebook(name="one").start()
     assert ours(third) == {}

@@ -114,16 +114,16 @@ def test_a_cookie_alone_gets_none(direct: Server) -> None:
         assert logged_in.ok
         url = f"{direct.url}/notebook-remote/api/kernels/{kernel_id}/channels"
         headers = {"Origin": origin_of(direct), "Referer": f"{direct.url}/tree"}
-        refused = browser.post(url, json={"session_id": "page"}, headers=headers, timeout=PATIENCE)
-        assert refused.status_code == 403
+        refusal = browser.post(url, json={"session_id": "page"}, headers=headers, timeout=PATIENCE)
+        assert refusal.status_code == 403
         headers["X-XSRFToken"] = browser.cookies["_xsrf"]
         elsewhere = {**headers, "Origin": "https://elsewhere.example"}
-        refused = browser.post(
+        refusal = browser.post(
             url, json={"session_id": "page"}, headers=elsewhere, timeout=PATIENCE
         )
-        assert refused.status_code == 404
-        given = browser.post(url, json={"session_id": "page"}, headers=headers, timeout=PATIENCE)
-        assert given.json()["places"][0]["kind"] == "direct"
+        assert refusal.status_code == 404
+        answer = browser.post(url, json={"session_id": "page"}, headers=headers, timeout=PATIENCE)
+        assert answer.json()["places"][0]["kind"] == "direct"
 
 
 def test_who_may_not_execute_gets_none(farm: Farm) -> None:
@@ -134,9 +134,9 @@ def test_who_may_not_execute_gets_none(farm: Farm) -> None:
     server.start()
     kernel_id = server.start_kernel()
     assert server.get(f"/api/kernels/{kernel_id}").ok
-    refused = ask(server, kernel_id)
-    assert refused.status_code == 403
-    assert "ticket" not in refused.text
+    refusal = ask(server, kernel_id)
+    assert refusal.status_code == 403
+    assert "ticket" not in refusal.text
 
 
 def test_in_proxy_mode_there_is_the_relay_and_no_word_of_another(notebook: Server) -> None:
@@ -203,7 +203,7 @@ def test_pages_learn_the_mode_and_nothing_secret(direct: Server) -> None:
     page = direct.get("/tree").text
     found = re.search(r'"notebookRemote": "(.*?)(?<!\\)"', page)
     assert found
-    told = json.loads(json.loads(f'"{found[1]}"'))
-    [backend] = told["backends"]
+    config = json.loads(json.loads(f'"{found[1]}"'))
+    [backend] = config["backends"]
     assert set(backend) == {"name", "label", "mode"}
     assert backend["mode"] == "direct"

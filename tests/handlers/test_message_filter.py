@@ -135,14 +135,14 @@ def test_empty_frames_without_end_are_refused() -> None:
 
 
 def test_a_message_that_is_too_large_is_answered_in_its_cell() -> None:
-    told: list[str] = []
-    guard = MessageFilter(V1, LIMIT, told.append)
+    refusals: list[str] = []
+    guard = MessageFilter(V1, LIMIT, refusals.append)
     small = encode_frame(BINARY, request(), to_gateway=True)
     data = small + encode_frame(BINARY, request(LIMIT), to_gateway=True) + small
     out, [answer] = passed(guard, data)
     assert out == small + small
     assert not answer.closes_connection
-    assert told == [answer.text]
+    assert refusals == [answer.text]
     assert "--Gateway.max_message_size" in answer.text
     messages = [parsed(f) for f in frames_of(answer)]
     assert [(channel, parts[0]["msg_type"]) for channel, parts in messages] == [

@@ -60,8 +60,8 @@ def nobody(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config(server: Server, url: str = "", **options: Any) -> Config:
-    given = {"url": url or server.url, "auth_token": server.token, **options}
-    return Config({"Gateway": given})
+    settings = {"url": url or server.url, "auth_token": server.token, **options}
+    return Config({"Gateway": settings})
 
 
 @pytest.fixture
@@ -145,15 +145,15 @@ def test_a_client_that_blocks(gateway: Server, on: Callable[..., Any]) -> None:
     other.wait_for_ready(timeout=PATIENCE)
     assert run(other, "print(x)") == "41\n"
     other.stop_channels()
-    asked: list[str] = []
+    texts: list[str] = []
     client.execute_interactive(
         "print(input('who? '))",
         allow_stdin=True,
         timeout=PATIENCE,
-        stdin_hook=lambda m: (asked.append(m["content"]["prompt"]), client.input("ada")),
-        output_hook=lambda m: asked.append(m["content"].get("text", "")),
+        stdin_hook=lambda m: (texts.append(m["content"]["prompt"]), client.input("ada")),
+        output_hook=lambda m: texts.append(m["content"].get("text", "")),
     )
-    assert "".join(asked) == "who? ada\n"
+    assert "".join(texts) == "who? ada\n"
     client.parent.restart_kernel()
     client.wait_for_ready(timeout=PATIENCE)
     assert run(client, "print('x' in dir())") == "False\n"
@@ -440,12 +440,12 @@ def test_a_reply_that_cannot_be_read_is_an_error(
         with pytest.raises(ReplyLost, match="cannot be read"):
             reply(client, client.execute("x = 1"))
         assert client.kernel_info(reply=True, timeout=PATIENCE)["content"]["status"] == "ok"
-        assert len(client._link._questions) < 5
+        assert len(client._channels._pending._probes) < 5
         for _ in range(3):
             other = client.parent.client()
             other.start_channels()
             other.stop_channels()
-        assert len(client.parent.kernel._links) == 1
+        assert len(client.parent.kernel._channels) == 1
 
 
 def is_idle(server: Server, kernel_id: str) -> bool:
@@ -500,18 +500,18 @@ def test_a_replica_that_does_not_know_the_kernel(
     shared: SharedServers, on: Callable[..., Any]
 ) -> None:
     gateway = shared.gateway("jupyter-server")
-    asked: list[int] = []
+    calls: list[int] = []
 
     class Forgetful(PlainProxy):
         target = gateway.url
 
         def do_GET(self) -> None:  # noqa: N802 - http.server's name
             kernel_id = self.path.rpartition("/")[2]
-            if "/api/kernels/" not in self.path or len(asked) != 1:
-                asked.extend([200] if "/api/kernels/" in self.path else [])
+            if "/api/kernels/" not in self.path or len(calls) != 1:
+                calls.extend([200] if "/api/kernels/" in self.path else [])
                 self.answer()
                 return
-            asked.append(404)
+            calls.append(404)
             body = json.dumps({"message": f"Kernel does not exist: {kernel_id}"}).encode()
             self.send_response(404)
             self.send_header("Content-Type", "application/json")
@@ -525,8 +525,8 @@ def test_a_replica_that_does_not_know_the_kernel(
         ws_url = "ws" + gateway.url.removeprefix("http")
         url = f"http://localhost:{proxy.server_port}"
         client = on(gateway, url, ws_url=ws_url, poll_interval=0.1)
-        wait_for("it to be asked again", lambda: asked[2:])
-        assert asked[:3] == [200, 404, 200]
+        wait_for("it to be asked again", lambda: calls[2:])
+        assert calls[:3] == [200, 404, 200]
         assert run(client, "print(1)") == "1\n"
         assert client.is_alive()
         client.stop_channels()
@@ -710,8 +710,8 @@ def test_no_kernel_outlives_the_program(
     assert len(program.stdout.readline().strip()) == 36, program.stdout.read()
     if code == 143:
         program.send_signal(signal.SIGTERM)
-    said, _ = program.communicate(timeout=PATIENCE)
-    assert program.returncode == code, said
+    output, _ = program.communicate(timeout=PATIENCE)
+    assert program.returncode == code, output
     assert no_kernels(coloured)
 
 
@@ -739,8 +739,8 @@ print("lives")
 def test_a_forked_process_leaves_the_kernel_alone(somebody: Somebody, coloured: Server) -> None:
     (somebody.folder / "script.py").write_text(SCRIPT + FORKED, encoding="utf-8")
     program = somebody.start("-W", "ignore::DeprecationWarning", "script.py")
-    said, _ = program.communicate(timeout=2 * PATIENCE)
-    assert (program.returncode, said.splitlines()[-1]) == (0, "lives"), said
+    output, _ = program.communicate(timeout=2 * PATIENCE)
+    assert (program.returncode, output.splitlines()[-1]) == (0, "lives"), output
     assert no_kernels(coloured)
 
 
@@ -756,9 +756,9 @@ def test_a_kernel_that_is_left_behind_is_told_of(farm: Farm) -> None:
     kernel_id = program.stdout.readline().strip()
     gateway.kill()
     (somebody.folder / "go").touch()
-    said, _ = program.communicate(timeout=PATIENCE)
-    assert f"Kernel {kernel_id} may still run on the gateway at {gateway.url}" in said
-    assert "Traceback" not in said
+    output, _ = program.communicate(timeout=PATIENCE)
+    assert f"Kernel {kernel_id} may still run on the gateway at {gateway.url}" in output
+    assert "Traceback" not in output
 
 
 def test_sigterm_ends_nbconvert_with_its_kernel(
@@ -771,8 +771,8 @@ def test_sigterm_ends_nbconvert_with_its_kernel(
     program = somebody.start("-m", "nbconvert", "--to=html", "--execute", option, str(path))
     wait_for("the cell to run", begun.exists)
     program.send_signal(signal.SIGTERM)
-    said, _ = program.communicate(timeout=PATIENCE)
-    assert program.returncode == 143, said
+    output, _ = program.communicate(timeout=PATIENCE)
+    assert program.returncode == 143, output
     assert no_kernels(coloured)
 
 

@@ -90,7 +90,7 @@ EVENTS = st.lists(st.sampled_from(["send", "reply", "idle", "cut", "probe"]), ma
 def test_whatever_happens_each_request_ends_once(events: list[str], chance: Any) -> None:
     """The kernel answers in order; a cut loses what is on its way; a last probe tells the rest."""
     pending, ended = PendingReplies(), Counter[str]()
-    asked: list[str] = []  # what the kernel has not answered
+    unanswered: list[str] = []  # what the kernel has not answered
 
     def hand_on(deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
@@ -101,8 +101,8 @@ def test_whatever_happens_each_request_ends_once(events: list[str], chance: Any)
 
     def probe() -> None:
         pending.probe_sent("probe")
-        while asked:
-            hand_on(pending.received("shell", message("execute_reply", asked.pop(0))))
+        while unanswered:
+            hand_on(pending.received("shell", message("execute_reply", unanswered.pop(0))))
         hand_on(pending.probe_answered("probe"))
 
     sent = 0
@@ -110,13 +110,13 @@ def test_whatever_happens_each_request_ends_once(events: list[str], chance: Any)
         if event == "send":
             sent += 1
             pending.sent(str(sent), "shell")
-            asked.append(str(sent))
-        elif event == "reply" and asked:
-            hand_on(pending.received("shell", message("execute_reply", asked.pop(0))))
+            unanswered.append(str(sent))
+        elif event == "reply" and unanswered:
+            hand_on(pending.received("shell", message("execute_reply", unanswered.pop(0))))
         elif event == "idle" and sent:
             hand_on(pending.received("iopub", idle(str(chance.randint(1, sent)))))
         elif event == "cut":
-            del asked[: chance.randint(0, len(asked))]
+            del unanswered[: chance.randint(0, len(unanswered))]
             pending.begin_epoch()
         elif event == "probe":
             probe()

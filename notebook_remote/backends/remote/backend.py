@@ -33,21 +33,21 @@ class GatewayBackend(Backend):
 
     @property
     def key(self) -> str:
-        """The store's key for it."""
+        """The key of its kernels in the store."""
         return self.gateway.key
 
     @property
-    def place(self) -> str:
-        """The key under which documents remember it: this computer, whatever process it is."""
+    def document_key(self) -> str:
+        """As in the base class; an embedded gateway is this computer, in whatever process."""
         return THIS_COMPUTER if self.config.embedded else self.key
 
     @property
     def down(self) -> GatewayError | None:
-        """Why it cannot be used, as of the last request for its kernels or kernelspecs."""
+        """The error of the last request for its kernels or kernelspecs; None if there was none."""
         return self.gateway.down
 
-    def fate(self) -> str:
-        """Where its kernels run, and what becomes of them when the server stops."""
+    def description(self) -> str:
+        """A line for the log: where its kernels run, and whether they end with the server."""
         config = self.config
         where = config.label if self.gateway.address.url else "this computer"
         where += f" at {without_secrets(config.url)}" if config.given_name else ""
@@ -55,13 +55,13 @@ class GatewayBackend(Backend):
         if config.on_exit == "keep":
             end = "go on running"
             end += f" for {config.embedded_linger:.0f} s" if config.embedded else ""
-        elif kept := len(self.kernels.kept):
+        elif kept := len(self.kernels.kept_kernels):
             end += f", but for {kept} that {'is' if kept == 1 else 'are'} kept"
         return f"{self._kernel_count()} on {where}. When this server stops, kernels there {end}."
 
-    def forget_answers(self) -> None:
-        """Ask anew at the next opportunity: the credentials for it have changed."""
-        super().forget_answers()
+    def invalidate_cache(self) -> None:
+        """Discard cached answers: the credentials for it have changed."""
+        super().invalidate_cache()
         self.gateway.forget_features()
 
     def _note_outcome(self, error: GatewayError | None) -> None:
@@ -74,7 +74,7 @@ class GatewayBackend(Backend):
         await self.kernels.adopt_stored()
 
     async def refresh(self) -> None:
-        """Ask for the state of its kernels, unless that was done a moment ago."""
+        """Update the state of its kernels, unless that was done a moment ago."""
         await self.kernels.refresh()
 
     async def start_kernel(self, *, document: str | None = None, **kwargs: Any) -> str:
@@ -82,37 +82,40 @@ class GatewayBackend(Backend):
         return await self.kernels.start_kernel(document=document, **kwargs)
 
     async def fresh_kernel_model(self, kernel_id: str) -> JsonObject:
-        """The model, asked now. Raises KernelNotFound or, when it cannot be asked, 503 or 424."""
+        """The model, requested now. Raises KernelNotFound and other GatewayErrors."""
         return await self.kernels.fresh_kernel_model(kernel_id)
 
-    def known_kernel_model(self, kernel_id: str) -> JsonObject | None:
+    def cached_kernel_model(self, kernel_id: str) -> JsonObject | None:
         """The model as of the gateway's last answer."""
-        return self.kernels.known_model(kernel_id)
+        return self.kernels.cached_model(kernel_id)
 
     async def kernel_models(self) -> list[JsonObject]:
         """The models as of the gateway's last answer."""
-        return self.kernels.known_models()
+        return self.kernels.cached_models()
 
-    def shown(self, model: JsonObject) -> JsonObject:
-        """The model as it is: it says where its kernel runs."""
+    def public_model(self, model: JsonObject) -> JsonObject:
+        """The model itself, which says already on which backend the kernel runs."""
         return model
 
     def starts(self) -> list[JsonObject]:
         """The kernels that are being started on it."""
-        return [{**start.model(), "backend": self.name} for start in self.kernels.starts.values()]
+        return [
+            {**start.model(), "backend": self.name}
+            for start in self.kernels.starts.pending.values()
+        ]
 
     def cancel_start(self, kernel_id: str) -> bool:
         """Cancel the start of a kernel; returns whether there was one."""
-        if kernel_id not in self.kernels.starts:
+        if kernel_id not in self.kernels.starts.pending:
             return False
-        self.kernels.cancel_start(kernel_id)
+        self.kernels.starts.cancel(kernel_id)
         return True
 
     async def adopt(self, kernel_id: str) -> None:
         """Take a kernel that runs there as ours. Raises GatewayError."""
         self.kernels.adopt([await self.gateway.client.kernel(kernel_id)])
 
-    def keeps(self, kernel_id: str) -> bool:
+    def is_kept(self, kernel_id: str) -> bool:
         """Whether a kernel goes on running when this server stops."""
         return self.kernels.is_kept(kernel_id)
 
@@ -120,7 +123,7 @@ class GatewayBackend(Backend):
         """Choose whether a kernel goes on running when this server stops. Raises 404."""
         self.kernels.keep(kernel_id, kept)
 
-    # -- what people see and change ------------------------------------------------------------
+    # -- state and credentials ------------------------------------------------------------
 
     def links(self) -> list[JsonObject]:
         """The links between pages and its kernels that this server relays."""
@@ -128,11 +131,11 @@ class GatewayBackend(Backend):
 
     @property
     def can_be_examined(self) -> bool:
-        """Whether it is at an address; an embedded gateway is this server's own."""
+        """Yes, unless it is an embedded gateway, which is this server's own."""
         return not self.config.embedded
 
     def credentials(self) -> JsonObject:
-        """The options with which this server proves to it who it is, at the moment."""
+        """The options with this server's current credentials for it."""
         return asdict(self.gateway.auth.credentials)
 
     async def set_credentials(self, options: JsonObject) -> bool:
@@ -140,18 +143,18 @@ class GatewayBackend(Backend):
         if self.config.embedded:
             return False
         await self.gateway.auth.set_credentials(options)
-        self.forget_answers()
+        self.invalidate_cache()
         return True
 
     async def status(self, timeout: float) -> JsonObject:
-        """As every backend, and since when it cannot be used."""
+        """The status of every backend, with ``since`` while it cannot be used."""
         model = await super().status(timeout)
         if self.down is not None:
             since = self.gateway.down_since
             model |= {"state": "down", "error": self.down.message, "since": since}
         return model
 
-    async def _ask_status(self) -> JsonObject:
+    async def _fetch_status(self) -> JsonObject:
         await self.kernelspecs()
         kind, features = await asyncio.gather(self.gateway.kind(), self.gateway.features())
         return {"kind": kind, "features": sorted(features)}
@@ -159,14 +162,14 @@ class GatewayBackend(Backend):
     # -- the end -------------------------------------------------------------------------------
 
     async def leave(self) -> None:
-        """Use it no longer; its kernels go on running, but for those that are being started."""
-        await self.kernels.cancel_starts()
+        """Stop using it: its kernels go on running, and starts under way are cancelled."""
+        await self.kernels.starts.cancel_all()
         self.kernels.leave()
 
-    async def settle(self) -> None:
+    async def wait_for_aborts(self) -> None:
         """Wait until aborted starts have come to their end, so that they leave no kernels."""
-        await self.kernels.all_taken_back()
+        await self.kernels.starts.wait_for_aborts()
 
     async def close(self) -> None:
-        """Close what is open to it; called after it was left, and when the server stops."""
+        """Close its connections; called after ``leave``, and when the server stops."""
         await self.gateway.close()

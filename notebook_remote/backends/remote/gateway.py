@@ -29,6 +29,10 @@ class ManagedGateway(GatewayConnection):
         # The store's key for this gateway: its name, since the address of a named one may change.
         self.key = f"gateway {config.given_name}" if config.given_name else config.url
 
+    def store_kernel(self, kernel_id: str, name: str) -> None:
+        """Remember a kernel of ours there, beyond the life of this server."""
+        self.store.add_kernel(kernel_id, name, self.key)
+
     def use_address(self, url: str, token: str) -> None:
         """Use an embedded gateway that has been started or found, from now on."""
         self.address.url = url

@@ -36,22 +36,22 @@ class RemoteKernelManager(ServerKernelManager):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._links = self.gateway.links
-        self.awaited_until = 0.0  # monotonic; until then it may come up that its gateway has not
-        self._renaming: asyncio.Task[None] | None = None
-        self.when_gone: list[Callable[[str], object]] = []  # called with a sentence
-        self.missing = False  # whether the gateway has said, once, that it has no such kernel
-        self.unconfirmed = False  # after its shutdown
+        self.start_deadline = 0.0  # monotonic; until then a 404 means "still starting", not "gone"
+        self.missing = False  # whether the gateway's last answer for this kernel was a 404
+        self.shutdown_unconfirmed = False  # whether its shutdown was answered with a 404
+        self.gone_callbacks: list[Callable[[str], object]] = []  # called with a sentence
+        self._env_update: asyncio.Task[None] | None = None
         self.connections = 0
         self.execution_state = "starting"
         self.reason = ""
         self.last_activity = utcnow()
-        self._said: JsonObject = {}  # by the gateway, when it was last asked
-        # The part of the model that is the same until the gateway's next answer.
-        self._shown: JsonObject = {}
+        self._last_model: JsonObject = {}  # the gateway's, as of its last answer
+        # The part of our model that stays the same until the gateway's next answer.
+        self._cached_model: JsonObject = {}
 
     @property
     def has_kernel(self) -> bool:
-        """Whether a kernel has been started that we manage; asked by jupyter_client."""
+        """Whether this manages a running kernel; called by jupyter_client."""
         return self.kernel_id is not None
 
     @property
@@ -61,19 +61,20 @@ class RemoteKernelManager(ServerKernelManager):
         spec = specs.get(self.kernel_name, {}).get("spec", {})
         return KernelSpec(metadata=spec.get("metadata", {}))
 
-    def take(self, model: JsonObject) -> bool:
-        """Take over what the gateway says about this kernel; return whether anything is new.
+    def apply_model(self, model: JsonObject) -> bool:
+        """Update this kernel from the gateway's model; return whether anything has changed.
 
-        Called for each kernel at every look at the gateway, when little has changed.
+        Called for each kernel with every poll of the gateway, when little has changed.
         """
         connections = model.get("connections")
-        # A gateway miscounts when someone hangs up in a handshake (js, jkg); ours we know.
-        given = connections if isinstance(connections, int) else 0
-        before, ours = self.connections, self._links.open_to(str(model["id"]))
-        self.connections = max(given, ours)
-        if model == self._said:
+        # Jupyter Server and Kernel Gateway miscount when a client hangs up in a handshake; the
+        # number of connections through this server is known.
+        reported = connections if isinstance(connections, int) else 0
+        before, relayed = self.connections, self._links.open_connections(str(model["id"]))
+        self.connections = max(reported, relayed)
+        if model == self._last_model:
             return self.connections != before
-        self._said, self._shown = model, {}
+        self._last_model, self._cached_model = model, {}
         self.kernel_id = str(model["id"])
         self.kernel_name = str(model.get("name") or self.kernel_name)
         self.execution_state = str(model.get("execution_state") or "unknown")
@@ -82,14 +83,14 @@ class RemoteKernelManager(ServerKernelManager):
             text = str(model.get("last_activity", "")).replace("Z", "+00:00")
             stamp = datetime.fromisoformat(text)
         except ValueError:
-            return True  # an optional field; the one we have stays
+            return True  # an optional field: the old value stays
         self.last_activity = stamp if stamp.tzinfo else stamp.replace(tzinfo=timezone.utc)
         return True
 
     def model(self) -> JsonObject:
-        """The kernel's model for jupyter_server's REST API; lists ask for many of them."""
-        if not self._shown:
-            self._shown = {
+        """The kernel's model for jupyter_server's REST API; cheap, for long lists."""
+        if not self._cached_model:
+            self._cached_model = {
                 "id": self.kernel_id,
                 "name": self.kernel_name,
                 "last_activity": isoformat(self.last_activity),
@@ -105,57 +106,59 @@ class RemoteKernelManager(ServerKernelManager):
             now |= {"execution_state": "unknown", "reason": down.message}
         elif self.missing:
             now |= {"execution_state": "unknown", "reason": MISSING}
-        return {**self._shown, **now}
+        return {**self._cached_model, **now}
 
     def client(self, **kwargs: Any) -> KernelClient:
-        """A client for programs within this server, such as voila; one for each that asks."""
+        """A client for programs within this server, such as voila; a new one for each call."""
         client: KernelClient = self.parent.client_factory(self, **kwargs)
         return client
 
     async def resolve_path(self, path: str) -> str | None:
-        """Where a file of the kernel is on its computer, as its gateway says, if it does."""
+        """The path of a kernel's file on its computer; None if the gateway does not resolve it."""
         try:
             return await self.gateway.client.resolve_path(str(self.kernel_id), path)
         except GatewayError:
             return None
 
     def update_env(self, *, env: dict[str, str]) -> None:
-        """Let the kernel know its document's new name after a restart; called on renames.
+        """Give the kernel its document's new name from its next restart on; for renames.
 
         Only an embedded gateway can do that.
         """
         if self.gateway.config.embedded:
-            self._renaming = asyncio.create_task(self._update_env(env), name="update_env")
+            self._env_update = asyncio.create_task(self._update_env(env), name="update_env")
 
     async def _update_env(self, env: dict[str, str]) -> None:
         try:
             await self.gateway.client.update_env(self.kernel_id, env)
         except GatewayError as error:
-            self.log.warning("Kernel %s has its old name: %s", self.kernel_id, error.message)
+            self.log.warning(
+                "Kernel %s keeps its document's old name: %s", self.kernel_id, error.message
+            )
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was started.")
     async def start_kernel(self, **kwargs: Any) -> None:
-        """Start it on the gateway; ``body`` is what goes with the request beside the name."""
-        self.take(await self.gateway.client.start_kernel(self.kernel_name, kwargs["body"]))
+        """Start it on the gateway; ``body`` is that of the request, without the name."""
+        self.apply_model(await self.gateway.client.start_kernel(self.kernel_name, kwargs["body"]))
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was shutdown.")
     async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
-        """Shut it down on the gateway; a kernel that is gone already is shut down.
+        """Shut it down on the gateway. A kernel that the gateway does not know counts as shut down.
 
-        ``unconfirmed`` says that the gateway did not know it: another replica may have it.
+        ``shutdown_unconfirmed`` is set then: another replica may have it.
         """
         try:
             await self.gateway.client.shutdown(self.kernel_id)
         except KernelNotFound:
-            self.unconfirmed = True
-        # No gateway closes them by itself.
+            self.shutdown_unconfirmed = True
+        # No gateway closes a kernel's channels by itself.
         self.gateway.links.forget(self.kernel_id)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was restarted.")
     async def restart_kernel(self, now: bool = False, newports: bool = False, **kw: Any) -> None:
         """Restart it on the gateway."""
-        if self._renaming is not None:
-            await self._renaming
+        if self._env_update is not None:
+            await self._env_update
         await self.gateway.client.restart(self.kernel_id)
 
     @emit_kernel_action_event(success_msg="Kernel {kernel_id} was interrupted.")
@@ -164,9 +167,9 @@ class RemoteKernelManager(ServerKernelManager):
         await self.gateway.client.interrupt(self.kernel_id)
 
     async def is_alive(self) -> bool:
-        """Whether the gateway has this kernel. Raises GatewayError when it cannot be asked."""
+        """Whether the gateway has this kernel. Raises GatewayError if it does not answer."""
         try:
-            self.take(await self.gateway.client.kernel(self.kernel_id))
+            self.apply_model(await self.gateway.client.kernel(self.kernel_id))
         except KernelNotFound:
             return False
         self.missing = False

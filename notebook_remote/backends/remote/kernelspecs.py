@@ -1,4 +1,4 @@
-"""The kernelspecs of one backend: of a gateway, as if they were ours, or of this computer."""
+"""The kernelspecs of one gateway, with files such as logos at addresses of this server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RemoteKernelSpecManager(KernelSpecManager):
         self._configured_default = self._default_from_config()
 
     async def get_all_specs(self) -> JsonObject:
-        """Models of all kernelspecs by name; notes the default one too. Raises GatewayError."""
+        """Models of all kernelspecs by name; updates ``default_name`` too. Raises GatewayError."""
         answer = await self.gateway.client.kernelspecs(user=os.environ.get("KERNEL_USERNAME"))
         specs: JsonObject = {}
         for name, model in answer["kernelspecs"].items():
@@ -35,8 +35,8 @@ class RemoteKernelSpecManager(KernelSpecManager):
             if not allowed or name in allowed:
                 specs[name] = self._with_our_urls(name, model)
         self.last_specs = specs
-        chosen = self._configured_default
-        self.default_name = chosen if chosen in specs else answer["default"]
+        configured = self._configured_default
+        self.default_name = configured if configured in specs else answer["default"]
         return specs
 
     async def get_kernel_spec(self, kernel_name: str, **kwargs: Any) -> JsonObject:
@@ -45,29 +45,32 @@ class RemoteKernelSpecManager(KernelSpecManager):
         return self._with_our_urls(kernel_name, model)
 
     async def get_kernel_spec_resource(self, kernel_name: str, path: str) -> bytes | None:
-        """A kernelspec's file, such as its logo; the resource handler asks for this first."""
+        """A file of a kernelspec, such as its logo; called by the resource handler."""
         return await self.gateway.client.kernelspec_resource(kernel_name, path)
 
     def _with_our_urls(self, name: str, model: JsonObject) -> JsonObject:
-        """Let the page get logos from us: it cannot reach, or prove itself to, the gateway."""
+        """Replace the addresses of logos by ours: pages cannot reach, or log in to, the gateway."""
         base_url = getattr(self.parent, "base_url", "/")
-        given = model["resources"].items()
-        ours = {key: url for key, at in given if (url := our_url(base_url, name, at))}
-        return {**model, "name": name, "resources": ours}
+        resources = {
+            key: url
+            for key, gateway_url in model["resources"].items()
+            if (url := our_url(base_url, name, gateway_url))
+        }
+        return {**model, "name": name, "resources": resources}
 
     def _default_from_config(self) -> str:
         config = self.config
         sections = ("RemoteMappingKernelManager", "MappingKernelManager", "MultiKernelManager")
-        chosen = [
+        configured = [
             config[s].default_kernel_name for s in sections if "default_kernel_name" in config[s]
         ]
-        return str(chosen[0]) if chosen else ""
+        return str(configured[0]) if configured else ""
 
 
 def our_url(base_url: str, name: str, url: str) -> str:
-    """The address here of a kernelspec's file that somebody has at ``url``; else empty.
+    """The address at this server of a kernelspec's file at ``url``; empty if it is no such file.
 
-    A page gets what is there, with its cookies: the address leads to no other route.
+    Pages request the result with their cookies, so it must not lead to any other route.
     """
     path = re.sub(r"[?#].*", "", url, flags=re.DOTALL)
     _, found, inside = path.rpartition("/kernelspecs/")

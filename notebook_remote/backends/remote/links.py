@@ -1,4 +1,4 @@
-"""The state of every link: which channels are open, connecting or lost, since when and why.
+"""The state of every link (one page's channels to one kernel, over all its reconnects).
 
 The channels handler reports here; our REST endpoint, the event and the metrics are made from it.
 """
@@ -21,7 +21,7 @@ from . import metrics
 
 EVENT_SCHEMA = Path(__file__).parent / "event_schemas" / "link.yaml"
 EVENT_SCHEMA_ID = "https://events.jupyter.org/notebook_remote/link/v1"
-LOST_KEPT = 200  # lost links that are remembered until their page comes back
+MAX_LOST_LINKS = 200  # that are remembered until their page reconnects
 Event = dict[str, Any]
 
 
@@ -34,7 +34,7 @@ class Link:
     """One page's channels to one kernel, over all its connections."""
 
     kernel_id: str
-    session_id: str  # the page's own, which it keeps over a reconnect
+    session_id: str  # of the page, the same over all reconnects
     state: str = "connecting"  # connecting | connected | silent | lost
     since: datetime = field(default_factory=_now)
     attempt: int = 1
@@ -43,18 +43,19 @@ class Link:
     error: str = ""
     relay: Relay | None = None
     unsent: bytes = b""  # messages of the page that wait for its next connection
-    counted: dict[str, Traffic] = field(default_factory=dict)  # what the metrics have already
-    earlier: dict[str, Traffic] = field(default_factory=dict)  # what passed before this connection
+    # By direction: what the metrics have counted of this connection, and all earlier connections.
+    counted: dict[str, Traffic] = field(default_factory=dict)
+    earlier: dict[str, Traffic] = field(default_factory=dict)
 
     def change(self, state: str, error: str = "") -> None:
-        """Note a new state; an error stays until the link stands again."""
+        """Set a new state; an error stays until the link is connected again."""
         if state != self.state:
             self.since = _now()
         self.state = state
         self.error = error or self.error
 
-    def passed(self, direction: str) -> Traffic:
-        """What has come from an end over all connections."""
+    def traffic(self, direction: str) -> Traffic:
+        """What was received from one side over all connections."""
         now = getattr(self.relay, direction) if self.relay is not None else Traffic()
         before = self.earlier.get(direction, Traffic())
         return Traffic(before.frames + now.frames, before.bytes + now.bytes)
@@ -79,10 +80,10 @@ class Links:
     def __iter__(self) -> Iterator[Link]:
         return iter(self._links)
 
-    # -- what the channels handler reports -------------------------------------------------------
+    # -- called by the channels handler ----------------------------------------------------------
 
-    def opening(self, kernel_id: str, session_id: str) -> Link:
-        """A page asks for a kernel's channels: a new link, or one that it had lost."""
+    def open(self, kernel_id: str, session_id: str) -> Link:
+        """A page requests a kernel's channels: a new link, or one that it had lost."""
         for link in self._links:
             if link.state == "lost" and (link.kernel_id, link.session_id) == (
                 kernel_id,
@@ -93,19 +94,19 @@ class Links:
         self._links.append(link)
         return link
 
-    def attempting(self, link: Link, attempt: int, attempts: int) -> None:
-        """An attempt to reach the gateway begins."""
+    def on_attempt(self, link: Link, attempt: int, attempts: int) -> None:
+        """An attempt to connect to the gateway begins."""
         link.attempt, link.attempts = attempt, attempts
         link.change("connecting")
         self._emit(link, attempt=attempt, attempts=attempts)
 
-    def failed(self, link: Link, error: GatewayError) -> None:
-        """The gateway was not reached, or it refused."""
+    def on_failure(self, link: Link, error: GatewayError) -> None:
+        """The gateway could not be reached, or refused."""
         metrics.ERRORS.labels(kind=type(error).__name__).inc()
-        self._lost(link, error.message)
+        self._on_lost(link, error.message)
 
-    def connected(self, link: Link, relay: Relay) -> None:
-        """The link stands."""
+    def on_connected(self, link: Link, relay: Relay) -> None:
+        """The channels are open at both sides."""
         link.relay = relay
         link.error = ""
         link.connections += 1
@@ -116,31 +117,31 @@ class Links:
             metrics.RECONNECTS.inc()
         self._emit(link)
 
-    def refused(self, link: Link, sentence: str) -> None:
-        """A message of the page was kept back."""
+    def on_message_refused(self, link: Link, sentence: str) -> None:
+        """A message of the page was not passed on to the gateway."""
         metrics.ERRORS.labels(kind="message_too_large").inc()
         link.error = sentence
         self._emit(link, state="refused")
 
-    def ended(self, link: Link, ending: CloseReason) -> None:
-        """The connection has ended; unless the page left, it is expected to come back."""
+    def on_disconnected(self, link: Link, reason: CloseReason) -> None:
+        """The connection has ended; unless the page left, it is expected to reconnect."""
         self.measure(link)
         if link.relay is not None:
             link.unsent = link.relay.unsent
         metrics.OPEN_CHANNELS.dec()
-        link.earlier = {direction: link.passed(direction) for direction in DIRECTIONS}
+        link.earlier = {direction: link.traffic(direction) for direction in DIRECTIONS}
         link.relay, link.counted = None, {}
         self._open[link.kernel_id] -= 1
         if not self._open[link.kernel_id]:
             del self._open[link.kernel_id]
-        if ending.by == "server" or ending.kind == "left":
-            self.left(link)
+        if reason.by == "server" or reason.kind == "left":
+            self.remove(link)
         else:
-            metrics.ERRORS.labels(kind=f"{ending.by}_{ending.kind}").inc()
-            self._lost(link, ending.text)
+            metrics.ERRORS.labels(kind=f"{reason.by}_{reason.kind}").inc()
+            self._on_lost(link, reason.text)
 
-    def left(self, link: Link) -> None:
-        """The page has left, or its kernel has gone."""
+    def remove(self, link: Link) -> None:
+        """The page has left, or its kernel is gone."""
         if link in self._links:
             self._links.remove(link)
             self._emit(link, state="closed")
@@ -165,30 +166,30 @@ class Links:
             if round_trip is not None:
                 metrics.ROUND_TRIP.labels(leg=leg).observe(round_trip)
 
-    # -- what others ask ------------------------------------------------------------------------
+    # -- state, and ends of kernels --------------------------------------------------------------
 
-    def open_to(self, kernel_id: str) -> int:
+    def open_connections(self, kernel_id: str) -> int:
         """How many connections to a kernel are open."""
         return self._open[kernel_id]
 
     def close(self, kernel_id: str) -> None:
-        """Close every connection to a kernel, so that the pages ask what became of it."""
+        """Close every connection to a kernel, so that pages ask for its state and reconnect."""
         for link in [link for link in self._links if link.kernel_id == kernel_id]:
             if link.relay is not None:
                 link.relay.close()
 
     def forget(self, kernel_id: str) -> None:
-        """Close the connections to a kernel that is gone; its lost links are lost for good."""
+        """Close the connections to a kernel that is gone, and remove its lost links."""
         self.close(kernel_id)
         self._links = [
             link for link in self._links if link.kernel_id != kernel_id or link.state != "lost"
         ]
 
-    def gone(self, kernel_id: str, why: str) -> None:
-        """Tell the pages that a kernel is gone, and why; then as ``forget``."""
+    def on_kernel_gone(self, kernel_id: str, reason: str) -> None:
+        """Emit an event for the pages that a kernel is gone, and why; then as ``forget``."""
         for link in self._links:
             if link.kernel_id == kernel_id:
-                link.error = why
+                link.error = reason
                 self._emit(link, state="gone")
         self.forget(kernel_id)
 
@@ -209,15 +210,15 @@ class Links:
             "attempts": link.attempts,
             "reconnects": max(link.connections - 1, 0),
             "round_trip_time": trips,
-            **{direction: asdict(link.passed(direction)) for direction in DIRECTIONS},
+            **{direction: asdict(link.traffic(direction)) for direction in DIRECTIONS},
             "last_error": link.error or None,
         }
 
-    def _lost(self, link: Link, error: str) -> None:
+    def _on_lost(self, link: Link, error: str) -> None:
         link.change("lost", error)
         self._emit(link)
         lost = [link for link in self._links if link.state == "lost"]
-        for old in lost[:-LOST_KEPT]:
+        for old in lost[:-MAX_LOST_LINKS]:
             self._links.remove(old)
 
     def _emit(self, link: Link, state: str = "", **more: int) -> None:
@@ -234,7 +235,7 @@ class Links:
 
 
 def event_listener(logger: EventLogger) -> EventListener:
-    """A listener for ``Links`` that gives every change to jupyter_server's event logger.
+    """A listener for ``Links`` that emits every change with jupyter_server's event logger.
 
     Called once, when the app starts.
     """

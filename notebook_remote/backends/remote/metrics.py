@@ -1,7 +1,7 @@
 """Prometheus metrics of the relay, shown at ``/metrics`` next to jupyter_server's.
 
-No label has a kernel's id or anything a user wrote: such labels would be without number, and
-whoever reads metrics need not know who runs what.
+No label has a kernel's id or anything a user wrote: their number would grow without
+bound, and readers of metrics need not know who runs what.
 """
 
 from __future__ import annotations

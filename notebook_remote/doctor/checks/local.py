@@ -1,4 +1,4 @@
-"""The doctor without a gateway: what an embedded gateway and local kernels need."""
+"""The doctor's examination of this computer, for embedded gateways and local kernels."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from jupyter_client.manager import KernelManager
 from ...config.gateway import Gateway
 from ..findings import Finding, about_server_here, in_short, within
 
-START_LIMIT = 30.0  # seconds for a kernel on this computer
+START_TIMEOUT = 30.0  # seconds for a kernel on this computer
 
 
 def examine_here(gateway: Gateway, on_check: Callable[[str], None]) -> Iterator[Finding]:
-    """Examine this computer and yield a finding for each check; see ``doctor.examine``."""
+    """Examine this computer and yield a finding for each check; see ``examination.examine``."""
     local = gateway.mode == "local"
     yield Finding(
         "configuration",
@@ -67,11 +67,11 @@ def _add_on(gateway: Gateway) -> Finding:
 
 
 def _kernel() -> Finding:
-    """Start a kernel on this computer, have it compute, and shut it down, whatever comes."""
+    """Start a kernel on this computer, run code in it, and shut it down."""
     name = "kernel start"
     manager = KernelManager()
     try:
-        within(START_LIMIT, lambda: _compute(manager))
+        within(START_TIMEOUT, lambda: _compute(manager))
     except NoSuchKernel:
         return Finding(
             name,
@@ -79,7 +79,7 @@ def _kernel() -> Finding:
             f"There is no kernelspec {manager.kernel_name!r}.",
             "pip install ipykernel, in the environment of this command.",
         )
-    except Exception as error:  # noqa: BLE001 - whatever keeps a kernel from starting
+    except Exception as error:  # noqa: BLE001 - any reason for which a kernel does not start
         return Finding(
             name,
             "fail",
@@ -97,8 +97,8 @@ def _compute(manager: KernelManager) -> None:
     client = manager.blocking_client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=START_LIMIT)
-        reply = client.execute("1 + 1", reply=True, timeout=START_LIMIT)
+        client.wait_for_ready(timeout=START_TIMEOUT)
+        reply = client.execute("1 + 1", reply=True, timeout=START_TIMEOUT)
         if reply["content"]["status"] != "ok":
             raise RuntimeError("it answers, and cannot compute 1 + 1")
     finally:

@@ -127,12 +127,12 @@ def test_attempts_that_fail_are_told(over_a_link: tuple[Server, Intermediary]) -
         intermediary.refuse()
         with pytest.raises(websocket.WebSocketBadStatusException, match="503"):
             notebook.channels(kernel_id)
-        told = [next(events) for _ in range(3)]
-    assert [e["state"] for e in told] == ["connecting", "connecting", "lost"]
-    assert [e.get("attempt") for e in told] == [1, 2, None]
-    assert "connection refused" in told[2]["error"]
+        emitted = [next(events) for _ in range(3)]
+    assert [e["state"] for e in emitted] == ["connecting", "connecting", "lost"]
+    assert [e.get("attempt") for e in emitted] == [1, 2, None]
+    assert "connection refused" in emitted[2]["error"]
     [link] = links(notebook)
-    assert (link["state"], link["last_error"]) == ("lost", told[2]["error"])
+    assert (link["state"], link["last_error"]) == ("lost", emitted[2]["error"])
     assert metric(notebook, 'notebook_remote_errors_total{kind="GatewayUnreachable"}') == 1
 
 
