@@ -175,7 +175,9 @@ class RemoteServerApp(OrderlyServerApp):
         await super().cleanup_kernels()
         if self.backend_manager is not None:
             self.session_manager.close()
-            await self._within(KERNELS_TIMEOUT, "Leaving the gateways", self.backend_manager.stop())
+            await self._run_step(
+                KERNELS_TIMEOUT, "Leaving the gateways", self.backend_manager.stop()
+            )
 
 
 class RemoteNotebookApp(JupyterNotebookApp):
