@@ -20,7 +20,7 @@ from notebook_remote.exceptions import (
     KernelNotFound,
     KernelSpecNotFound,
 )
-from notebook_remote.handlers.base import http_error_behind, sentence_of
+from notebook_remote.handlers.base import error_text, http_error_behind
 from notebook_remote.redaction import redacted_address, without_secrets
 
 
@@ -33,10 +33,10 @@ def test_the_docstring_is_the_tree() -> None:
 
 def test_percent_signs_are_shown_once_and_logged_safely() -> None:
     error = GatewayUnreachable("http://host/a%20b is 100% down")
-    assert str(error) == sentence_of(error) == "http://host/a%20b is 100% down"
+    assert str(error) == error_text(error) == "http://host/a%20b is 100% down"
     assert (error.log_message or "") % error.args == str(error)
     other = web.HTTPError(404, "No %s at 5%%", "kernel")
-    assert sentence_of(other) == "No kernel at 5%"
+    assert error_text(other) == "No kernel at 5%"
 
 
 def test_a_missing_kernelspec_is_what_jupyter_expects() -> None:
