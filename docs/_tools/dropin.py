@@ -1,7 +1,7 @@
 """Writes the tables of docs/drop-in.md from the stock classes: ``python docs/_tools/dropin.py``.
 
-An option of upstream's needs no line here if it is the same with us; what is different is said in
-a remark. tests/end_to_end/test_dropin.py compares both commands, so that "the same" is no guess.
+An option that means the same in both commands needs no line here; a remark describes a difference.
+tests/end_to_end/test_dropin.py verifies "the same" by comparing both commands.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ VARIABLES = {
 
 
 def stock_options() -> dict[str, str]:
-    """What each short option of `jupyter notebook` stands for, by its name without dashes."""
+    """The long form of each short option of `jupyter notebook`, by its name without dashes."""
     stands_for = {
         name: ", ".join(
             f"{section}.{trait}={value}"
@@ -111,7 +111,7 @@ def client_table() -> str:
 
 
 def with_tables(page: str) -> str:
-    """A page with the tables as they should be."""
+    """The text of a page with current tables."""
     for name, table in (("options", options_table()), ("client", client_table())):
         begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
         before, _, rest = page.partition(begin)

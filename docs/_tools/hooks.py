@@ -1,4 +1,4 @@
-"""A hook of MkDocs: pages that are kept elsewhere in the checkout, and links between them all."""
+"""A hook of MkDocs: adds generated pages and pages outside docs/, and adapts the links."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from mkdocs.structure.files import File
 
 TOP = Path(__file__).parents[2]
-# Pages of the site, by their place in the checkout.
-ELSEWHERE = {
+# Pages of the site, by their path in the checkout.
+SITE_PAGES = {
     "README.md": "index.md",
     "gateway/README.md": "gateway.md",
     "patches/README.md": "patches.md",
@@ -22,7 +22,7 @@ LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 def on_files(files: Any, config: Any, **_: Any) -> Any:
     """Add the pages that are not in docs/; called by MkDocs."""
-    for source, page in ELSEWHERE.items():
+    for source, page in SITE_PAGES.items():
         if page != "index.md":
             files.append(File.generated(config, page, content=(TOP / source).read_text("utf-8")))
     rest_api = runpy.run_path(str(TOP / "docs" / "_tools" / "rest_api.py"))
@@ -36,8 +36,8 @@ def on_files(files: Any, config: Any, **_: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Make links to places in the checkout links within the site; called by MkDocs."""
-    homes = {page: str(Path(source).parent) for source, page in ELSEWHERE.items()}
+    """Turn links to files of the checkout into links within the site; called by MkDocs."""
+    homes = {page: str(Path(source).parent) for source, page in SITE_PAGES.items()}
     home = homes.get(page.file.src_uri, "docs") if page.file.src_uri != "index.md" else "docs"
 
     def link(found: re.Match[str]) -> str:
@@ -45,8 +45,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         anchor = found[2] or ""
         if (target, anchor) == ("README.md", "#options"):
             return "](options.md)"
-        if target in ELSEWHERE:
-            return f"]({ELSEWHERE[target]}{anchor})"
+        if target in SITE_PAGES:
+            return f"]({SITE_PAGES[target]}{anchor})"
         if target.startswith("docs/"):
             return f"]({target.removeprefix('docs/')}{anchor})"
         return f'](# "{target}, in the checkout")'

@@ -12,23 +12,24 @@ from notebook_remote.config.named import Gateways
 
 README = Path(__file__).parents[2] / "README.md"
 REMARK = """\
-`jupyter notebook-remote --help` lists the usual ones, `--help-all` all of them. In a file they are
-`c.Gateway.url = "…"` in `jupyter_notebook_remote_config.py` (`--generate-config` writes one).
-`GatewayClient.…` of jupyter_server's own gateway client is read as well. A gateway with a name has
-its options as `NOTEBOOK_REMOTE_<NAME>_<OPTION>`, or in `Gateways.named`.
+`jupyter notebook-remote --help` lists the common options, and `--help-all` lists all. In the
+configuration file `jupyter_notebook_remote_config.py`, which `--generate-config` writes, they are
+`c.Gateway.url = "…"` and so on. The options of jupyter_server's own gateway client
+(`GatewayClient.…`) are read as well. The options of a gateway with a name are set with
+`NOTEBOOK_REMOTE_<NAME>_<OPTION>`, or in `Gateways.named`.
 """
 BEGIN, END = "<!-- options: begin -->\n", "<!-- options: end -->\n"
 
 
 def shown(default: object) -> str:
-    """A default as a person reads it."""
+    """A default value as Markdown; empty if there is none."""
     if isinstance(default, type):
         return f"`{default.__name__}`"
     return f"`{default}`" if default not in ("", None, Undefined) else ""
 
 
 def table() -> str:
-    """The table, a row per option of ``Gateways`` and ``Gateway``."""
+    """The table, with a row for each option of ``Gateways`` and ``Gateway``."""
     shorter = {trait: alias for alias, trait in OUR_ALIASES.items()}
     lines = ["| Option | Environment variable | Default | Meaning |", "|---|---|---|---|"]
     options = [
@@ -37,7 +38,7 @@ def table() -> str:
         for name, trait in cls.class_traits(config=True).items()
         if "env" in trait.metadata
     ]
-    # Those with a short name of their own come first.
+    # Options with a short name come first.
     for full, trait in sorted(options, key=lambda option: option[0] not in shorter):
         option = f"`--{shorter[full]}`, `{full}`" if full in shorter else f"`{full}`"
         text = " ".join(trait.help.split()).replace("|", "\\|")
@@ -47,7 +48,7 @@ def table() -> str:
 
 
 def with_table(readme: str) -> str:
-    """A README with the table as it should be."""
+    """The text of README.md with a current table."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + table() + END + after

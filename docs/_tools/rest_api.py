@@ -1,4 +1,4 @@
-"""Writes the page about our REST API from its OpenAPI description; used by ``hooks``."""
+"""Generates the page about our REST API from its OpenAPI description; used by ``hooks``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def page() -> str:
         "",
         document["info"]["description"],
         "",
-        "The whole description, for programs: [openapi.yaml](openapi.yaml).",
+        "The same as an OpenAPI description, for programs: [openapi.yaml](openapi.yaml).",
         "",
     ]
     for tag in document["tags"]:
