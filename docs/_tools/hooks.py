@@ -17,6 +17,11 @@ SITE_PAGES = {
     "patches/README.md": "patches.md",
     "CHANGELOG.md": "changelog.md",
 }
+# Files and sections of the checkout that the site shows as a generated page.
+GENERATED = {
+    "README.md#options": "options.md",
+    "notebook_remote/handlers/openapi.yaml": "rest-api.md",
+}
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -43,8 +48,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     def link(found: re.Match[str]) -> str:
         target = (TOP / home / found[1]).resolve().relative_to(TOP).as_posix()
         anchor = found[2] or ""
-        if (target, anchor) == ("README.md", "#options"):
-            return "](options.md)"
+        if target + anchor in GENERATED:
+            return f"]({GENERATED[target + anchor]})"
         if target in SITE_PAGES:
             return f"]({SITE_PAGES[target]}{anchor})"
         if target.startswith("docs/"):
