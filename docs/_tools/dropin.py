@@ -19,45 +19,45 @@ PAGE = Path(__file__).parents[1] / "drop-in.md"
 SAME = "the same"
 
 OPTIONS = {
-    "config": "the same: the only file that is read, beside those of the server",
-    "debug": "the same, for us and for the embedded gateway's log",
-    "generate-config": "writes `jupyter_notebook_remote_config.py`, with our options too",
+    "config": "the same: read instead of all other files except those of the server",
+    "debug": "the same, also for the embedded gateway's log",
+    "generate-config": "writes `jupyter_notebook_remote_config.py`, including our options",
     "gateway-url": "the same; it stands for `Gateway.url`",
-    "pylab": "refused, as there",
-    "script": "accepted and ignored, as there",
-    "no-script": "accepted and ignored, as there",
+    "pylab": "the same: refused",
+    "script": "the same: accepted and ignored",
+    "no-script": "the same: accepted and ignored",
     "transport": "the same, for kernels of this computer (embedded gateway, `--mode=local`)",
 }
 CLIENT = {
     "accept_cookies": "the same; the variable is read as in `validate_cert`",
     "allowed_envs": "the same",
-    "auth_scheme": "the same; empty or `None` sends the token alone, stock sends the word None",
-    "auth_token": "the same; a file with the token (`--gateway-token-file`) keeps it off the"
-    " command line",
-    "ca_certs": "the same; stock reads it only together with `client_cert`",
-    "connect_timeout": "the same; 10 s unless set, stock 40 s",
-    "env_whitelist": "deprecated as there; added to `allowed_envs`",
-    "event_logger": "no effect: it is an object, which no file or command line can hold; our events"
-    " go to the server's own logger",
+    "auth_scheme": "the same; empty or `None` sends the token alone, while the stock client sends"
+    " the word None",
+    "auth_token": "the same; alternatively `--gateway-token-file` reads the token from a file",
+    "ca_certs": "the same; the stock client reads it only together with `client_cert`",
+    "connect_timeout": "the same; the default is 10 s, and 40 s in the stock client",
+    "env_whitelist": "the same: deprecated, added to `allowed_envs`",
+    "event_logger": "no effect: it is an object, which cannot be set in a file or on the command"
+    " line; our events go to the server's own logger",
     "gateway_retry_interval": "between attempts to open a kernel's channels",
     "gateway_retry_interval_max": "the same",
     "gateway_retry_max": "the same; all attempts together end after `connect_timeout`, and then the"
-    " page goes on by itself",
-    "gateway_token_renewer_class": "the same: it is asked before each request",
+    " page retries",
+    "gateway_token_renewer_class": "the same: called before each request",
     "launch_timeout_pad": "the same",
-    "request_timeout": "the same; `Gateway.kernel_start_timeout` is a limit for starts alone",
-    "url": "the same; `user:password@` and `?token=` in it are used, and not shown. Empty: the"
+    "request_timeout": "the same; `Gateway.kernel_start_timeout` is a timeout for starts only",
+    "url": "the same; `user:password@` and `?token=` in it are used, but not shown. Empty: the"
     " embedded gateway",
-    "validate_cert": "the same; the variable may say `0`, `off` or `False` too, which stock takes"
-    " for true",
+    "validate_cert": "the same; `0`, `off` and `False` in the variable mean false as well, while"
+    " the stock client takes them for true",
 }
 VARIABLES = {
-    "JUPYTER_GATEWAY_ENV_WHITELIST": "as `env_whitelist`",
-    "JUPYTER_GATEWAY_MAX_REQUEST_RETRIES": "the same, for GET and DELETE; 2 unless set",
-    "KERNEL_LAUNCH_TIMEOUT": "goes with a kernel's start, and makes a start's limit longer if need"
-    " be",
-    "KERNEL_USERNAME": "goes with a kernel's start, as every `KERNEL_…` variable does",
-    "KERNEL_WORKING_DIR": "for Enterprise Gateway the notebook's folder, unless it is set",
+    "JUPYTER_GATEWAY_ENV_WHITELIST": "the same as `env_whitelist`",
+    "JUPYTER_GATEWAY_MAX_REQUEST_RETRIES": "the same, for GET and DELETE; the default is 2",
+    "KERNEL_LAUNCH_TIMEOUT": "sent with a kernel's start, and raises the timeout of the start if"
+    " necessary",
+    "KERNEL_USERNAME": "sent with a kernel's start, like every `KERNEL_…` variable",
+    "KERNEL_WORKING_DIR": "for Enterprise Gateway, by default the notebook's folder",
 }
 
 
