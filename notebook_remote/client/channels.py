@@ -13,7 +13,7 @@ from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
 from ..exceptions import GatewayAnswerError, GatewayError, GatewayUnreachable, KernelNotFound
 from ..net.http_proxy import connect
-from ..net.tls import start_tls
+from ..net.tls_stream import start_tls
 from .connection import GatewayConnection
 from .errors import unreachable
 from .scheme_check import connect_checking_scheme

@@ -17,7 +17,7 @@ from tornado.httputil import HTTPInputError, parse_response_start_line
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
 from ..net.http_proxy import connect
-from ..net.tls import start_tls
+from ..net.tls_stream import start_tls
 from .errors import WrongScheme
 
 T = TypeVar("T")

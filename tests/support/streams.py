@@ -9,7 +9,7 @@ import ssl
 import trustme
 from tornado.iostream import IOStream
 
-from notebook_remote.net.tls import start_tls
+from notebook_remote.net.tls_stream import start_tls
 
 
 async def connected(tls: bool = False) -> tuple[IOStream, IOStream]:

@@ -11,7 +11,7 @@ import pytest
 import trustme
 from tornado.iostream import IOStream, StreamClosedError
 
-from notebook_remote.net.tls import start_tls
+from notebook_remote.net.tls_stream import start_tls
 
 from ..support.streams import connected
 
