@@ -288,7 +288,7 @@ def test_while_the_embedded_gateway_starts_python_is_offered(
 
     def of_the_gateway() -> list[psutil.Process]:
         processes = psutil.Process(server.pid).children(recursive=True)
-        return [p for p in processes if "embedded_app" in " ".join(p.cmdline())]
+        return [p for p in processes if "embedded.server" in " ".join(p.cmdline())]
 
     (gateway,) = wait_for("the gateway's process", of_the_gateway)
     gateway.suspend()
