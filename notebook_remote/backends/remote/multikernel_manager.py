@@ -78,13 +78,9 @@ class RemoteMappingKernelManager(AsyncMappingKernelManager):
         # The id is chosen here, so that a start whose answer is lost can be aborted.
         kernel_id = kernel_id or self.new_kernel_id()
         kernel = self._new_kernel(kernel_name or self.default_kernel_name)
-        await self.starts.run(
-            kernel,
-            Start(kernel_id, kernel.kernel_name, document),
-            path=path,
-            folder=None if path is None else self.cwd_for_path(path),
-            env=env or {},
-        )
+        folder = None if path is None else self.cwd_for_path(path)
+        start = Start(kernel_id, kernel.kernel_name, document, path, folder, env or {})
+        await self.starts.run(kernel, start)
         self._add(kernel)
         self.log.info("Kernel started: %s (%s)", kernel.kernel_id, kernel.kernel_name)
         # A gateway may have chosen another id; a server that is killed now needs to have it.

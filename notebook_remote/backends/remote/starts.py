@@ -24,6 +24,9 @@ class Start:
     kernel_id: str
     name: str  # of its kernelspec
     document: str | None  # its API path
+    path: str | None = None  # of the folder to start in, as an API path
+    folder: str | None = None  # the same on this computer
+    env: dict[str, str] = field(default_factory=dict)
     requested_at: float = field(default_factory=time.monotonic)
     task: asyncio.Task[None] | None = None
     sent: bool = False  # whether the request was sent to the gateway; before, it is in the queue
@@ -50,23 +53,12 @@ class KernelStarts:
         self.pending: dict[str, Start] = {}  # by the kernel's id
         self.aborts: dict[asyncio.Task[None], str] = {}  # ids of the kernels that they shut down
 
-    async def run(
-        self,
-        kernel: RemoteKernelManager,
-        start: Start,
-        *,
-        path: str | None,
-        folder: str | None,
-        env: dict[str, str],
-    ) -> None:
+    async def run(self, kernel: RemoteKernelManager, start: Start) -> None:
         """Start a kernel and wait for it. Raises StartCancelled, GatewayError.
 
-        ``path`` is the folder as an API path, ``folder`` the same on this computer. When the caller
-        is cancelled, the start is aborted.
+        When the caller is cancelled, the start is aborted.
         """
-        task = asyncio.create_task(
-            self._run(kernel, start, path, folder, env), name=f"start {start.kernel_id}"
-        )
+        task = asyncio.create_task(self._run(kernel, start), name=f"start {start.kernel_id}")
         start.task = task
         self.pending[start.kernel_id] = start
         try:
@@ -79,20 +71,13 @@ class KernelStarts:
         finally:
             self.pending.pop(start.kernel_id, None)
 
-    async def _run(
-        self,
-        kernel: RemoteKernelManager,
-        start: Start,
-        path: str | None,
-        folder: str | None,
-        env: dict[str, str],
-    ) -> None:
+    async def _run(self, kernel: RemoteKernelManager, start: Start) -> None:
         gateway, kernel_id = self._gateway, start.kernel_id
         await gateway.ready()  # which also gives an embedded gateway its key in the store
         body: JsonObject = {"kernel_id": kernel_id}
-        if path is not None:
-            body["path"] = path
-        kernel_env = await gateway.kernel_env(env, folder, kernel_id)
+        if start.path is not None:
+            body["path"] = start.path
+        kernel_env = await gateway.kernel_env(start.env, start.folder, kernel_id)
         if kernel_env:
             body["env"] = kernel_env
         # Two gateways mix up the environments of starts that overlap (the Kernel Gateway's

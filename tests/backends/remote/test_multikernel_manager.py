@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import os
 import signal
 import sys
 from pathlib import Path
@@ -261,10 +260,9 @@ def test_environments_are_not_mixed_up(farm: Farm) -> None:
             assert channels.run("import os; print(os.environ['KERNEL_USERNAME'])") == "ada\n"
 
 
+@pytest.mark.eg
 def test_the_user_of_basic_authentication_is_the_kernels(farm: Farm) -> None:
     """GatewayClient.http_user is KERNEL_USERNAME for Enterprise Gateway, as upstream."""
-    if not os.environ.get("NOTEBOOK_REMOTE_EG_PYTHON"):
-        pytest.skip("no Enterprise Gateway")
     gateway = farm.gateway("enterprise-gateway", token="").start()
     notebook = farm.notebook(gateway=gateway.url, env={"JUPYTER_GATEWAY_HTTP_USER": "ada"}).start()
     assert environment_of(notebook)["KERNEL_USERNAME"] == "ada"
