@@ -19,6 +19,7 @@ import pytest
 import requests
 import websocket
 
+from ..support.recipes import REPORT_NODELAY
 from ..support.servers import Farm, Server, wait_for
 from ..support.shared_servers import KINDS, SharedServers
 from ..support.tickets import (
@@ -48,18 +49,6 @@ class NoChannels(Authorizer):
             assert self.users[user.username] is user
             return False
         return True
-"""
-REPORT_NODELAY = """
-import socket
-from jupyter_server.services.kernels.websocket import KernelWebsocketHandler as Handler
-
-def on_message(handler, message, stock=Handler.on_message):
-    sock = handler.ws_connection.stream.socket
-    option = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    print("TCP_NODELAY of the channels:", option, flush=True)
-    stock(handler, message)
-
-Handler.on_message = on_message
 """
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ..support.recipes import TELL_OPTIONS
+from ..support.recipes import REPORT_NODELAY
 from ..support.servers import Farm, wait_for
 from ..support.shared_servers import SharedServers
 
@@ -26,7 +26,7 @@ def test_nothing_waits_for_small_packets(farm: Farm) -> None:
     notebook = farm.notebook("--mode=local")
     folder = Path(notebook.env["JUPYTER_CONFIG_DIR"])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "jupyter_notebook_remote_config.py").write_text(TELL_OPTIONS)
+    (folder / "jupyter_notebook_remote_config.py").write_text(REPORT_NODELAY)
     notebook.start()
     with notebook.kernel() as kernel_id, notebook.channels(kernel_id) as channels:
         channels.run("1")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -23,6 +21,7 @@ from notebook_remote.app import RemoteNotebookApp, RemoteServerApp
 from notebook_remote.config.gateway import Gateway
 
 from ..support.certificates import Files
+from ..support.docs_tools import docs_tool
 from ..support.servers import PATIENCE, Farm, free_port
 
 TOP = Path(__file__).parents[2]
@@ -76,15 +75,6 @@ Path(sys.argv[2]).write_text(json.dumps({
 Values = dict[str, dict[str, str]]
 
 
-def dropin() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dropin", TOP / "docs" / "_tools" / "dropin.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def probe(farm: Farm, which: str, *options: str, config: str = "") -> Values:
     """The options' values in one of both applications, in the same surroundings."""
     env = farm.env("probe", PYTHONWARNINGS="ignore")
@@ -127,7 +117,7 @@ def both(farm: Farm, *options: str, config: str = "") -> Values:
 
 def test_the_tables_are_current() -> None:
     """A release of upstream's with a new option turns this red, until it has been looked at."""
-    module, page = dropin(), PAGE.read_text(encoding="utf-8")
+    module, page = docs_tool("dropin"), PAGE.read_text(encoding="utf-8")
     assert module.with_tables(page) == page, "run: python docs/_tools/dropin.py"
     for option in ("--port", "--custom-css", "-y"):
         assert f"| `{option}` |" in page
@@ -316,7 +306,7 @@ class Renewer(NoOpTokenRenewer):
 def test_there_is_a_sample_for_each_option_of_the_client() -> None:
     assert set(GatewayClient.class_trait_names(config=True)) == {*SAMPLES, *WITHOUT_EFFECT}
     for name in WITHOUT_EFFECT:
-        assert "no effect: " in dropin().CLIENT[name]
+        assert "no effect: " in docs_tool("dropin").CLIENT[name]
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
@@ -328,7 +318,7 @@ def test_each_option_of_the_client_is_taken_and_used(
     wanted = Renewer if name == "gateway_token_renewer_class" else sample
     assert getattr(Gateway(config=Config(GatewayClient=base)), name) != wanted
     assert getattr(Gateway(config=Config(GatewayClient={**base, name: sample})), name) == wanted
-    variable = dropin().variable_of(name)
+    variable = docs_tool("dropin").variable_of(name)
     if variable:
         monkeypatch.setenv(variable, str(sample))
         assert getattr(Gateway(config=Config(GatewayClient=base)), name) == wanted

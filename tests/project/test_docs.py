@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import subprocess
 import sys
@@ -15,6 +14,8 @@ from notebook_remote.cli.doctor import DoctorApp
 from notebook_remote.cli.run import RunApp
 from notebook_remote.config.gateway import Gateway
 from notebook_remote.config.named import Gateways
+
+from ..support.docs_tools import docs_tool
 
 TOP = Path(__file__).parents[2]
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -32,11 +33,7 @@ KNOWN = {
 
 
 def test_the_table_of_options_is_current() -> None:
-    spec = importlib.util.spec_from_file_location("options", TOP / "docs" / "_tools" / "options.py")
-    assert spec is not None
-    assert spec.loader is not None
-    options = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(options)
+    options = docs_tool("options")
     assert options.with_table(README) == README, "run: python docs/_tools/options.py"
     assert "--gateway-token-file" in options.table()
 

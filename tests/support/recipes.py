@@ -35,7 +35,7 @@ def add_spec(gateway: Server, name: str, program: str = "python") -> None:
     (folder / "kernel.json").write_text(json.dumps(spec))
 
 
-TELL_OPTIONS = """
+REPORT_NODELAY = """
 import socket
 from jupyter_server.services.kernels.websocket import KernelWebsocketHandler as Handler
 
