@@ -13,12 +13,12 @@ from traitlets import TraitError
 
 from ..client.connection import always_ready
 from ..compat.local_kernels import LocalKernelManager
-from ..config.gateway import Gateway
+from ..config.gateway import CREDENTIALS, Gateway
 from ..config.named import Gateways
 from ..embedded.kernel_config import kernel_config
 from ..embedded.supervisor import EmbeddedGateway
 from ..net.urls import same_server
-from ..storage.saved_gateways import CREDENTIALS, Options, SavedGateways
+from ..storage.saved_gateways import Options, SavedGateways
 from ..storage.session_store import SessionStore
 from .base import Backend
 from .browser import BrowserBackend, BrowserKernelManager, browser_mode_key

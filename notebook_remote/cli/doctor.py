@@ -22,8 +22,8 @@ from ..config.gateway import Gateway
 from ..config.named import Gateways
 from ..doctor.examination import DEFAULT_ORIGIN, examine
 from ..doctor.findings import SINCE, Finding
-from ..redaction import without_secrets
-from .interrupts import INTERRUPTED, interrupt_on_signals
+from ..redaction import redacted_address, without_secrets
+from .interrupts import INTERRUPTED, USAGE_ERROR, interrupt_on_signals
 
 COLOURS = {"pass": "32", "warn": "33", "fail": "31", "skip": "2"}
 NAME_WIDTH = 14
@@ -169,6 +169,10 @@ class DoctorApp(GatewayApp):
         super().start()
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a gateway's messages may be in any script
+        if self.extra_args:
+            words = redacted_address(self.extra_args[0])
+            print(f"{words!r} is not an option: write --gateway-url={words}.", file=sys.stderr)
+            self.exit(USAGE_ERROR)
         self.report = SilentReport() if self.as_json else Report()
         interrupt_on_signals()
         results: list[dict[str, Any]] = []

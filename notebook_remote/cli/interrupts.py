@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+USAGE_ERROR = 2  # the exit code for an argument that cannot be used, as of argparse
 INTERRUPTED = 130  # the exit code that shells expect after Ctrl-C
 
 

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from jupyter_server.gateway.gateway_client import NoOpTokenRenewer
@@ -119,6 +119,14 @@ class GatewayAuth:
                 f" ({type(error).__name__}): correct --gateway-token-file or the file."
             ) from None
         return text
+
+    def current_options(self) -> dict[str, str]:
+        """The options of Gateway that have the credentials of the moment.
+
+        A token that a user has entered replaces the token file, as long as that does not change.
+        """
+        file = {"auth_token_file": ""} if self._token_is_from_page else {}
+        return {**asdict(self.credentials), **file}
 
     async def _token(self) -> str:
         config = self.config

@@ -64,6 +64,8 @@ REMOTE_ONLY = (
 )
 # Options that name environment variables to send to the gateway; not for one that a page added.
 ENVIRONMENT_OPTIONS = ("allowed_envs", "env_whitelist")
+
+CREDENTIALS = ("auth_token", "http_user", "http_pwd")
 # Options of a gateway of the configuration that a page may override, by adding it again.
 PAGE_OPTIONS = ("mode", "auth_token", "auth_scheme", "http_user", "http_pwd")
 STOCK_MESSAGE_SIZE = 10 * 1024 * 1024  # bytes; tornado's default, which stock gateways have
@@ -340,6 +342,8 @@ class Gateway(LoggingConfigurable):
     @property
     def how_to_give_a_token(self) -> str:
         """How to set the token, for the end of a sentence about a refused one."""
+        if self.from_page:
+            return "enter the gateway's token in the page, in Settings > Gateways"
         if self.auth_token_file:
             return f"put the gateway's token into {self.auth_token_file}"
         if not self.given_name:
@@ -411,10 +415,9 @@ class Gateway(LoggingConfigurable):
                 reason = without_secrets(str(error))
                 raise TraitError(f"The gateway {self.given_name!r}: {reason}") from None
         if not self.url and self.mode != "local":
-            raise TraitError(
-                f"The gateway {self.given_name!r} has no address: give it as"
-                f" --gateway={self.given_name}=https://host:8888/prefix."
-            )
+            example = "https://host:8888/prefix"
+            where = example if self.from_page else f"--gateway={self.given_name}={example}"
+            raise TraitError(f"The gateway {self.given_name!r} has no address: give it as {where}.")
 
     def _move_credentials_out_of_urls(self) -> None:
         """Move ``user:password@`` and ``?token=`` out of the URLs, since logs show URLs."""

@@ -10,7 +10,7 @@ from traitlets.config import LoggingConfigurable
 
 from ..redaction import redacted_address
 from .environment import from_environment, variables_of
-from .gateway import NAME, PAGE_OPTIONS, RESERVED_NAMES, Gateway
+from .gateway import CREDENTIALS, NAME, PAGE_OPTIONS, RESERVED_NAMES, Gateway
 from .traits import Flag, GatewaysByName
 
 
@@ -69,6 +69,9 @@ class Gateways(LoggingConfigurable):
         if configured.url != added.url:
             return added
         overrides = {key: value for key, value in options.items() if key in PAGE_OPTIONS}
+        # Also credentials that were pasted with the URL.
+        pasted = {key: getattr(added, key) for key in CREDENTIALS}
+        overrides = {key: value for key, value in pasted.items() if value} | overrides
         return self.make(name, {**_as_dict(configured_options), **overrides})
 
     def _make(self, name: str, options: str | Mapping[str, Any], from_page: bool) -> Gateway:

@@ -86,8 +86,8 @@ class BackendHandler(ChangesHandler):
         if count and self.get_query_argument("leave_kernels", "0") != "1":
             raise web.HTTPError(
                 409,
-                f"There are {count} kernels of yours on {name!r}: shut them down first, or leave"
-                " them running there.",
+                f"Kernels of yours run on {name!r} ({count}): shut them down first, or leave them"
+                " running there.",
             )
         await self.backend_manager.remove(name)
         self.log.info("Gateway removed: %s", name)

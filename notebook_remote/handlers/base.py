@@ -6,10 +6,11 @@ import json
 from types import TracebackType
 from typing import Any, ClassVar
 
-from jupyter_server.base.handlers import APIHandler
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado import web
 
 from ..exceptions import GatewayError, causes
+from ..redaction import without_secrets
 from ..services.kernel_manager import RoutedKernelManager
 from .bodies import check_body
 
@@ -32,7 +33,14 @@ def error_text(error: web.HTTPError) -> str:
     return (error.log_message or error.reason or "") % error.args
 
 
-class CheckedHandler(APIHandler):
+class RedactedLog(JupyterHandler):
+    """Mixin for handlers: what tornado logs about a refused request has no tokens in it."""
+
+    def _request_summary(self) -> str:
+        return without_secrets(str(super()._request_summary()))
+
+
+class CheckedHandler(RedactedLog, APIHandler):
     """Mixin for API handlers: checks bodies, and answers with the error of a gateway."""
 
     body_schema: ClassVar[str | None] = None  # of request bodies, in openapi.yaml

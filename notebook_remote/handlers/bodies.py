@@ -14,6 +14,7 @@ from tornado import web
 from ..types import JsonObject
 
 OPENAPI_FILE = Path(__file__).parent / "openapi.yaml"
+LONGEST_SHOWN = 200  # characters of what a client sent, in a sentence
 TYPE_NAMES = {
     "string": "a string",
     "object": "an object",
@@ -43,7 +44,10 @@ def check_body(body: Any, schema: str | None) -> JsonObject:
     """
     if not isinstance(body, dict):
         raise web.HTTPError(400, "The body of this request must be a JSON object.")
-    checked = _without_nulls(body)
+    checked = {
+        key: _without_nulls(value) if isinstance(value, dict) else value
+        for key, value in _without_nulls(body).items()
+    }
     error = best_match(_validator(schema).iter_errors(checked)) if schema is not None else None
     if error is not None:
         raise web.HTTPError(400, _sentence(error))
@@ -52,11 +56,7 @@ def check_body(body: Any, schema: str | None) -> JsonObject:
 
 
 def _without_nulls(value: JsonObject) -> JsonObject:
-    return {
-        key: _without_nulls(inner) if isinstance(inner, dict) else inner
-        for key, inner in value.items()
-        if inner is not None
-    }
+    return {key: inner for key, inner in value.items() if inner is not None}
 
 
 def _sentence(error: ValidationError) -> str:
@@ -65,20 +65,24 @@ def _sentence(error: ValidationError) -> str:
     expected: Any = error.validator_value
     if error.validator == "additionalProperties":
         unknown = sorted(set(instance) - set(schema["properties"]))
-        return f"Not an option of a gateway here: {', '.join(unknown)}."
+        return f"Not an option of a gateway here: {', '.join(unknown)[:LONGEST_SHOWN]}."
     where = ".".join(map(str, error.absolute_path))
     if error.validator == "type":
         return f"{where!r} in the body must be {TYPE_NAMES[expected]}."
+    if error.validator == "maxLength":
+        return f"{where!r} in the body must have {expected} characters at most."
     return f"{where!r} in the body must be {schema['description']}."
 
 
-def _check_text(value: Any) -> None:
-    """Refuse lone surrogates, which JSON can carry and UTF-8 cannot."""
-    for key, inner in value.items():
-        if isinstance(inner, dict):
-            _check_text(inner)
-        elif isinstance(inner, str):
+def _check_text(body: JsonObject) -> None:
+    """Refuse halves of surrogate pairs, which JSON can carry and UTF-8 cannot.
+
+    Deeper objects than ``kernel`` and ``env`` are nobody's, so they are not looked at.
+    """
+    objects = [body, *(value for value in body.values() if isinstance(value, dict))]
+    for key, value in (item for members in objects for item in members.items()):
+        if isinstance(value, str):
             try:
-                inner.encode()
+                value.encode()
             except UnicodeEncodeError:
                 raise web.HTTPError(400, f"{key!r} in the body is not valid Unicode.") from None

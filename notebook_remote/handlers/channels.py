@@ -22,10 +22,11 @@ from ..backends.remote.links import Link
 from ..client.channels import BUSY_TIMEOUT, RETURNED, OpenChannels, open_channels
 from ..exceptions import GatewayError, GatewayUnreachable, KernelNotFound
 from ..net.relay import Relay
+from .base import RedactedLog
 from .message_filter import MessageFilter
 
 
-class ChannelsHandler(WebSocketMixin, JupyterHandler):
+class ChannelsHandler(RedactedLog, WebSocketMixin, JupyterHandler):
     """Opens a kernel's channels for a page, with the same checks as jupyter_server's handler."""
 
     auth_resource = "kernels"

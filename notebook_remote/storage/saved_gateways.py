@@ -30,7 +30,6 @@ from ..net.urls import split_credentials
 Options = dict[str, Any]
 SERVICE = "notebook-remote"  # in the keyring; the user name there has the gateway's URL
 SECRETS = ("auth_token", "http_pwd")
-CREDENTIALS = ("auth_token", "http_user", "http_pwd")
 
 
 @dataclass(frozen=True)

@@ -320,6 +320,15 @@ def test_one_that_is_added_again_at_its_address_is_the_configured_one(
     assert (again.auth_token, again.http_user, again.mode) == ("s3cret", "ada", "direct")
     assert again.validate_cert  # a page does not make it send that token to just anybody
     assert not again.from_page
+    pasted = configured.make_for_page("gpu", {"url": "http://bob:pw@gpu/lab?token=pasted"})
+    assert (pasted.auth_token, pasted.http_user, pasted.http_pwd) == ("pasted", "bob", "pw")
+
+
+def test_who_added_a_gateway_in_a_page_is_sent_to_the_page() -> None:
+    added = gateways().make_for_page("gpu", {"url": "http://gpu"})
+    assert added.how_to_give_a_token.endswith("in the page, in Settings > Gateways")
+    with pytest.raises(TraitError, match=r"no address: give it as https://host:8888/prefix\.$"):
+        gateways().make_for_page("gpu", {"url": ""})
 
 
 @pytest.mark.parametrize("name", ["My_gpu", "my.gpu", "MY-GPU"])

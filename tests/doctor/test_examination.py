@@ -571,6 +571,13 @@ def test_without_a_gateway(mode: str, farm: Farm) -> None:
     assert "pass  kernel start" in out
 
 
+def test_an_address_that_is_no_option_is_not_passed_over(farm: Farm) -> None:
+    code, out, err = Command(farm, "http://ada:s3cret@127.0.0.1:1").end()
+    assert (code, out) == (2, "")
+    assert "write --gateway-url=http://127.0.0.1:1." in err
+    assert "s3cret" not in err
+
+
 def test_the_options_are_those_of_the_main_command() -> None:
     assert OUR_ALIASES.items() <= DoctorApp.aliases.items()
 

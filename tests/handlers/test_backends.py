@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -167,6 +168,19 @@ def test_a_gateway_that_is_there_is_examined_with_its_token(
     assert notebook.post(f"{path}/local/examinations").status_code == 409
     assert notebook.post(f"{path}/nosuch/examinations").status_code == 404
     assert notebook.request("DELETE", f"{path}/gpu").status_code == 204
+
+
+def test_a_gateway_is_examined_with_the_token_that_was_entered(
+    farm: Farm, gateway: Server, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("wrong")
+    notebook = farm.notebook(f"--gateway-token-file={token}", gateway=gateway.url).start()
+    path = "/notebook-remote/api/backends/gateway"
+    body = {"auth_token": gateway.token}
+    assert notebook.request("PATCH", path, json=body).json()["state"] == "up"
+    findings = notebook.post(f"{path}/examinations").json()
+    assert [finding for finding in findings if finding["verdict"] == "fail"] == []
 
 
 def test_a_page_of_somebody_else_adds_nothing(notebook: Server, gateway: Server) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,20 @@ def test_who_is_not_authenticated_is_refused(any_notebook: Server) -> None:
         for header in ([], ["Authorization: token wrong"]):
             with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
                 any_notebook.channels(kernel_id, header=header)
+
+
+def test_a_token_in_an_address_is_not_logged_with_a_refusal(notebook: Server) -> None:
+    for path in ("/api/kernels/{}/channels", "/api/kernels/{}", "/notebook-remote/api/backends/{}"):
+        missing = str(uuid.uuid4())
+        answer = notebook.request(
+            "DELETE" if path.endswith("backends/{}") else "GET",
+            f"{path.format(missing)}?token={notebook.token}",
+            headers={"Authorization": ""},
+        )
+        assert answer.status_code >= 400
+        wait_for("the log", lambda missing=missing: missing in notebook.log)
+    assert "token=[secret]" in notebook.log
+    assert notebook.token not in notebook.log
 
 
 def test_a_page_of_another_origin_is_refused(farm: Farm) -> None:

@@ -71,6 +71,12 @@ def test_bodies_are_checked_against_it(route: tuple[str, type[CheckedHandler], A
         ({"kernel_id": f"{uuid.uuid4()}\n"}, "JupyterKernelRequest", "the id of a kernel"),
         ({"env": []}, "JupyterKernelRequest", "'env' in the body must be an object"),
         ({"kernel": {"id": 3}}, "JupyterSessionRequest", "'kernel.id' in the body must be a str"),
+        ({"name": "a" * 201}, "GatewayOptions", "'name' in the body must have 200 characters at"),
+        (
+            {"auth_token": "x\r\nX: y"},
+            "GatewayOptions",
+            "'auth_token' in the body must be printable",
+        ),
         ({"path": "\ud800"}, "JupyterSessionRequest", "'path' in the body is not valid Unicode"),
     ],
 )
@@ -79,6 +85,15 @@ def test_the_sentence_names_the_value_that_is_wrong(
 ) -> None:
     with pytest.raises(Exception, match=re.escape(sentence)):
         check_body(body, schema)
+
+
+def test_deep_objects_are_nobodys() -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = {"a": deep}
+    body = {"kernel": {"name": "x", "id": None}, "other": deep}
+    assert check_body(body, "JupyterSessionRequest")["kernel"] == {"name": "x"}
+    assert check_body({"auth_token": "pasted\n"}, "GatewayOptions")
 
 
 def checked(server: Server, method: str, path: str, pattern: str = "", **options: Any) -> Any:

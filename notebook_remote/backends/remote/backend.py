@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import Any
 
 from ...exceptions import GatewayError
@@ -136,7 +135,7 @@ class GatewayBackend(Backend):
 
     def credentials(self) -> JsonObject:
         """The options with this server's current credentials for it."""
-        return asdict(self.gateway.auth.credentials)
+        return dict(self.gateway.auth.current_options())
 
     async def set_credentials(self, options: JsonObject) -> bool:
         """Use these options from now on; returns whether it has credentials at all."""
