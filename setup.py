@@ -33,6 +33,7 @@ setup(
         "jupyter_client>=8.6.0",
         "tornado>=6.4.2",
         "traitlets>=5.14.3",
+        "anyio>=4",  # its timeouts do not lose a cancellation, as asyncio.wait_for does before 3.12
         "httpx>=0.27,<1",
         "sniffio>=1.3",  # without it httpx looks for it in the file system, several times a request
         "ipykernel>=6.29.5",

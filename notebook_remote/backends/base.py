@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
+import anyio
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado import web
@@ -228,8 +229,9 @@ class Backend(ABC):
     async def status(self, timeout: float) -> JsonObject:
         """``state``, with ``error`` or ``kind`` and ``features``; ``timeout`` is in seconds."""
         try:
-            model = await asyncio.wait_for(self._fetch_status(), timeout)
-        except asyncio.TimeoutError:
+            with anyio.fail_after(timeout):
+                model = await self._fetch_status()
+        except TimeoutError:
             return {"state": "down", "error": f"No answer within {timeout:g} s."}
         except GatewayError as error:
             return {"state": "down", "error": error.message}

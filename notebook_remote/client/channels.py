@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
+import anyio
 from tornado.httputil import HTTPHeaders, HTTPInputError, parse_response_start_line
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 
@@ -54,7 +54,8 @@ async def open_channels(
     request = await _request(gateway, url, page)
 
     async def attempt(limit: float) -> IOStream:
-        return await asyncio.wait_for(_connect(gateway, url), limit)
+        with anyio.fail_after(limit):
+            return await _connect(gateway, url)
 
     try:
         if config.ws_url:  # no REST request has checked its scheme
@@ -64,8 +65,9 @@ async def open_channels(
         else:
             stream = await attempt(config.connect_timeout)
         # A gateway answers once the kernel has started.
-        status, channels = await asyncio.wait_for(_exchange(stream, request), config.start_timeout)
-    except (OSError, StreamClosedError, asyncio.TimeoutError) as error:
+        with anyio.fail_after(config.start_timeout):
+            status, channels = await _exchange(stream, request)
+    except (OSError, StreamClosedError) as error:
         option = "Gateway.ws_url" if config.ws_url else config.address_option
         raise unreachable(address.websocket_url, error, config.proxy, option) from None
     except (HTTPInputError, UnsatisfiableReadError) as error:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 
 from ..concurrency import backoff
@@ -209,8 +210,9 @@ class GatewayHttpClient:
         total = (timeout.read or 0) + (timeout.connect or 0)
         try:
             # httpx's timeouts are for each read: an answer that drips would never end.
-            return await asyncio.wait_for(self._receive(client, method, url, **kwargs), total)
-        except asyncio.TimeoutError:
+            with anyio.fail_after(total):
+                return await self._receive(client, method, url, **kwargs)
+        except TimeoutError:
             raise httpx.ReadTimeout("the answer took too long") from None
         except Exception:
             if self._closed:  # a request on a closed connection may fail with any error

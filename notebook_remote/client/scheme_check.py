@@ -6,12 +6,12 @@ timeout: a server without TLS takes the TLS handshake for an incomplete request 
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+import anyio
 import httpx
 from tornado.httputil import HTTPInputError, parse_response_start_line
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
@@ -38,7 +38,7 @@ async def connect_checking_scheme(
     if limit > SLOW_CONNECT and urlsplit(url).scheme in ("https", "wss"):
         try:
             return await attempt(SLOW_CONNECT)
-        except (asyncio.TimeoutError, httpx.ConnectTimeout):
+        except (TimeoutError, httpx.ConnectTimeout):
             await check_scheme(url, proxy)
     return await attempt(limit)
 
@@ -48,8 +48,9 @@ async def check_scheme(url: str, proxy: str) -> None:
     parts = urlsplit(url)
     probe = _answers_http if parts.scheme in ("https", "wss") else _speaks_tls
     try:
-        is_wrong = await asyncio.wait_for(probe(parts, proxy), PROBE_TIMEOUT)
-    except (OSError, StreamClosedError, UnsatisfiableReadError, asyncio.TimeoutError):
+        with anyio.fail_after(PROBE_TIMEOUT):
+            is_wrong = await probe(parts, proxy)
+    except (OSError, StreamClosedError, UnsatisfiableReadError):  # TimeoutError is an OSError
         return
     if is_wrong:
         right = parts._replace(scheme=OTHER_SCHEME[parts.scheme], path="", query="", fragment="")

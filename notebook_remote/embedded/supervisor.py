@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_server.utils import check_pid
@@ -379,7 +380,8 @@ async def _take_lease(info: JsonObject) -> WebSocketClientConnection:
     )
     try:
         peer = lease.Peer(str(info["token"]), parts.port or 0, is_gateway=False)
-        granted = await asyncio.wait_for(_authenticate(connection, peer), lease.HANDSHAKE_TIMEOUT)
+        with anyio.fail_after(lease.HANDSHAKE_TIMEOUT):
+            granted = await _authenticate(connection, peer)
         if not granted:
             raise HTTPError(409, "Another notebook server uses this gateway.")
     except BaseException:

@@ -7,6 +7,7 @@ import itertools
 import time
 from typing import Any
 
+import anyio
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import ws_authenticated
 from jupyter_server.base.handlers import JupyterHandler
@@ -150,8 +151,9 @@ class ChannelsHandler(RedactedLog, WebSocketMixin, JupyterHandler):
 async def _is_busy(gateway: ManagedGateway, kernel_id: str) -> bool:
     """Whether a kernel is busy, as far as its gateway knows."""
     try:
-        model = await asyncio.wait_for(gateway.client.kernel(kernel_id), BUSY_TIMEOUT)
-    except (GatewayError, asyncio.TimeoutError):
+        with anyio.fail_after(BUSY_TIMEOUT):
+            model = await gateway.client.kernel(kernel_id)
+    except (GatewayError, TimeoutError):
         return False
     return bool(model["execution_state"] == "busy")
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import logging
 import os
 import time
 from collections import deque
 from collections.abc import Callable
 
+import anyio
 from jupyter_client.session import Session
 from nbclient.exceptions import DeadKernelError
 from tornado.httputil import HTTPHeaders
@@ -216,8 +216,8 @@ class KernelChannels:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _write(self, stream: IOStream, v1: bool) -> None:
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._probe_until_ready(stream, v1), PROBE_TIMEOUT)
+        with anyio.move_on_after(PROBE_TIMEOUT):
+            await self._probe_until_ready(stream, v1)
         while True:
             while self._outbox:
                 await self._send(stream, v1, *self._outbox.popleft())
@@ -231,8 +231,8 @@ class KernelChannels:
         while not self._probe_published.is_set():
             self._probe(stream, v1)
             await self._probe_replied.wait()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._probe_published.wait(), SUBSCRIPTION_TIMEOUT)
+            with anyio.move_on_after(SUBSCRIPTION_TIMEOUT):
+                await self._probe_published.wait()
 
     def _probe(self, stream: IOStream, v1: bool) -> None:
         probe = self._session.msg("kernel_info_request")

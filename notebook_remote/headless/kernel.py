@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 
+import anyio
 from jupyter_client.session import Session
 
 from ..client.connection import GatewayConnection
@@ -202,8 +203,9 @@ async def _shut_down(
     while True:
         remaining = deadline - time.monotonic()
         try:
-            await asyncio.wait_for(gateway.client.shutdown(kernel_id), max(remaining, 0))
-        except (GatewayError, asyncio.TimeoutError) as error:
+            with anyio.fail_after(max(remaining, 0)):
+                await gateway.client.shutdown(kernel_id)
+        except (GatewayError, TimeoutError) as error:
             if isinstance(error, KernelNotFound) and not start_deadline:
                 if await is_gone(gateway, kernel_id):
                     return True

@@ -2,6 +2,6 @@
 
 ``frames`` reads and writes WebSocket frames; ``relay`` passes them between a browser and a gateway,
 each of which is a ``leg``; ``coalescing`` lets the relay read many small messages at once. ``tcp``,
-``tls`` and ``http_proxy`` make and tune the connections; ``urls`` normalizes addresses, and
+``tls_stream`` and ``http_proxy`` make and tune the connections; ``urls`` normalizes addresses, and
 ``host`` identifies this computer.
 """

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -446,6 +447,19 @@ def test_a_reply_that_cannot_be_read_is_an_error(
             other.start_channels()
             other.stop_channels()
         assert len(client.parent.kernel._channels) == 1
+
+
+def test_clients_that_leave_while_they_connect(
+    shared: SharedServers, on: Callable[..., Any]
+) -> None:
+    """A cancellation that comes in the same moment as what is waited for is not lost."""
+    client = on(shared.gateway("jupyter-server"))
+    for round in range(150):
+        other = client.parent.client()
+        other.start_channels()
+        time.sleep(round % 50 / 1000)  # another moment of the connection each time
+        other.stop_channels()
+    assert len(client.parent.kernel._channels) == 1
 
 
 def is_idle(server: Server, kernel_id: str) -> bool:
