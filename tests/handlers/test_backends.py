@@ -67,7 +67,7 @@ def test_a_gateway_is_added_and_removed(
         assert gateway.get(f"/api/kernels/{kernel_id}").ok
         refusal = notebook.request("DELETE", f"{BACKENDS}/gpu")
         assert refusal.status_code == 409
-        assert "1 kernels" in refusal.json()["message"]
+        assert "'gpu' (1)" in refusal.json()["message"]
     assert notebook.request("DELETE", f"{BACKENDS}/gpu").status_code == 204
     assert set(specs(notebook)) == {"python3"}
     assert set(backends(notebook)) == {"local"}

@@ -333,14 +333,23 @@ class NotebookPage(JupyterPage):
         return Cell(self.page.locator(f'.jp-Notebook-cell[data-windowed-list-index="{number}"]'))
 
     def type_cell(self, code: str) -> Cell:
-        """Put code into the last cell, where the cursor stays."""
+        """Put code into the last cell, where the cursor stays.
+
+        A notebook that has just been opened takes the focus from its cell once: then again.
+        """
         place = self.page.locator(".jp-Notebook-cell").last.get_attribute(
             "data-windowed-list-index"
         )
         cell = self.cell(int(place or 0))
-        cell.editor.click()
-        self.press("Control+A")
-        self.page.keyboard.insert_text(code)
+        first_line = code.strip().partition("\n")[0].split()
+
+        def typed() -> bool:
+            cell.editor.click()
+            self.press("Control+A")
+            self.page.keyboard.insert_text(code)
+            return cell.editor.inner_text().split()[: len(first_line)] == first_line
+
+        wait_for("the code in its cell", typed)
         return cell
 
     def start_cell(self, code: str) -> Cell:
